@@ -1,0 +1,170 @@
+"""Images by name, in memory, and batches of them.
+
+`load` reads a whole split as uint8; `pipeline` turns such an array into float batches. The datasets
+`mnist`, `emojione` and `cartoon_faces` lie in this package (`hw5/data/store`), as TensorFlow Datasets
+folders; any other name is looked up, and if need be downloaded, by TFDS. `python -m hw5.data.build`
+makes a dataset from a folder of images.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import requests
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from tensorflow_datasets.core.file_adapters import ADAPTER_FOR_FORMAT
+
+from hw5.errors import InputError
+
+STORE = Path(__file__).parent / "store"
+READ_BATCH = 512  # examples parsed by one call; parsing them singly takes three times as long
+
+
+def load(name: str, split: str = "train", *, feature: str = "image", limit: int | None = None) -> np.ndarray:
+    """Read one feature of a dataset split into memory, in the stored order.
+
+    Args:
+        name: an embedded dataset, one built by `hw5.data.build`, or a TFDS name ("cifar10", "fashion_mnist").
+        split: a TFDS split, slices included: "train", "test", "train[:90%]", "train[54000:]".
+        feature: "image", "label", or a path such as "attributes/Smiling".
+        limit: read only the first `limit` examples.
+
+    Returns:
+        Images: uint8 [n, h, w, c]. Other features: [n] of the feature's type (labels are int64).
+
+    Raises:
+        InputError (a ValueError): unknown name (the known ones are listed), split or feature; images
+            of varying size; a dataset that has to be downloaded where there is no network.
+    """
+    if limit is not None and limit < 1:
+        raise InputError(f"limit={limit}: must be at least 1")
+    builder = _builder(name)
+    info = builder.info
+    try:
+        files = info.splits[split].file_instructions
+    except (KeyError, ValueError) as error:
+        raise InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(info.splits)}") from error
+    try:
+        connector = info.features
+        for key in feature.split("/"):
+            connector = connector[key]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"dataset {name!r} has no feature {feature!r}; it has {', '.join(info.features)}") from error
+    is_image = isinstance(connector, tfds.features.Image)
+    if is_image and None in connector.shape:
+        raise InputError(
+            f"dataset {name!r} has images of varying size; scale a copy of them with python -m hw5.data.build"
+        )
+
+    def decode(serialized):
+        kind = tf.string if is_image or isinstance(connector, tfds.features.Text) else tf.int64
+        values = tf.io.parse_example(serialized, {feature: tf.io.FixedLenFeature((), kind)})[feature]
+        if is_image:
+            return tf.map_fn(connector.decode_example, values, fn_output_signature=tf.uint8)
+        return values if kind == tf.string else tf.cast(values, connector.tf_dtype)
+
+    adapter = ADAPTER_FOR_FORMAT[info.file_format]
+    batches, missing = [], limit
+    for file in files:
+        records = adapter.make_tf_data(file.filename).skip(file.skip)
+        take = file.take if missing is None else min(missing, file.examples_in_shard - file.skip)
+        records = records.take(take).batch(READ_BATCH)
+        batches += records.map(decode, num_parallel_calls=os.cpu_count(), deterministic=True).as_numpy_iterator()
+        missing = None if limit is None else limit - sum(map(len, batches))
+        if missing == 0:
+            break
+    return np.concatenate(batches)
+
+
+def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The first 90 % of a training split to train on and the rest to validate on (sheet 000, I.2).
+
+    Args:
+        train_size: train on the first n images only.
+
+    Returns:
+        Two arrays of images, uint8 [n, h, w, c]; for MNIST 54,000 and 6,000.
+    """
+    images = load(name, "train[:90%]", limit=train_size)
+    if train_size and len(images) < train_size:
+        raise InputError(f"--train_size={train_size}: {name} has only {len(images)} training images")
+    return images, load(name, "train[90%:]")
+
+
+def scale(images, value_range: tuple[float, float] = (0.0, 1.0)):
+    """uint8 images as float32, linearly: 0 and 255 become the ends of `value_range`."""
+    low, high = value_range
+    return low + tf.cast(images, tf.float32) * ((high - low) / 255)
+
+
+def pipeline(
+    images: np.ndarray,
+    batch_size: int,
+    *,
+    value_range: tuple[float, float] = (0.0, 1.0),
+    shuffle: bool = False,
+    seed: int = 0,
+    epochs: int | None = 1,
+) -> tf.data.Dataset:
+    """Batch images held in memory: float32 [batch_size, h, w, c], scaled linearly to `value_range`.
+
+    Batch i is a pure function of the arguments and of i: every pass has its own permutation, keyed by
+    (seed, number of the pass), and a batch that reaches the end of one pass goes on in the next. So
+    nothing is lost, and iterating twice gives the same batches twice. For training take `epochs=None`,
+    which never ends and never repeats a permutation.
+
+    Args:
+        images: uint8 [n, h, w, c].
+        batch_size: images a batch; the very last batch of a finite pipeline may be smaller.
+        value_range: what 0 and 255 become.
+        epochs: passes over the images; None for an endless stream.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise InputError(f"images must be uint8 [n, h, w, c], not {images.dtype} {list(images.shape)}")
+    if batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: must be at least 1")
+    stored = tf.constant(images)
+
+    def order(number):
+        indices = tf.range(len(images))
+        return tf.random.experimental.stateless_shuffle(indices, seed=[seed, number]) if shuffle else indices
+
+    def batch(indices):
+        return scale(tf.gather(stored, indices), value_range)
+
+    passes = tf.data.Dataset.counter() if epochs is None else tf.data.Dataset.range(epochs)
+    batches = passes.map(order).rebatch(batch_size, drop_remainder=epochs is None)
+    batches = batches.map(batch, num_parallel_calls=1, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    size = tf.data.INFINITE_CARDINALITY if epochs is None else -(-epochs * len(images) // batch_size)
+    return batches.apply(tf.data.experimental.assert_cardinality(size))
+
+
+def _builder(name: str) -> tfds.core.DatasetBuilder:
+    """Find a dataset: in this package, in the TFDS folder (TFDS_DATA_DIR), or in TFDS' catalogue."""
+    embedded = {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
+    if name in embedded:
+        return tfds.builder_from_directory(embedded[name])
+    try:
+        builder = tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise InputError(
+            f"unknown dataset {name!r}; embedded are {', '.join(embedded)}; "
+            "others: a name from the TensorFlow Datasets catalogue, or your own (python -m hw5.data.build)"
+        ) from error
+    if not builder.is_prepared():
+        _download(builder)
+    return builder
+
+
+def _download(builder: tfds.core.DatasetBuilder) -> None:
+    """Let TFDS download and prepare a dataset, or say within seconds that it cannot."""
+    print(f"dataset {builder.name!r} is not on this machine; TFDS downloads it now", file=sys.stderr)
+    unreachable = f"dataset {builder.name!r} is not in {builder.data_dir} and cannot be downloaded"
+    try:
+        if urls := list(builder.url_infos or {}):
+            requests.head(urls[0], timeout=5)  # TFDS itself would retry for minutes
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except (OSError, AssertionError, tfds.download.DownloadError) as error:
+        raise InputError(f"{unreachable} ({type(error).__name__})") from error

@@ -1,0 +1,175 @@
+"""Arrays in, PNG files out, in one style for every report.
+
+Images are uint8 or floats in [0, 1] (floats outside are clipped); one channel is drawn in grey.
+"""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from PIL import Image
+
+STYLE = {
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral"],
+    "mathtext.fontset": "stix",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.3,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "savefig.bbox": "tight",
+    "savefig.pad_inches": 0.03,
+}
+WIDTH = 6.3  # inches, the text width of an A4 page
+GAP = 2  # white pixels between two images
+
+
+def tile(images: np.ndarray) -> np.ndarray:
+    """Lay images [rows, columns, h, w, c] side by side: floats in [0, 1], [H, W, c], white between them."""
+    images = np.asarray(images)
+    images = images / 255 if images.dtype == np.uint8 else np.clip(images, 0, 1)
+    rows, columns, height, width, channels = images.shape
+    canvas = np.ones((rows, height + GAP, columns, width + GAP, channels))
+    canvas[:, :height, :, :width] = images.transpose(0, 2, 1, 3, 4)
+    return canvas.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
+
+
+def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], title: str | None = None) -> None:
+    """Draw labelled rows of images.
+
+    Args:
+        rows: pairs (label, images [n, h, w, c]), all of one n; the label stands left of its row.
+    """
+    canvas = tile(np.stack([images for _, images in rows]))
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(WIDTH, WIDTH * canvas.shape[0] / canvas.shape[1]))
+        _show(axes, canvas)
+        height = (canvas.shape[0] + GAP) / len(rows)
+        for index, (label, _) in enumerate(rows):
+            axes.text(-2 * GAP, (index + 0.5) * height - GAP, label, ha="right", va="center")
+        axes.set_title(title)
+        _save(figure, path)
+
+
+def image_grid(
+    path: str | os.PathLike, images: np.ndarray, title: str | None = None, width: float = WIDTH, **labels: str
+) -> None:
+    """Draw images [rows, columns, h, w, c] as a grid without gaps in meaning: interpolations, samples.
+
+    Args:
+        width: of the drawn grid, in inches.
+        labels: `left` and `right`, below the grid's edges; `xlabel` and `ylabel`, along its axes.
+    """
+    canvas = tile(images)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(width, width * canvas.shape[0] / canvas.shape[1]))
+        _show(axes, canvas)
+        axes.set_title(title)
+        below = dict(y=-0.01, va="top", transform=axes.transAxes)
+        for side, x in (("left", 0), ("right", 1)):
+            axes.text(x, s=labels.get(side, ""), ha=side, **below)
+        axes.text(0.5, s=labels.get("xlabel", ""), ha="center", **below)
+        axes.text(-0.01, 0.5, labels.get("ylabel", ""), rotation=90, ha="right", va="center", transform=axes.transAxes)
+        _save(figure, path)
+
+
+def curves(
+    path: str | os.PathLike,
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str | None = None,
+    log: str = "",
+    dashed: Sequence[str] = (),
+    markers: bool = False,
+) -> None:
+    """Draw lines y(x), one per entry of `series` (label → (x, y)).
+
+    Args:
+        log: "x", "y" or "xy": axes with a logarithmic scale.
+        dashed: labels drawn as dashed lines in the colour of the line before them (bounds, validation).
+        markers: mark the points, and tick the x axis at them.
+    """
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
+        colour = None
+        for label, (x, y) in series.items():
+            style = {"linestyle": "--", "color": colour or "black"} if label in dashed else {}
+            (line,) = axes.plot(x, y, label=label, marker="o" if markers else None, **style)
+            colour = line.get_color()
+        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        if "x" in log:
+            axes.set_xscale("log")
+        if "y" in log:
+            axes.set_yscale("log")
+        if markers:
+            points = sorted({value for x, _ in series.values() for value in x})
+            axes.set_xticks(points, [f"{value:g}" for value in points])
+            axes.minorticks_off()
+        axes.legend()
+        _save(figure, path)
+
+
+def scatter(
+    path: str | os.PathLike,
+    panels: Mapping[str, np.ndarray],
+    classes: np.ndarray,
+    *,
+    xlabel: str,
+    ylabel: str,
+    limit: float | None = None,
+) -> None:
+    """Draw points in the plane, coloured by class, one panel per entry of `panels`.
+
+    Args:
+        panels: title → points [n, 2].
+        classes: [n] integers.
+        limit: show [−limit, limit] on both axes of every panel; by default all points.
+    """
+    with plt.rc_context(STYLE):
+        width = WIDTH / max(len(panels), 2)
+        figure, row = plt.subplots(1, len(panels), figsize=(width * len(panels), width), squeeze=False, layout="tight")
+        for axes, (title, points) in zip(row[0], panels.items(), strict=True):
+            for index, label in enumerate(np.unique(classes)):
+                chosen = points[classes == label]
+                axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=str(label))
+            axes.set(xlabel=xlabel, ylabel=ylabel, title=title, aspect="equal")
+            if limit:
+                axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
+        handles, names = row[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
+        _save(figure, path)
+
+
+def _show(axes, canvas):
+    axes.imshow(canvas.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
+
+
+def _save(figure, path):
+    """Write the figure, complete or not at all, and small: greyscale where it is grey."""
+    path, buffer = Path(path), io.BytesIO()
+    figure.savefig(buffer)
+    plt.close(figure)
+    picture = Image.open(buffer).convert("RGB")
+    grey = picture.convert("L")
+    if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(picture)):
+        picture = grey
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial.{path.name}")
+    picture.save(partial, "png", optimize=True)
+    partial.replace(path)

@@ -1,0 +1,94 @@
+"""Command lines: the flags that the sections share, and what turns a `run` function into a program.
+
+A section's defaults stand once, in the signature of its `run`. `shared(run)` defines those of the
+common flags that `run` takes, with its defaults; the section defines its own beside them:
+
+    if __name__ == "__main__":
+        flags.shared(run)
+        flags.DEFINE_multi_integer("k", flags.default(run, "k"), "Number of code units.", lower_bound=1)
+        flags.launch(run)
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+
+from absl import app, logging
+from absl.flags import (  # noqa: F401  (re-exported, so that a section imports one flags module)
+    FLAGS,
+    DEFINE_boolean,
+    DEFINE_enum,
+    DEFINE_float,
+    DEFINE_integer,
+    DEFINE_multi_enum,
+    DEFINE_multi_float,
+    DEFINE_multi_integer,
+    DEFINE_string,
+    Error,
+    adopt_module_key_flags,
+)
+
+from hw5.errors import InputError
+
+SHARED = {
+    "dataset": (DEFINE_string, "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.", {}),
+    "epochs": (DEFINE_integer, "Passes over the training images.", {"lower_bound": 1}),
+    "batch_size": (DEFINE_integer, "Images a batch.", {"lower_bound": 1}),
+    "learning_rate": (DEFINE_float, "Adam's learning rate at the start; it falls linearly to 0.", {"lower_bound": 0}),
+    "train_size": (DEFINE_integer, "Use only the first n training images (default: all).", {"lower_bound": 1}),
+    "seed": (DEFINE_integer, "Seed of the weights, the order of the images and all noise.", {"lower_bound": 0}),
+    "out": (DEFINE_string, "Folder for the figures and metrics.json.", {}),
+    "run_dir": (DEFINE_string, "Folder for the trained models.", {}),
+}
+
+
+def default(run: Callable, name: str):
+    """The default of one argument of `run`; a tuple becomes a list, as the multi-flags want it."""
+    value = inspect.signature(run).parameters[name].default
+    return list(value) if isinstance(value, tuple) else value
+
+
+def shared(run: Callable) -> None:
+    """Define the shared flags that `run` has arguments for, with the defaults of its signature."""
+    for name in inspect.signature(run).parameters:
+        if name in SHARED:
+            define, text, bounds = SHARED[name]
+            define(name, default(run, name), text, **bounds)
+    adopt_module_key_flags(sys.modules[__name__])
+
+
+def launch(run: Callable) -> None:
+    """Run a program: parse the flags, call `run(**flags)`, and end with one line on a user's mistake.
+
+    Exit code 0 on success, 1 after a mistake in the flags or the input (one line on stderr, no
+    traceback), 130 after Ctrl-C.
+    """
+
+    def parse(argv):
+        try:
+            rest = FLAGS(argv)
+        except Error as error:
+            fail(" ".join(str(error).split()))
+        if len(rest) > 1:
+            fail(f"unexpected argument {rest[1]!r}; flags are written --name=value, --help lists them")
+        return rest
+
+    def main(_):
+        try:
+            run(**{name: FLAGS[name].value for name in inspect.signature(run).parameters})
+        except InputError as error:
+            fail(error)
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    logging.set_verbosity(logging.ERROR)  # TFDS tells every file that it opens, or does not find
+    app.run(main, flags_parser=parse)
+
+
+def fail(message) -> None:
+    """Print one line on stderr and exit with code 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

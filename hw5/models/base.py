@@ -1,0 +1,70 @@
+"""What autoencoders and VAEs have in common: codes."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+class LatentModel(keras.Model):
+    """A Keras model around an encoder and a decoder; its images are floats in [0, 1].
+
+    A subclass says what it minimises (`train_step`, `test_step`, `metrics`) and what a code is
+    (`encode`); `to_images` turns the decoder's output into images.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        # Both networks are built already. A subclassed model whose `call` was never used would stay
+        # unbuilt, and refuse to save or load weights.
+        self.built = True
+
+    @property
+    def latent_dim(self) -> int:
+        return self.decoder.input_shape[-1]
+
+    def to_images(self, outputs):
+        """The decoder's output as images; by default a sigmoid of logits."""
+        return ops.sigmoid(outputs)
+
+    def encode(self, images):
+        """Codes z [batch, latent_dim] of images [batch, h, w, c]."""
+        return self.encoder(images)
+
+    def decode(self, z):
+        """Images [batch, h, w, c] of codes."""
+        return self.to_images(self.decoder(z))
+
+    def reconstruct(self, images):
+        """decode(encode(images))."""
+        return self.decode(self.encode(images))
+
+    def sample(self, count: int, seed: int = 0):
+        """Decode `count` codes drawn from N(0, I), the same ones for the same seed."""
+        return self.decode(keras.random.normal((count, self.latent_dim), seed=seed))
+
+    def interpolate(self, first, last, steps: int) -> np.ndarray:
+        """Decode `steps` evenly spaced codes from those of `first` to those of `last`, both included.
+
+        Args:
+            first, last: images [n, h, w, c], paired.
+
+        Returns:
+            [n, steps, h, w, c], one row a pair.
+        """
+        share = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None]
+        codes = (1 - share) * self.encode(first) + share * self.encode(last)  # [steps, n, latent_dim]
+        return np.stack([ops.convert_to_numpy(self.decode(z)) for z in codes], axis=1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "decoder": keras.saving.serialize_keras_object(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        networks = {key: keras.saving.deserialize_keras_object(config[key]) for key in ("encoder", "decoder")}
+        return cls(**{**config, **networks})

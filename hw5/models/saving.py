@@ -1,0 +1,43 @@
+"""Save and load a trained model: its weights, and a JSON of the arguments that built it."""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+
+from hw5.errors import InputError
+
+CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+
+
+def save(model: keras.Model, folder: str | os.PathLike) -> None:
+    """Write `config.json` and `model.weights.h5` into `folder`, each complete or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".partial.{WEIGHTS}"
+    model.save_weights(partial)
+    partial.replace(folder / WEIGHTS)
+    partial = folder / f".partial.{CONFIG}"
+    partial.write_text(json.dumps(keras.saving.serialize_keras_object(model), indent=1))
+    partial.replace(folder / CONFIG)
+
+
+def load(folder: str | os.PathLike) -> keras.Model:
+    """Rebuild the model that `save` wrote.
+
+    Nothing in the files is executed: only Keras' own and this package's classes are built, Lambda
+    layers are refused, and the weights are plain HDF5 arrays.
+
+    Raises:
+        InputError: a file that is missing, damaged, or does not fit the other.
+    """
+    folder = Path(folder)
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        model = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        model.load_weights(folder / WEIGHTS)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{folder}: holds no readable model ({reason[:200]})") from error
+    return model

@@ -1,0 +1,34 @@
+"""Principal component analysis: what the linear autoencoder can reach at best (sheet 000, I.5)."""
+
+import numpy as np
+
+
+def principal_components(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and principal directions of images, from the eigenvectors of their covariance.
+
+    Args:
+        images: uint8 [n, h, w, c], read as [0, 1].
+
+    Returns:
+        (mean [d], directions [d, d]) in float64, d = h·w·c; the directions are orthonormal columns in
+        the order of falling variance, so the best k-dimensional subspace is `directions[:, :k]`.
+    """
+    pixels = _flat(images)
+    mean = pixels.mean(axis=0)
+    pixels -= mean
+    _, directions = np.linalg.eigh(pixels.T @ pixels)
+    return mean, directions[:, ::-1]
+
+
+def reconstruction_error(images: np.ndarray, mean: np.ndarray, directions: np.ndarray) -> float:
+    """Mean squared error, over pixels and images, of projecting onto mean + span(directions [d, k]).
+
+    On the images that the components come from, no affine map to k dimensions and back does better
+    (Eckart & Young 1936; Baldi & Hornik 1989 for the linear autoencoder).
+    """
+    pixels = _flat(images) - mean
+    return float(np.mean((pixels - (pixels @ directions) @ directions.T) ** 2))
+
+
+def _flat(images):
+    return images.reshape(len(images), -1) / 255.0

@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Sets itself up in .venv and runs the homework; ./run_all.sh help lists what it does.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+usage() {
+  cat <<'END'
+./run_all.sh                 run every section at settings that take minutes on two cores
+./run_all.sh 1 2             run these sections
+./run_all.sh paper [1 2]     run at the sheets' full settings (for a GPU)
+./run_all.sh smoke [1 2]     run at tiny settings, into runs/smoke/
+./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
+./run_all.sh setup           only set up .venv
+
+The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
+interpreter (3.11 or newer).
+END
+}
+
+fail() {
+  echo "run_all.sh: $*" >&2
+  exit 1
+}
+
+# The flags of a section in a mode, one line a section; a section without a line has none.
+flags_for() {
+  case "$1 $2" in
+    "smoke 1") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
+    "smoke 2") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
+    "paper 1") echo "--epochs=50" ;;
+    "paper 2") echo "--epochs=100" ;;
+  esac
+  [ "$1" != smoke ] || echo "--out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models"
+}
+
+# Where section $2 leaves its metrics.json in mode $1.
+figures_of() {
+  if [ "$1" = smoke ]; then echo "runs/smoke/section$2/figures"; else echo "figures/section$2"; fi
+}
+
+find_python() {
+  local candidate version newest=
+  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+      "$candidate" -m pip --version >/dev/null 2>&1 || fail "$candidate has no pip; install it (Debian: apt install python3-pip)"
+      python=$candidate
+      return
+    fi
+    newest="$candidate is $version"
+  done
+  fail "needs Python 3.11 or newer (${newest:-none found}); install one or set PYTHON=/path/to/python"
+}
+
+set_up() {
+  local stamp
+  stamp=$(cat setup.cfg pyproject.toml constraints.txt | cksum; pwd)
+  [ -x .venv/bin/python ] && [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ] && return
+  find_python
+  echo "Setting up .venv with $("$python" --version); the first time takes some minutes."
+  # Debian's Python may lack ensurepip; pip can install into an environment from outside as well.
+  "$python" -m venv --clear .venv >/dev/null 2>&1 || "$python" -m venv --clear --without-pip .venv ||
+    fail "cannot create .venv with $python (Debian: apt install python3-venv)"
+  "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
+    install --quiet --constraint constraints.txt --editable '.[test]' ||
+    fail "the installation failed; mend what pip says above and run this again"
+  echo "$stamp" >.venv/stamp
+}
+
+run_sections() {
+  local mode=$1 section started status failed=()
+  shift
+  local lines=()
+  for section in "$@"; do
+    echo
+    echo "== section $section"
+    started=$SECONDS
+    # shellcheck disable=SC2046  # the flags are words without spaces
+    .venv/bin/python -m "hw5.section$section" $(flags_for "$mode" "$section")
+    status=$?
+    [ $status -ne 130 ] || exit 130
+    if [ $status -eq 0 ]; then
+      lines+=("$(printf 'section %-3s%5d s  %s' "$section" $((SECONDS - started)) "$(headline "$(figures_of "$mode" "$section")")")")
+    else
+      lines+=("$(printf 'section %-3s%5d s  FAILED (exit code %d)' "$section" $((SECONDS - started)) $status)")
+      failed+=("$section")
+    fi
+  done
+  echo
+  printf '%s\n' "${lines[@]}"
+  [ ${#failed[@]} -eq 0 ] || fail "failed: section ${failed[*]}"
+}
+
+headline() {
+  .venv/bin/python - "$1/metrics.json" <<'END'
+import json, sys
+print(", ".join(f"{name} {value:.4g}" for name, value in json.load(open(sys.argv[1]))["headline"].items()))
+END
+}
+
+mode=default
+sections=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    help | -h | --help) usage; exit ;;
+    test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && exec .venv/bin/python -m pytest -n 2 "$@"; exit 1 ;;
+    setup) set_up; exit ;;
+    smoke | paper) mode=$1 ;;
+    *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;
+    *) [ -f "hw5/section$1.py" ] || fail "there is no section $1"; sections+=("$1") ;;
+  esac
+  shift
+done
+if [ ${#sections[@]} -eq 0 ]; then
+  for section in 1 2 3 4 5 6 7 8 9 10 11; do
+    [ ! -f "hw5/section$section.py" ] || sections+=("$section")
+  done
+fi
+set_up
+run_sections "$mode" "${sections[@]}"
