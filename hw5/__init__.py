@@ -3,12 +3,28 @@
 Run a section with `python -m hw5.section1`, read its figures in `figures/section1/`.
 """
 
+import importlib
 import os
 
-# Must be set before TensorFlow is imported. A ~/.keras/keras.json that names another backend would
-# break every custom train_step; TensorFlow's start-up chatter hides the one line that matters.
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
 __version__ = "0.1.0"
+
+# A ~/.keras/keras.json that names another backend would break every custom train_step.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+
+def _import_silently(name: str) -> None:
+    """Import a module with stderr closed; a failed import still raises."""
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        importlib.import_module(name)
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+# What TensorFlow logs before its logging is set up obeys no setting, and the one line that tells a user
+# what to mend would drown in it. TF_CPP_MIN_LOG_LEVEL=0 brings everything back.
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0":
+    _import_silently("tensorflow")

@@ -101,14 +101,14 @@ def curves(
 
     Args:
         log: "x", "y" or "xy": axes with a logarithmic scale.
-        dashed: labels drawn as dashed lines in the colour of the line before them (bounds, validation).
+        dashed: labels drawn as dashed lines, in the colour of the line before them or else in black.
         markers: mark the points, and tick the x axis at them.
     """
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
         colour = None
         for label, (x, y) in series.items():
-            style = {"linestyle": "--", "color": colour or "black"} if label in dashed else {}
+            style = dict(linestyle="--", color=colour or "black", zorder=3) if label in dashed else {}
             (line,) = axes.plot(x, y, label=label, marker="o" if markers else None, **style)
             colour = line.get_color()
         axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
@@ -120,14 +120,14 @@ def curves(
             points = sorted({value for x, _ in series.values() for value in x})
             axes.set_xticks(points, [f"{value:g}" for value in points])
             axes.minorticks_off()
-        axes.legend()
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         _save(figure, path)
 
 
 def scatter(
     path: str | os.PathLike,
     panels: Mapping[str, np.ndarray],
-    classes: np.ndarray,
+    classes: np.ndarray | None,
     *,
     xlabel: str,
     ylabel: str,
@@ -137,21 +137,22 @@ def scatter(
 
     Args:
         panels: title → points [n, 2].
-        classes: [n] integers.
+        classes: [n] integers, or None for one colour.
         limit: show [−limit, limit] on both axes of every panel; by default all points.
     """
     with plt.rc_context(STYLE):
         width = WIDTH / max(len(panels), 2)
         figure, row = plt.subplots(1, len(panels), figsize=(width * len(panels), width), squeeze=False, layout="tight")
         for axes, (title, points) in zip(row[0], panels.items(), strict=True):
-            for index, label in enumerate(np.unique(classes)):
-                chosen = points[classes == label]
-                axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=str(label))
+            for index, label in enumerate([None] if classes is None else np.unique(classes)):
+                chosen = points if label is None else points[classes == label]
+                axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=label)
             axes.set(xlabel=xlabel, ylabel=ylabel, title=title, aspect="equal")
             if limit:
                 axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
         handles, names = row[0][0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
+        if handles:
+            figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
         _save(figure, path)
 
 

@@ -34,7 +34,7 @@ SHARED = {
     "dataset": (DEFINE_string, "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.", {}),
     "epochs": (DEFINE_integer, "Passes over the training images.", {"lower_bound": 1}),
     "batch_size": (DEFINE_integer, "Images a batch.", {"lower_bound": 1}),
-    "learning_rate": (DEFINE_float, "Adam's learning rate at the start; it falls linearly to 0.", {"lower_bound": 0}),
+    "learning_rate": (DEFINE_float, "Adam's highest learning rate; it falls linearly to 0.", {"lower_bound": 0}),
     "train_size": (DEFINE_integer, "Use only the first n training images (default: all).", {"lower_bound": 1}),
     "seed": (DEFINE_integer, "Seed of the weights, the order of the images and all noise.", {"lower_bound": 0}),
     "out": (DEFINE_string, "Folder for the figures and metrics.json.", {}),

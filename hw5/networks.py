@@ -52,7 +52,7 @@ def stacked_autoencoder(
 def dense_vae(
     latent_dim: int,
     hidden: int = 512,
-    activation: str = "elu",
+    activation: str = "softplus",
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
     """Sheet 000, II.1: 784 → 512 → (μ, s = log σ²) and z → 512 (sigmoid) → 784 logits.

@@ -55,4 +55,6 @@ def save_metrics(folder: Path, *, settings: dict, results: dict, headline: dict[
 def _to_json(value):
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     raise TypeError(f"{type(value).__name__} cannot be written to metrics.json")

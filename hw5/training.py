@@ -8,7 +8,7 @@ import numpy as np
 from hw5.data import pipeline
 from hw5.errors import InputError
 from hw5.models.autoencoder import Autoencoder, layer_pairs
-from hw5.optimizers import Adam
+from hw5.optimizers import Adam, WarmupDecay
 
 STEPS_PER_EXECUTION = range(64, 15, -1)
 EVALUATION_BATCH = 1000
@@ -38,7 +38,7 @@ def fit(
     seed: int = 0,
     transform: Callable | None = None,
 ) -> dict[str, list[float]]:
-    """Train with Adam, the learning rate falling linearly to 0, and validate after every epoch.
+    """Train with Adam (the learning rate as in `WarmupDecay`) and validate after every epoch.
 
     Args:
         images, validation_images: uint8 [n, h, w, c].
@@ -57,8 +57,7 @@ def fit(
     validation = None if validation_images is None else pipeline(validation_images, EVALUATION_BATCH)
     if transform:
         training, validation = training.map(transform), validation and validation.map(transform)
-    schedule = keras.optimizers.schedules.PolynomialDecay(learning_rate, epochs * steps, end_learning_rate=0.0)
-    model.compile(optimizer=Adam(schedule), steps_per_execution=steps_per_execution)
+    model.compile(optimizer=Adam(WarmupDecay(learning_rate, epochs * steps)), steps_per_execution=steps_per_execution)
     history = model.fit(
         training,
         epochs=epochs,

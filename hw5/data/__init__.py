@@ -6,7 +6,7 @@ folders; any other name is looked up, and if need be downloaded, by TFDS. `pytho
 makes a dataset from a folder of images.
 """
 
-import os
+import functools
 import sys
 from pathlib import Path
 
@@ -66,16 +66,15 @@ def load(name: str, split: str = "train", *, feature: str = "image", limit: int 
         return values if kind == tf.string else tf.cast(values, connector.tf_dtype)
 
     adapter = ADAPTER_FOR_FORMAT[info.file_format]
-    batches, missing = [], limit
-    for file in files:
-        records = adapter.make_tf_data(file.filename).skip(file.skip)
-        take = file.take if missing is None else min(missing, file.examples_in_shard - file.skip)
-        records = records.take(take).batch(READ_BATCH)
-        batches += records.map(decode, num_parallel_calls=os.cpu_count(), deterministic=True).as_numpy_iterator()
-        missing = None if limit is None else limit - sum(map(len, batches))
-        if missing == 0:
-            break
-    return np.concatenate(batches)
+    parts = [adapter.make_tf_data(file.filename).skip(file.skip).take(file.take) for file in files]
+    examples = functools.reduce(tf.data.Dataset.concatenate, parts).take(limit or -1).batch(READ_BATCH)
+    batches = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return np.concatenate(list(batches.as_numpy_iterator()))
+
+
+def has_feature(name: str, feature: str) -> bool:
+    """Whether a dataset stores, say, a "label" with every image."""
+    return feature in _builder(name).info.features
 
 
 def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,7 @@ def to_png(image: np.ndarray) -> bytes:
 def read_idx(path: Path) -> np.ndarray:
     """Read an IDX file of bytes, gzipped or not (the format of MNIST): uint8 of the shape in its header."""
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path) as file:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             data = file.read()
         zeros, kind, dimensions = data[:2], data[2], data[3]
         shape = np.frombuffer(data, ">i4", dimensions, offset=4)

@@ -1,0 +1,137 @@
+"""Training steps side by side: this package and PyTorch, alternating, in one run.
+
+An entry (`Entry`) names a model twice: as a compiled Keras model of this package and as a PyTorch
+training step in several variants, of which the fastest counts. Both train on the same images with the
+same batch size, in float32, on all cores. The sides take turns, and each keeps its best time, because
+other work on the machine only ever slows a turn down.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+import hw5  # noqa: F401  (before torch: it quietens TensorFlow's import)
+
+import tensorflow as tf  # isort: skip
+import torch  # isort: skip
+
+STEPS = 200  # steps a turn
+TURNS = 6
+
+
+@dataclasses.dataclass
+class Entry:
+    """One comparison.
+
+    Attributes:
+        name: what is compared.
+        batch_size: images a step.
+        flops: floating-point operations of the matrix products of one step, a multiply-add counting two.
+        keras_model: makes a compiled model.
+        torch_steps: makes, by name of the variant, functions that take one batch [batch, c, h, w].
+        image_shape: (h, w, c).
+    """
+
+    name: str
+    batch_size: int
+    flops: float
+    keras_model: Callable
+    torch_steps: Callable[[], dict[str, Callable]]
+    image_shape: tuple[int, int, int] = (28, 28, 1)
+
+
+def sgemm_peak(size: int = 2048) -> float:
+    """FLOP/s of the fastest of both libraries' large float32 matrix products."""
+    a, b = tf.random.normal((size, size)), torch.randn(size, size)
+    multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
+    functions = (lambda: float(multiply()), lambda: float((b @ b).sum()))
+    return 2 * size**3 / min(timed(function) for _ in range(10) for function in functions)
+
+
+def timed(function: Callable) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def keras_turn(entry: Entry) -> Callable[[], None]:
+    """`fit` for STEPS steps on a `hw5.data.pipeline`, as training does it."""
+    from hw5.data import pipeline
+
+    model = entry.keras_model()
+    images = np.random.default_rng(0).integers(0, 256, (4096, *entry.image_shape), np.uint8)
+    stream = pipeline(images, entry.batch_size, shuffle=True, epochs=None)
+    return lambda: model.fit(stream, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False)
+
+
+def torch_turn(entry: Entry, step: Callable) -> Callable[[], None]:
+    """STEPS steps on batches gathered from images in memory, scaled to [0, 1], as the other side has them."""
+    height, width, channels = entry.image_shape
+    images = torch.randint(0, 256, (4096, channels, height, width), dtype=torch.uint8)
+
+    def turn():
+        order = torch.randint(0, len(images), (STEPS, entry.batch_size))
+        for indices in order:
+            step(images[indices].float().div_(255))
+
+    return turn
+
+
+def compare(entries: list[Entry]) -> list[dict]:
+    """Time every entry, print a table, and return its rows."""
+    torch.set_num_threads(os.cpu_count())
+    peak = sgemm_peak()
+    versions = f"tensorflow {tf.__version__}, torch {torch.__version__}"
+    print(f"SGEMM peak {peak / 1e9:.0f} GFLOP/s on {os.cpu_count()} cores; {versions}")
+    print(f"{'':<28}{'hw5':>10}{'PyTorch':>10}{'ratio':>7}{'of peak':>9}  (images/s; best PyTorch variant)")
+    rows = []
+    for entry in entries:
+        turns = {"hw5": keras_turn(entry)}
+        turns |= {name: torch_turn(entry, step) for name, step in entry.torch_steps().items()}
+        seconds = dict.fromkeys(turns, float("inf"))
+        for turn in turns.values():
+            turn()  # compilation
+        for _ in range(TURNS):
+            for name, turn in turns.items():
+                seconds[name] = min(seconds[name], timed(turn))
+        rate = {name: STEPS * entry.batch_size / value for name, value in seconds.items()}
+        best = max((name for name in rate if name != "hw5"), key=rate.get)
+        share = entry.flops * STEPS / seconds["hw5"] / peak
+        print(
+            f"{entry.name:<28}{rate['hw5']:>10.0f}{rate[best]:>10.0f}{rate['hw5'] / rate[best]:>7.2f}{share:>9.0%}  "
+            + ", ".join(f"{name} {value:.0f}" for name, value in rate.items() if name != "hw5")
+        )
+        rows.append({"name": entry.name, "images_per_second": rate, "ratio": rate["hw5"] / rate[best], "share": share})
+    return rows
+
+
+def torch_variants(make_module: Callable, loss: Callable, *, channels_last: bool = False) -> dict[str, Callable]:
+    """The variants a PyTorch user would try: eager, torch.compile, and channels-last for convolutions.
+
+    Args:
+        make_module: makes the network, a torch.nn.Module.
+        loss: (module, batch) → scalar to minimise.
+    """
+
+    def step_of(module, compiled, layout):
+        module = module.to(memory_format=layout)
+        optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
+        objective = torch.compile(loss, dynamic=False) if compiled else loss
+
+        def step(batch):
+            optimizer.zero_grad(set_to_none=True)
+            objective(module, batch.to(memory_format=layout)).backward()
+            optimizer.step()
+
+        return step
+
+    layouts = {"": torch.contiguous_format} | ({", channels-last": torch.channels_last} if channels_last else {})
+    return {
+        f"{name}{suffix}": step_of(make_module(), compiled, layout)
+        for suffix, layout in layouts.items()
+        for name, compiled in (("eager", False), ("compiled", True))
+    }

@@ -1,0 +1,144 @@
+"""Datasets from folders, zip files and IDX files."""
+
+import gzip
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from hw5 import data
+from hw5.data import build
+from hw5.errors import InputError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images of every kind that users have: greyscale, palette, alpha, 16 bits, JPEG, odd sizes."""
+    path = tmp_path / "pictures"
+    (path / "sub").mkdir(parents=True)
+    Image.new("L", (10, 20), 100).save(path / "a_grey.png")
+    Image.new("RGB", (8, 8), (255, 0, 0)).convert("P").save(path / "b_palette.png")
+    Image.new("RGBA", (8, 8), (0, 0, 255, 0)).save(path / "c_transparent.png")
+    Image.new("RGBA", (8, 8), (0, 0, 0, 128)).save(path / "d_half.png")
+    Image.fromarray(np.full((5, 5), 51 * 257, np.uint16)).save(path / "e_16bit.png")
+    Image.new("RGB", (30, 12), (0, 128, 0)).save(path / "sub" / "f.JPG")
+    Image.new("CMYK", (6, 6), (0, 0, 0, 0)).save(path / "sub" / "g.jpeg")
+    (path / "notes.txt").write_text("not an image")
+    return path
+
+
+def test_every_kind_of_image_becomes_rgb(folder, tmp_path):
+    build.run(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"), size=8)
+    images = tfds.load("pictures", data_dir=tmp_path / "out", split="train", batch_size=-1)["image"].numpy()
+    assert images.shape == (7, 8, 8, 3)
+    expected = [(100,) * 3, (255, 0, 0), (255,) * 3, (127,) * 3, (51,) * 3, (0, 128, 0), (255,) * 3]
+    for image, colour in zip(images, expected, strict=True):  # JPEG may be a level off
+        np.testing.assert_allclose(image, np.broadcast_to(colour, (8, 8, 3)), atol=1)
+
+
+def test_load_finds_a_built_dataset(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    build.run(source=str(folder), name="mine", size=4, channels="1", splits="train:0.6,test:0.4")
+    assert data.load("mine").shape == (4, 4, 4, 1)
+    assert data.load("mine", "test").shape == (3, 4, 4, 1)
+
+
+def test_other_sizes_cover_the_square_and_are_cropped_to_its_centre(tmp_path):
+    wide = np.zeros((10, 30, 3), np.uint8)
+    wide[:, 10:20] = 200  # the centre square
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    np.testing.assert_array_equal(build.to_array(tmp_path / "wide.png", 10, 3), np.full((10, 10, 3), 200))
+
+
+@pytest.mark.parametrize("colours", [4, 256, 1000])
+def test_png_is_lossless_with_and_without_a_palette(colours):
+    rng = np.random.default_rng(0)
+    palette = rng.integers(0, 256, (colours, 3), np.uint8)
+    image = palette[rng.integers(0, colours, (40, 40))]
+    (picture := build.io.BytesIO(build.to_png(image))).seek(0)
+    np.testing.assert_array_equal(Image.open(picture).convert("RGB"), image)
+
+
+def test_zip_and_attributes(folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
+        for name in ("a_grey.png", "b_palette.png"):
+            archive.write(folder / name, name)
+    (tmp_path / "some.csv").write_text("Round,colour\n0,grey\n1,red\n")
+    build.run(
+        source=str(tmp_path / "some.zip"),
+        name="zipped",
+        data_dir=str(tmp_path / "out"),
+        size=8,
+        attributes=str(tmp_path / "some.csv"),
+    )
+    examples = list(tfds.load("zipped", data_dir=tmp_path / "out", split="train").as_numpy_iterator())
+    assert [(e["attributes"]["Round"], e["attributes"]["colour"]) for e in examples] == [
+        (False, b"grey"),
+        (True, b"red"),
+    ]
+
+
+def test_idx_files(tmp_path):
+    rng = np.random.default_rng(0)
+    images = {"train": rng.integers(0, 256, (20, 5, 7), np.uint8), "t10k": rng.integers(0, 256, (4, 5, 7), np.uint8)}
+    for prefix, pixels in images.items():
+        header = b"\0\0\x08\x03" + np.array(pixels.shape, ">i4").tobytes()
+        with gzip.open(tmp_path / f"{prefix}-images-idx3-ubyte.gz", "wb") as file:
+            file.write(header + pixels.tobytes())
+        labels = bytes(i % 3 for i in range(len(pixels)))
+        label_header = b"\0\0\x08\x01" + np.array([len(pixels)], ">i4").tobytes()
+        (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(label_header + labels)
+    build.run(source=str(tmp_path), name="idx", data_dir=str(tmp_path / "out"))
+    train = tfds.load("idx", data_dir=tmp_path / "out", split="train", batch_size=-1)
+    np.testing.assert_array_equal(train["image"], images["train"][..., None])
+    np.testing.assert_array_equal(train["label"], [i % 3 for i in range(20)])
+
+
+def test_an_unreadable_file_is_named_and_leaves_nothing(folder, tmp_path):
+    whole = (folder / "sub" / "f.JPG").read_bytes()
+    (folder / "sub" / "f.JPG").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"pictures/sub/f.JPG: cannot be read as an image"):
+        build.run(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"), size=8)
+    assert not list((tmp_path / "out").rglob("*.tfrecord*"))
+    assert not list((tmp_path / "out").rglob("dataset_info.json"))
+
+
+def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
+    arguments = dict(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"), size=8)
+    build.run(**arguments)
+    with pytest.raises(InputError, match="exists already"):
+        build.run(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source=nowhere", "--name=x"], "nowhere: no such file or folder"),
+        (["--source=.", "--name=x"], "holds no images"),
+        (["--source=broken.gz", "--name=x"], "neither a folder nor a zip file"),
+        (["--source=.", "--name=Not-A-Name"], "--name=Not-A-Name"),
+        (["--source=pictures", "--name=x", "--splits=train:0.5"], "must be positive and sum to 1"),
+        (["--source=pictures", "--name=x", "--splits=train"], "write it as"),
+        (["--source=pictures", "--name=x", "--attributes=short.csv"], "1 rows for 7 images"),
+        (["--source=pictures", "--name=x", "--size=0"], "--size"),
+        (["--name=x"], "--source"),
+        (["pictures"], "--source"),
+    ],
+)
+def test_bad_arguments_get_one_line(folder, tmp_path, arguments, message):
+    (tmp_path / "broken.gz").write_bytes(b"not a gzip file")
+    (tmp_path / "short.csv").write_text("a\n1\n")
+    if "--source=." in arguments:
+        folder.rename(tmp_path.parent / f"{tmp_path.name}_elsewhere")
+    command = [sys.executable, "-m", "hw5.data.build", "--data_dir=out", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    lines = [line for line in done.stderr.splitlines() if "images/s" not in line and line]
+    assert done.returncode == 1, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]

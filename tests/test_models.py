@@ -1,0 +1,236 @@
+"""The models: their losses, their gradients, what they learn, and that they survive being saved."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit
+
+from hw5 import data, models, networks, pca, training
+from hw5.errors import InputError
+from hw5.models.autoencoder import layer_pairs
+
+
+def linear(k=3):
+    return models.Autoencoder(*networks.linear_autoencoder(k))
+
+
+def nonlinear(k=3):
+    return models.Autoencoder(*networks.nonlinear_autoencoder(k), loss="cross_entropy")
+
+
+def stacked(k=3):
+    return models.Autoencoder(*networks.stacked_autoencoder(k, hidden=(32, 16)), loss="cross_entropy")
+
+
+def vae(k=3, kl_weight=1.0):
+    return models.VAE(*networks.dense_vae(k, hidden=32), kl_weight=kl_weight)
+
+
+BUILDERS = [linear, nonlinear, stacked, vae]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def batch(digits):
+    return data.scale(digits[:64]).numpy()
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_shapes_and_ranges(build, batch):
+    model = build()
+    assert model.latent_dim == 3
+    assert model.encode(batch).shape == (64, 3)
+    assert model.decode(np.zeros((5, 3), "float32")).shape == (5, 28, 28, 1)
+    assert model.sample(7).shape == (7, 28, 28, 1)
+    assert model(batch).shape == model.reconstruct(batch).shape == batch.shape
+    if build is not linear:  # a sigmoid's output is a probability
+        assert 0 < model.reconstruct(batch).numpy().min() <= model.reconstruct(batch).numpy().max() < 1
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_samples_are_the_same_for_the_same_seed(build):
+    model = build()
+    np.testing.assert_array_equal(model.sample(4, seed=1), model.sample(4, seed=1))
+    assert not np.allclose(model.sample(4, seed=1), model.sample(4, seed=2))
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_interpolation_starts_and_ends_at_the_reconstructions(build, batch):
+    model = build()
+    path = model.interpolate(batch[:6], batch[6:12], steps=10)
+    assert path.shape == (6, 10, 28, 28, 1)
+    np.testing.assert_allclose(path[:, 0], model.reconstruct(batch[:6]), atol=1e-5)
+    np.testing.assert_allclose(path[:, -1], model.reconstruct(batch[6:12]), atol=1e-5)
+    middle = (model.encode(batch[:6]) + model.encode(batch[6:12])) / 2
+    odd = model.interpolate(batch[:6], batch[6:12], steps=3)
+    np.testing.assert_allclose(odd[:, 1], model.decode(middle), atol=1e-5)
+
+
+def test_mean_squared_error_of_the_linear_autoencoder_in_numpy(batch):
+    model = linear()
+    (w1, b1), (w2, b2) = model.encoder.get_weights(), model.decoder.get_weights()
+    flat = batch.reshape(64, 784).astype(np.float64)
+    expected = np.mean((flat - ((flat @ w1 + b1) @ w2 + b2)) ** 2)
+    model.compile()
+    result = model.evaluate(tf.data.Dataset.from_tensors(batch), verbose=0, return_dict=True)
+    np.testing.assert_allclose([result["loss"], result["mse"]], expected, rtol=1e-5)
+
+
+def test_cross_entropy_of_the_nonlinear_autoencoder_in_numpy(batch):
+    model = nonlinear()
+    (w1, b1), (w2, b2) = model.encoder.get_weights(), model.decoder.get_weights()
+    flat = batch.reshape(64, 784).astype(np.float64)
+    p = expit(np.maximum(flat @ w1 + b1, 0) @ w2 + b2)
+    expected = -(flat * np.log(p) + (1 - flat) * np.log(1 - p)).sum(axis=1).mean()
+    model.compile()
+    result = model.evaluate(tf.data.Dataset.from_tensors(batch), verbose=0, return_dict=True)
+    np.testing.assert_allclose(result["loss"], expected, rtol=1e-5)
+    np.testing.assert_allclose(result["mse"], np.mean((flat - p) ** 2), rtol=1e-4)
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.5, 1.0])
+def test_add_loss_terms_sum_to_the_reported_loss(kl_weight, batch):
+    model = vae(kl_weight=kl_weight)
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    model(batch)
+    assert len(model.losses) == 2
+    logs = model.train_step(batch)
+    np.testing.assert_allclose(logs["loss"], sum(model.losses), rtol=1e-6)
+    np.testing.assert_allclose(logs["reconstruction"], model.losses[0], rtol=1e-6)
+    np.testing.assert_allclose(kl_weight * logs["kl"], model.losses[1], rtol=1e-5)
+    assert logs["kl"] > 0
+
+
+def test_vae_terms_in_numpy(batch):
+    model = vae()
+    mean, log_var = (np.asarray(t, np.float64) for t in model.posterior(batch))
+    state = model.sampling.seed_generator.state.numpy()
+    z = model.sampling(*model.posterior(batch))
+    model.sampling.seed_generator.state.assign(state)  # the same noise once more
+    logits = np.asarray(model.decoder(z), np.float64)
+    reconstruction = (np.logaddexp(0, logits) - batch * logits).sum(axis=(1, 2, 3)).mean()
+    kl = 0.5 * (mean**2 + np.exp(log_var) - log_var - 1).sum(axis=1).mean()
+    model(batch)
+    np.testing.assert_allclose(model.losses, [reconstruction, kl], rtol=1e-5)
+
+
+def test_vae_codes_are_the_mode(batch):
+    model = vae()
+    np.testing.assert_array_equal(model.encode(batch), model.posterior(batch)[0])
+    np.testing.assert_array_equal(model.reconstruct(batch), model.reconstruct(batch))  # no noise
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_history_is_never_zero_and_has_validation(build, digits):
+    history = training.fit(build(), digits[:256], digits[256:300], epochs=2, batch_size=64, learning_rate=1e-3)
+    terms = {"loss", "reconstruction", "kl"} if build is vae else {"loss", "mse"}
+    assert history.keys() == terms | {f"val_{name}" for name in terms}
+    assert all(len(values) == 2 and min(values) > 0 for values in history.values())
+
+
+@pytest.mark.parametrize("build", [*BUILDERS, lambda: vae(kl_weight=0.0)])
+def test_gradients_reach_every_weight(build, batch):
+    model = build()
+    before = [weight.numpy() for weight in model.trainable_weights]
+    model.compile(optimizer=keras.optimizers.SGD(1e-4))
+    model.train_step(batch)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        assert not np.array_equal(weight.numpy(), old), weight.path
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_the_batch_size_does_not_change_an_evaluation(build, digits):
+    model = build()
+    if build is vae:  # make σ negligible: the noise differs with the batches
+        model.encoder.get_layer("log_var").bias.assign(np.full(3, -60.0))
+        model.encoder.get_layer("log_var").kernel.assign(np.zeros((32, 3)))
+    model.compile()
+    results = [model.evaluate(data.pipeline(digits[:100], size), verbose=0, return_dict=True) for size in (100, 7)]
+    for name in results[0]:
+        np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
+    model = build()
+    training.fit(model, digits[:128], digits[:10], epochs=1, batch_size=64, learning_rate=1e-3)
+    models.save(model, tmp_path)
+    loaded = models.load(tmp_path)
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.reconstruct(batch), model.reconstruct(batch))
+    np.testing.assert_array_equal(loaded(batch), model(batch))  # the VAE's noise goes on where it was
+    assert not list(tmp_path.glob(".partial*"))
+
+
+def test_kl_weight_is_part_of_a_saved_model(tmp_path):
+    models.save(vae(kl_weight=0.25), tmp_path)
+    assert models.load(tmp_path).kl_weight == 0.25
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated weights", "other weights", "broken config", "lambda"])
+def test_damaged_models_are_refused_in_one_line(damage, tmp_path):
+    models.save(linear(), tmp_path)
+    config, weights = tmp_path / "config.json", tmp_path / "model.weights.h5"
+    if damage == "missing":
+        weights.unlink()
+    elif damage == "truncated weights":
+        weights.write_bytes(weights.read_bytes()[:2000])
+    elif damage == "other weights":
+        stacked().save_weights(weights)
+    elif damage == "broken config":
+        config.write_text(config.read_text()[:100])
+    else:
+        evil = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda z: z)])
+        tree = json.loads(config.read_text())
+        tree["config"]["decoder"] = keras.saving.serialize_keras_object(evil)
+        config.write_text(json.dumps(tree))
+    with pytest.raises(InputError, match="holds no readable model") as caught:
+        models.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_linear_autoencoder_converges_to_pca(digits):
+    model = linear(k=4)
+    training.fit(model, digits, None, epochs=120, batch_size=100, learning_rate=2e-2)
+    mean, directions = pca.principal_components(digits)
+    bound = pca.reconstruction_error(digits, mean, directions[:, :4])
+    model.compile()
+    error = training.evaluate(model, digits)["mse"]
+    assert bound * (1 - 1e-5) < error < 1.01 * bound
+    # It spans the subspace of the principal components, too.
+    kernel = model.decoder.get_layer("pixels").kernel.numpy().T
+    projected = directions[:, :4] @ (directions[:, :4].T @ kernel)
+    assert np.linalg.norm(projected - kernel) < 0.1 * np.linalg.norm(kernel)
+
+
+def test_layer_pairs_share_their_weights_and_fit_together(batch):
+    model = stacked()
+    stages = list(layer_pairs(model))
+    assert [shallow.encoder.input_shape[1] for _, shallow in stages] == [784, 32, 16]
+    assert [shallow.latent_dim for _, shallow in stages] == [32, 16, 3]
+    assert [shallow.loss_name for _, shallow in stages] == ["cross_entropy", *["mean_squared_error"] * 2]
+    below, last = stages[-1]
+    np.testing.assert_allclose(last.encode(below(batch)), model.encode(batch), rtol=1e-5)
+    assert last.encoder.layers[-1] is model.encoder.layers[-1]
+    assert {id(w) for _, s in stages for w in s.trainable_weights} == {id(w) for w in model.trainable_weights}
+
+
+def test_pretraining_lowers_the_error_before_the_first_epoch(digits):
+    model = stacked()
+    model.compile()
+    before = training.evaluate(model, digits)["loss"]
+    training.pretrain(model, digits, epochs=3, batch_size=50, learning_rate=5e-3)
+    model.compile()
+    assert training.evaluate(model, digits)["loss"] < 0.5 * before
+
+
+def test_unknown_loss():
+    with pytest.raises(ValueError, match="loss='mse'"):
+        models.Autoencoder(*networks.linear_autoencoder(2), loss="mse")

@@ -1,0 +1,30 @@
+"""PCA against SciPy's singular value decomposition."""
+
+import numpy as np
+import scipy.linalg
+
+from hw5 import pca
+
+
+def test_directions_are_the_right_singular_vectors(digits):
+    mean, directions = pca.principal_components(digits)
+    pixels = digits.reshape(-1, 784) / 255
+    _, _, vt = scipy.linalg.svd(pixels - pixels.mean(axis=0), full_matrices=False)
+    np.testing.assert_allclose(mean, pixels.mean(axis=0))
+    np.testing.assert_allclose(np.abs(np.sum(vt[:20].T * directions[:, :20], axis=0)), 1, atol=1e-8)
+    np.testing.assert_allclose(directions.T @ directions, np.eye(784), atol=1e-9)
+
+
+def test_error_is_the_variance_left_out(digits):
+    mean, directions = pca.principal_components(digits)
+    pixels = digits.reshape(-1, 784) / 255
+    singular = scipy.linalg.svdvals(pixels - mean)
+    for k in (1, 10, 783):
+        left_out = np.sum(singular[k:] ** 2) / pixels.size
+        np.testing.assert_allclose(pca.reconstruction_error(digits, mean, directions[:, :k]), left_out, atol=1e-12)
+
+
+def test_uint8_images_are_not_changed(digits):
+    before = digits.copy()
+    pca.principal_components(digits)
+    np.testing.assert_array_equal(digits, before)

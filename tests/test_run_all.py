@@ -1,0 +1,122 @@
+"""run_all.sh with its environment already set up, so that nothing is installed here."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GOOD = """
+import json, pathlib, sys
+out = [flag.split("=")[1] for flag in sys.argv if flag.startswith("--out=")] or ["figures/section{n}"]
+folder = pathlib.Path(out[0])
+folder.mkdir(parents=True)
+(folder / "metrics.json").write_text(json.dumps({{"headline": {{"key number": 0.123456}}}}))
+print("flags", sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A checkout with three small sections and an environment that counts as set up."""
+    for name in ("run_all.sh", "setup.cfg", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "hw5").mkdir()
+    (tmp_path / "hw5" / "__init__.py").touch()
+    (tmp_path / "hw5" / "section1.py").write_text(GOOD.format(n=1))
+    (tmp_path / "hw5" / "section2.py").write_text("import sys; sys.exit(1)")
+    (tmp_path / "hw5" / "section3.py").write_text(GOOD.format(n=3))
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="$PWD" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    stamp = "cat setup.cfg pyproject.toml constraints.txt | cksum; pwd"
+    text = subprocess.run(stamp, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    (tmp_path / ".venv" / "stamp").write_text(text)
+    return tmp_path
+
+
+def run_all(tree, *words, **environment):
+    command = ["bash", "run_all.sh", *words]
+    return subprocess.run(
+        command, cwd=tree, capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def test_it_goes_on_after_a_failure_and_names_it(tree):
+    done = run_all(tree)
+    assert done.returncode == 1
+    *_, first, second, third = done.stdout.splitlines()
+    assert first.startswith("section 1")
+    assert "key number 0.1235" in first
+    assert "FAILED (exit code 1)" in second
+    assert "key number 0.1235" in third
+    assert done.stderr.strip() == "run_all.sh: failed: section 2"
+
+
+def test_chosen_sections(tree):
+    done = run_all(tree, "3", "1")
+    assert done.returncode == 0
+    assert [line.split()[:2] for line in done.stdout.splitlines()[-2:]] == [["section", "3"], ["section", "1"]]
+
+
+def test_modes_choose_flags_and_folder(tree):
+    assert "flags []" in run_all(tree, "1").stdout
+    smoke = run_all(tree, "smoke", "1")
+    assert smoke.returncode == 0, smoke.stderr
+    assert "--out=runs/smoke/section1/figures" in smoke.stdout
+    assert "--epochs=1" in smoke.stdout
+    shutil.rmtree(tree / "figures")
+    assert "flags ['--epochs=50']" in run_all(tree, "paper", "1").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["everything"], "unknown word 'everything'"),
+        (["-k"], "unknown word '-k'"),
+        ([""], "unknown word ''"),
+        (["1", "12"], "there is no section 12"),
+    ],
+)
+def test_unknown_words_get_one_line(tree, words, message):
+    done = run_all(tree, *words)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ('case "$2" in *version_info\\[*) echo 3.9 ;; *) exit 1 ;; esac', "needs Python 3.11 or newer"),
+        ('case "$1" in -m) exit 1 ;; esac; case "$2" in *print*) echo 3.11 ;; esac', "has no pip"),
+        ("exit 127", "needs Python 3.11 or newer (none found)"),
+    ],
+)
+def test_python_too_old_or_without_pip(tree, script, message):
+    (tree / ".venv" / "stamp").unlink()
+    python = tree / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    done = run_all(tree, "setup", PYTHON=str(python))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert message in done.stderr
+
+
+def test_set_up_is_skipped_when_nothing_changed(tree):
+    assert run_all(tree, "setup", PYTHON="/nonexistent/python").returncode == 0
+    (tree / "setup.cfg").write_text("[metadata]\nname = other\n")
+    done = run_all(tree, "setup", PYTHON="/nonexistent/python")
+    assert "none found" in done.stderr  # it would have set up anew
+
+
+def test_every_section_has_smoke_settings():
+    text = (ROOT / "run_all.sh").read_text()
+    for path in (ROOT / "hw5").glob("section*.py"):
+        assert f'"smoke {path.stem.removeprefix("section")}")' in text
