@@ -13,7 +13,7 @@ usage() {
 ./run_all.sh setup           only set up .venv
 
 The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
-interpreter (3.11 or newer).
+interpreter (3.11 to 3.13, those that TensorFlow has).
 END
 }
 
@@ -39,17 +39,22 @@ figures_of() {
 }
 
 find_python() {
-  local candidate version newest=
-  for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+  local candidate version reason="none found"
+  set -- python3 python3.13 python3.12 python3.11
+  [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
+  for candidate in "$@"; do
     version=$("$candidate" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
-      "$candidate" -m pip --version >/dev/null 2>&1 || fail "$candidate has no pip; install it (Debian: apt install python3-pip)"
-      python=$candidate
-      return
-    fi
-    newest="$candidate is $version"
+    case $version in
+      3.11 | 3.12 | 3.13)
+        if "$candidate" -m pip --version >/dev/null 2>&1; then
+          python=$candidate
+          return
+        fi
+        reason="$candidate has no pip (Debian: apt install python3-pip)" ;;
+      *) [ "$reason" != "none found" ] || reason="$candidate is $version" ;;
+    esac
   done
-  fail "needs Python 3.11 or newer (${newest:-none found}); install one or set PYTHON=/path/to/python"
+  fail "needs Python 3.11, 3.12 or 3.13 with pip, as TensorFlow does: $reason; install one or set PYTHON=/path/to/python"
 }
 
 set_up() {
@@ -64,6 +69,7 @@ set_up() {
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
     install --quiet --constraint constraints.txt --editable '.[test]' ||
     fail "the installation failed; mend what pip says above and run this again"
+  .venv/bin/python -c 'import matplotlib.font_manager' 2>/dev/null # builds its font cache, with a warning
   echo "$stamp" >.venv/stamp
 }
 
@@ -93,7 +99,9 @@ run_sections() {
 
 headline() {
   .venv/bin/python - "$1/metrics.json" <<'END'
-import json, sys
+import json, sys, os
+if not os.path.exists(sys.argv[1]):
+    sys.exit("no metrics.json")
 print(", ".join(f"{name} {value:.4g}" for name, value in json.load(open(sys.argv[1]))["headline"].items()))
 END
 }
@@ -112,8 +120,8 @@ while [ $# -gt 0 ]; do
   shift
 done
 if [ ${#sections[@]} -eq 0 ]; then
-  for section in 1 2 3 4 5 6 7 8 9 10 11; do
-    [ ! -f "hw5/section$section.py" ] || sections+=("$section")
+  for section in $(for file in hw5/section*.py; do file=${file#hw5/section}; echo "${file%.py}"; done | sort -n); do
+    sections+=("$section")
   done
 fi
 set_up

@@ -76,4 +76,5 @@ ENTRIES = [
 
 if __name__ == "__main__":
     wanted = sys.argv[1:]
-    compare([entry for entry in ENTRIES if not wanted or any(word in entry.name for word in wanted)])
+    chosen = [entry for entry in ENTRIES if not wanted or any(word in entry.name for word in wanted)]
+    compare(chosen) if chosen else sys.exit(f"no entry is named {wanted}; there are {[e.name for e in ENTRIES]}")

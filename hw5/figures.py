@@ -64,10 +64,8 @@ def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], 
         _save(figure, path)
 
 
-def image_grid(
-    path: str | os.PathLike, images: np.ndarray, title: str | None = None, width: float = WIDTH, **labels: str
-) -> None:
-    """Draw images [rows, columns, h, w, c] as a grid without gaps in meaning: interpolations, samples.
+def image_grid(path: str | os.PathLike, images: np.ndarray, width: float = WIDTH, **labels: str) -> None:
+    """Draw images [rows, columns, h, w, c] as a grid: interpolations, a latent plane, samples.
 
     Args:
         width: of the drawn grid, in inches.
@@ -77,7 +75,6 @@ def image_grid(
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(width, width * canvas.shape[0] / canvas.shape[1]))
         _show(axes, canvas)
-        axes.set_title(title)
         below = dict(y=-0.01, va="top", transform=axes.transAxes)
         for side, x in (("left", 0), ("right", 1)):
             axes.text(x, s=labels.get(side, ""), ha=side, **below)
@@ -92,7 +89,6 @@ def curves(
     *,
     xlabel: str,
     ylabel: str,
-    title: str | None = None,
     log: str = "",
     dashed: Sequence[str] = (),
     markers: bool = False,
@@ -111,7 +107,7 @@ def curves(
             style = dict(linestyle="--", color=colour or "black", zorder=3) if label in dashed else {}
             (line,) = axes.plot(x, y, label=label, marker="o" if markers else None, **style)
             colour = line.get_color()
-        axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
         if "x" in log:
             axes.set_xscale("log")
         if "y" in log:
@@ -131,14 +127,12 @@ def scatter(
     *,
     xlabel: str,
     ylabel: str,
-    limit: float | None = None,
 ) -> None:
     """Draw points in the plane, coloured by class, one panel per entry of `panels`.
 
     Args:
         panels: title → points [n, 2].
         classes: [n] integers, or None for one colour.
-        limit: show [−limit, limit] on both axes of every panel; by default all points.
     """
     with plt.rc_context(STYLE):
         width = WIDTH / max(len(panels), 2)
@@ -148,8 +142,6 @@ def scatter(
                 chosen = points if label is None else points[classes == label]
                 axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=label)
             axes.set(xlabel=xlabel, ylabel=ylabel, title=title, aspect="equal")
-            if limit:
-                axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
         handles, names = row[0][0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)

@@ -25,18 +25,28 @@ from absl.flags import (  # noqa: F401  (re-exported, so that a section imports 
     DEFINE_multi_integer,
     DEFINE_string,
     Error,
-    adopt_module_key_flags,
+    disclaim_key_flags,
 )
 
 from hw5.errors import InputError
+
+disclaim_key_flags()  # what is defined here belongs to the section, so that its --help lists it
 
 SHARED = {
     "dataset": (DEFINE_string, "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.", {}),
     "epochs": (DEFINE_integer, "Passes over the training images.", {"lower_bound": 1}),
     "batch_size": (DEFINE_integer, "Images a batch.", {"lower_bound": 1}),
-    "learning_rate": (DEFINE_float, "Adam's highest learning rate; it falls linearly to 0.", {"lower_bound": 0}),
+    "learning_rate": (
+        DEFINE_float,
+        "Adam's highest learning rate; it warms up and then falls to 0.",
+        {"lower_bound": 0},
+    ),
     "train_size": (DEFINE_integer, "Use only the first n training images (default: all).", {"lower_bound": 1}),
-    "seed": (DEFINE_integer, "Seed of the weights, the order of the images and all noise.", {"lower_bound": 0}),
+    "seed": (
+        DEFINE_integer,
+        "Seed of the weights, the order of the images and all noise.",
+        {"lower_bound": 0, "upper_bound": 2**32 - 1},
+    ),
     "out": (DEFINE_string, "Folder for the figures and metrics.json.", {}),
     "run_dir": (DEFINE_string, "Folder for the trained models.", {}),
 }
@@ -54,7 +64,6 @@ def shared(run: Callable) -> None:
         if name in SHARED:
             define, text, bounds = SHARED[name]
             define(name, default(run, name), text, **bounds)
-    adopt_module_key_flags(sys.modules[__name__])
 
 
 def launch(run: Callable) -> None:

@@ -64,8 +64,8 @@ def dense_vae(
     mean = layers.Dense(latent_dim, name="mean")(features)
     log_var = layers.Dense(latent_dim, name="log_var")(features)
     encoder = keras.Model(images, [mean, log_var], name="vae_encoder")
-    # Glorot's gain of 1 is meant for tanh: behind it these sigmoids see a z of deviation 0.2 and start as
-    # the constant ½. Fan-in scaling with the sigmoid's gain of 4 (variance 16) lets them start apart.
+    # With Keras' default (Glorot, gain 1) the inputs of these sigmoids deviate by 0.2 from zero, and all
+    # start out as the constant ½. Fan-in scaling with the sigmoid's gain of 4 lets them start apart.
     wide = keras.initializers.VarianceScaling(16.0, mode="fan_in", distribution="uniform")
     up = [layers.Dense(hidden, activation="sigmoid", kernel_initializer=wide, name="hidden")]
     return encoder, _decoder("vae_decoder", image_shape, latent_dim, up)

@@ -35,7 +35,7 @@ class Adam(keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable("hw5")
 class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Learning rate that rises linearly from 0 in the first twentieth of the steps and falls linearly to 0.
+    """Learning rate that rises linearly in the first twentieth of the steps and then falls linearly to 0.
 
     Adam's first steps have the full length whatever the gradient; on 512 positive features they move
     log σ² by several units each, and a VAE without its KL divergence never comes back from there.

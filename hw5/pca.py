@@ -1,22 +1,25 @@
 """Principal component analysis: what the linear autoencoder can reach at best (sheet 000, I.5)."""
 
 import numpy as np
+import scipy.linalg
 
 
-def principal_components(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def principal_components(images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and principal directions of images, from the eigenvectors of their covariance.
 
     Args:
         images: uint8 [n, h, w, c], read as [0, 1].
+        count: how many directions.
 
     Returns:
-        (mean [d], directions [d, d]) in float64, d = h·w·c; the directions are orthonormal columns in
-        the order of falling variance, so the best k-dimensional subspace is `directions[:, :k]`.
+        (mean [d], directions [d, count]) in float64, d = h·w·c; the directions are orthonormal columns
+        in the order of falling variance, so the best k-dimensional subspace is `directions[:, :k]`.
     """
     pixels = _flat(images)
     mean = pixels.mean(axis=0)
     pixels -= mean
-    _, directions = np.linalg.eigh(pixels.T @ pixels)
+    size = len(mean)
+    _, directions = scipy.linalg.eigh(pixels.T @ pixels, subset_by_index=[size - count, size - 1])
     return mean, directions[:, ::-1]
 
 

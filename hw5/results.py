@@ -15,15 +15,19 @@ from hw5.errors import InputError
 PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scipy")
 
 
-def output_folder(out: str | os.PathLike) -> Path:
-    """Create the folder for a run's figures, before the run spends time on making them."""
-    folder = Path(out)
+def output_folder(path: str | os.PathLike, flag: str = "out") -> Path:
+    """Create a folder for a run's results, before the run spends time on making them.
+
+    Raises:
+        InputError, which names the flag: the path is a file, or may not be written to.
+    """
+    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"--out={out}: is, or lies under, a file; name a folder") from error
+        raise InputError(f"--{flag}={path}: is, or lies under, a file; name a folder") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"--out={out}: no permission to write there")
+        raise InputError(f"--{flag}={path}: no permission to write there")
     return folder
 
 

@@ -9,16 +9,15 @@ linear one from below.
 """
 
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 from scipy.linalg import subspace_angles
 
 from hw5 import data, figures, flags, models, networks, pca, results, training, visualize
+from hw5.errors import InputError
 
 VARIANTS = ("linear", "nonlinear", "stacked")
-SHOWN = 10  # images in a row of the figures
 
 
 def run(
@@ -27,8 +26,9 @@ def run(
     k=(2, 5, 10, 50, 100),
     hidden=(512, 128),
     pretrain=True,
+    pretrain_epochs=1,
     dataset="mnist",
-    epochs=7,
+    epochs=6,
     batch_size=128,
     learning_rate=7e-3,
     train_size=None,
@@ -42,14 +42,20 @@ def run(
         variant: any of "linear", "nonlinear", "stacked".
         k: numbers of code units.
         hidden: widths of the stacked encoder's hidden layers.
-        pretrain: train the stacked autoencoder a second time after layer-wise pre-training.
+        pretrain: train a second stacked autoencoder, after layer-wise pre-training.
+        pretrain_epochs: passes over the images for each of its pairs of layers, before the `epochs` of all.
 
     Returns:
         The contents of metrics.json; `results` holds the validation MSE by variant and k.
     """
     settings, started = dict(locals()), time.time()
-    folder = results.output_folder(out)
+    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
     images, validation = data.train_validation(dataset, train_size)  # I.2
+    k = sorted(set(k))
+    if k[-1] >= images[0].size:
+        raise InputError(f"--k={k[-1]}: must be smaller than the {images[0].size} pixels")
+    mean, directions = pca.principal_components(images, k[-1])  # I.5
+    bound = {dim: pca.reconstruction_error(validation, mean, directions[:, :dim]) for dim in k}
 
     variants = [name for name in VARIANTS if name in variant]
     if "stacked" in variants and pretrain:
@@ -62,18 +68,20 @@ def run(
             model = build(name, dim, hidden, images.shape[1:])
             schedule = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
             if name == "pretrained":
-                training.pretrain(model, images, **{**schedule, "epochs": max(epochs // 4, 1)})
+                training.pretrain(model, images, **{**schedule, "epochs": pretrain_epochs})
             histories[name, dim] = training.fit(model, images, validation, **schedule)
-            models.save(model, Path(run_dir) / f"{name}_k{dim}")
-            visualize.code_figures(model, images[:SHOWN], validation[:SHOWN], folder, f"{name}_k{dim}")  # I.4
+            models.save(model, run_dir / f"{name}_k{dim}")
+            visualize.code_figures(model, images, validation, folder, f"{name}_k{dim}")  # I.4
             trained[name, dim] = model
 
     mse = {name: {dim: histories[name, dim]["val_mse"][-1] for dim in k} for name in variants}
     measured = {"mse": mse, "history": {f"{name}, k={dim}": log for (name, dim), log in histories.items()}}
-    bound, angles = compare_with_pca(images, validation, {dim: trained.get(("linear", dim)) for dim in k})
+    angles = {
+        dim: principal_angles(directions[:, :dim], model) for (name, dim), model in trained.items() if name == "linear"
+    }
     measured |= {"pca_mse": bound, "principal_angles_degrees": angles}
 
-    originals = data.scale(validation[:SHOWN])
+    originals = data.scale(validation[: visualize.SHOWN])
     for name in variants:
         rows = [("original", originals)] + [(f"$k = {dim}$", trained[name, dim].reconstruct(originals)) for dim in k]
         figures.image_rows(folder / f"reconstructions_{name}.png", rows)
@@ -124,16 +132,10 @@ def build(name, dim, hidden, image_shape):
     return models.Autoencoder(*networks.stacked_autoencoder(dim, hidden, image_shape=image_shape), loss="cross_entropy")
 
 
-def compare_with_pca(images, validation, linear):
-    """I.5: PCA's validation MSE for each k, and the angles between its subspace and the linear decoder's."""
-    mean, directions = pca.principal_components(images)
-    bound = {dim: pca.reconstruction_error(validation, mean, directions[:, :dim]) for dim in linear}
-    angles = {
-        dim: np.degrees(subspace_angles(directions[:, :dim], np.transpose(model.decoder.get_layer("pixels").kernel)))
-        for dim, model in linear.items()
-        if model
-    }
-    return bound, {dim: np.sort(values) for dim, values in angles.items()}
+def principal_angles(directions, model):
+    """I.5: the angles between a subspace and the one that the linear decoder spans, in degrees, rising."""
+    spanned = np.transpose(model.decoder.get_layer("pixels").kernel)
+    return np.sort(np.degrees(subspace_angles(directions, spanned)))
 
 
 def print_table(errors):
@@ -149,4 +151,5 @@ if __name__ == "__main__":
     flags.DEFINE_multi_integer("k", flags.default(run, "k"), "Code units; repeat for several.", lower_bound=1)
     flags.DEFINE_multi_integer("hidden", flags.default(run, "hidden"), "Widths of the stacked encoder.", lower_bound=1)
     flags.DEFINE_boolean("pretrain", flags.default(run, "pretrain"), "Also train the stacked one layer by layer first.")
+    flags.DEFINE_integer("pretrain_epochs", flags.default(run, "pretrain_epochs"), "Epochs of a layer.", lower_bound=1)
     flags.launch(run)

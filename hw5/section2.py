@@ -8,14 +8,11 @@ A dense VAE of MNIST with k latent dimensions, with the KL divergence in its los
 """
 
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from hw5 import data, figures, flags, models, networks, results, training, visualize
-
-SHOWN = 10  # images in a row of the figures
 
 
 def run(
@@ -24,7 +21,7 @@ def run(
     kl_weight=(1.0, 0.0),
     activation="softplus",
     dataset="mnist",
-    epochs=18,
+    epochs=16,
     batch_size=128,
     learning_rate=1e-2,
     train_size=None,
@@ -44,7 +41,8 @@ def run(
         nats an image) by KL weight and k.
     """
     settings, started = dict(locals()), time.time()
-    folder = results.output_folder(out)
+    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
+    k = sorted(set(k))
     images, validation = data.train_validation(dataset, train_size)
 
     trained, measured, histories = {}, {}, {}
@@ -52,8 +50,8 @@ def run(
         for dim in k:
             print(f"VAE, k = {dim}, KL weight {weight:g}")
             keras.utils.set_random_seed(seed)
-            networks_ = networks.dense_vae(dim, activation=activation, image_shape=images.shape[1:])
-            model = trained[weight, dim] = models.VAE(*networks_, kl_weight=weight)
+            encoder, decoder = networks.dense_vae(dim, activation=activation, image_shape=images.shape[1:])
+            model = trained[weight, dim] = models.VAE(encoder, decoder, kl_weight=weight)
             schedule = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
             history = training.fit(model, images, validation, **schedule)  # II.3
             histories[f"kl_weight={weight:g}, k={dim}"] = history
@@ -63,12 +61,12 @@ def run(
                 "negative_elbo": history["val_reconstruction"][-1] + history["val_kl"][-1],
             }
             name = f"k{dim}" if weight == 1 else f"k{dim}_kl{weight:g}"
-            models.save(model, Path(run_dir) / name)
-            visualize.code_figures(model, images[:SHOWN], validation[:SHOWN], folder, name)  # II.4
+            models.save(model, run_dir / name)
+            visualize.code_figures(model, images, validation, folder, name)  # II.4
             if dim == 2:
                 visualize.latent_plane(model, folder / f"plane_{name}.png")
 
-    draw_comparisons(folder, trained, data.scale(validation[:SHOWN]), k, kl_weight)
+    draw_comparisons(folder, trained, data.scale(validation[: visualize.SHOWN]), k, kl_weight)
     if 2 in k:
         inputs = data.scale(validation)
         codes = {f"KL weight {weight:g}": np.asarray(trained[weight, 2].encode(inputs)) for weight in kl_weight}
@@ -91,13 +89,15 @@ def draw_comparisons(folder, trained, originals, k, kl_weight):
     for weight in kl_weight:
         rows = [("original", originals)]
         rows += [(f"$k = {dim}$", trained[weight, dim].reconstruct(originals)) for dim in k]
-        rows += [(f"sample, $k = {dim}$", trained[weight, dim].sample(SHOWN)) for dim in k]
+        rows += [(f"sample, $k = {dim}$", trained[weight, dim].sample(len(originals), seed=0)) for dim in k]
         figures.image_rows(folder / f"overview_kl{weight:g}.png", rows, title=f"KL weight {weight:g}")
     if len(kl_weight) > 1:
         for dim in k:
             rows = [("original", originals)]
             rows += [(f"KL weight {weight:g}", trained[weight, dim].reconstruct(originals)) for weight in kl_weight]
-            rows += [(f"sample, {weight:g}", trained[weight, dim].sample(SHOWN)) for weight in kl_weight]
+            rows += [
+                (f"sample, {weight:g}", trained[weight, dim].sample(len(originals), seed=0)) for weight in kl_weight
+            ]
             figures.image_rows(folder / f"kl_weights_k{dim}.png", rows)
 
 

@@ -42,7 +42,7 @@ def fit(
 
     Args:
         images, validation_images: uint8 [n, h, w, c].
-        seed: of the order of the images.
+        seed: of the shuffling.
         transform: maps each float batch before the model sees it.
 
     Returns:
@@ -70,7 +70,7 @@ def fit(
         if not np.isfinite(values).all():
             epoch = int(np.argmin(np.isfinite(values))) + 1
             raise InputError(
-                f"training diverged: {metric} is {values[epoch - 1]} in epoch {epoch}; lower the learning rate"
+                f"training diverged: {metric} is {values[epoch - 1]} in epoch {epoch}; lower --learning_rate"
             )
     return history
 

@@ -9,6 +9,8 @@ from hw5 import figures
 from hw5.data import scale
 from hw5.models.base import LatentModel
 
+SHOWN = 10  # images in a row
+
 
 def code_figures(model: LatentModel, training: np.ndarray, validation: np.ndarray, folder: Path, name: str) -> None:
     """The experiments of sheet 000, I.4, as `reconstruction_NAME.png` and `interpolation_NAME.png`.
@@ -17,15 +19,16 @@ def code_figures(model: LatentModel, training: np.ndarray, validation: np.ndarra
     second ten steps from the code of each training image to that of its validation image, a row a pair.
 
     Args:
-        training, validation: uint8 images [n, h, w, c].
+        training, validation: uint8 images [n, h, w, c]; the first ten of each are shown.
     """
-    training, validation = scale(training), scale(validation)
+    count = min(len(training), len(validation), SHOWN)
+    training, validation = scale(training[:count]), scale(validation[:count])
     rows = [
         ("training", training),
         ("reconstruction", model.reconstruct(training)),
         ("validation", validation),
         ("reconstruction", model.reconstruct(validation)),
-        (r"decoded $\mathcal{N}(0, I)$", model.sample(len(training))),
+        (r"decoded $\mathcal{N}(0, I)$", model.sample(count, seed=0)),
     ]
     figures.image_rows(folder / f"reconstruction_{name}.png", rows)
     steps = model.interpolate(training, validation, steps=10)

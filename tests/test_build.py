@@ -42,7 +42,6 @@ def test_every_kind_of_image_becomes_rgb(folder, tmp_path):
 
 def test_load_finds_a_built_dataset(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     build.run(source=str(folder), name="mine", size=4, channels="1", splits="train:0.6,test:0.4")
     assert data.load("mine").shape == (4, 4, 4, 1)
     assert data.load("mine", "test").shape == (3, 4, 4, 1)
@@ -68,6 +67,7 @@ def test_zip_and_attributes(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "some.zip", "w") as archive:
         for name in ("a_grey.png", "b_palette.png"):
             archive.write(folder / name, name)
+        archive.writestr("__MACOSX/._a_grey.png", b"what macOS adds to zip files")
     (tmp_path / "some.csv").write_text("Round,colour\n0,grey\n1,red\n")
     build.run(
         source=str(tmp_path / "some.zip"),
@@ -106,6 +106,8 @@ def test_an_unreadable_file_is_named_and_leaves_nothing(folder, tmp_path):
         build.run(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"), size=8)
     assert not list((tmp_path / "out").rglob("*.tfrecord*"))
     assert not list((tmp_path / "out").rglob("dataset_info.json"))
+    (folder / "sub" / "f.JPG").write_bytes(whole)
+    build.run(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"), size=8)
 
 
 def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
@@ -122,6 +124,8 @@ def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
         (["--source=.", "--name=x"], "holds no images"),
         (["--source=broken.gz", "--name=x"], "neither a folder nor a zip file"),
         (["--source=.", "--name=Not-A-Name"], "--name=Not-A-Name"),
+        (["--source=pictures", "--name=mnist"], "--name=mnist: is the name of a public dataset"),
+        (["--source=pictures", "--name=x", "--splits=all:1"], "not 'all'"),
         (["--source=pictures", "--name=x", "--splits=train:0.5"], "must be positive and sum to 1"),
         (["--source=pictures", "--name=x", "--splits=train"], "write it as"),
         (["--source=pictures", "--name=x", "--attributes=short.csv"], "1 rows for 7 images"),

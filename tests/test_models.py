@@ -1,6 +1,8 @@
 """The models: their losses, their gradients, what they learn, and that they survive being saved."""
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -59,6 +61,7 @@ def test_samples_are_the_same_for_the_same_seed(build):
     model = build()
     np.testing.assert_array_equal(model.sample(4, seed=1), model.sample(4, seed=1))
     assert not np.allclose(model.sample(4, seed=1), model.sample(4, seed=2))
+    assert not np.allclose(model.sample(4), model.sample(4))
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -99,9 +102,8 @@ def test_cross_entropy_of_the_nonlinear_autoencoder_in_numpy(batch):
 def test_add_loss_terms_sum_to_the_reported_loss(kl_weight, batch):
     model = vae(kl_weight=kl_weight)
     model.compile(optimizer=keras.optimizers.SGD(0.0))
-    model(batch)
-    assert len(model.losses) == 2
     logs = model.train_step(batch)
+    assert len(model.losses) == 2
     np.testing.assert_allclose(logs["loss"], sum(model.losses), rtol=1e-6)
     np.testing.assert_allclose(logs["reconstruction"], model.losses[0], rtol=1e-6)
     np.testing.assert_allclose(kl_weight * logs["kl"], model.losses[1], rtol=1e-5)
@@ -169,6 +171,14 @@ def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
     assert not list(tmp_path.glob(".partial*"))
 
 
+def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
+    model = vae()
+    training.fit(model, digits[:64], None, epochs=1, batch_size=64, learning_rate=1e-3)
+    models.save(model, tmp_path)
+    code = f"from hw5 import models; print(models.load({str(tmp_path)!r}).latent_dim)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
+
+
 def test_kl_weight_is_part_of_a_saved_model(tmp_path):
     models.save(vae(kl_weight=0.25), tmp_path)
     assert models.load(tmp_path).kl_weight == 0.25
@@ -199,7 +209,7 @@ def test_damaged_models_are_refused_in_one_line(damage, tmp_path):
 def test_the_linear_autoencoder_converges_to_pca(digits):
     model = linear(k=4)
     training.fit(model, digits, None, epochs=120, batch_size=100, learning_rate=2e-2)
-    mean, directions = pca.principal_components(digits)
+    mean, directions = pca.principal_components(digits, 4)
     bound = pca.reconstruction_error(digits, mean, directions[:, :4])
     model.compile()
     error = training.evaluate(model, digits)["mse"]

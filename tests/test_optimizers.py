@@ -18,7 +18,7 @@ def test_fused_adam_makes_the_steps_of_keras():
             adam.apply([tf.constant(gradient, tf.float32)], [variable])
         paths.append([variable.numpy(), *(slot.numpy() for slot in adam.variables[2:])])
     for ours, keras_ in zip(*paths, strict=True):
-        np.testing.assert_allclose(ours, keras_, rtol=2e-5)  # twenty float32 steps in another order
+        np.testing.assert_allclose(ours, keras_, rtol=2e-5, atol=1e-6)  # twenty float32 steps in another order
 
 
 def test_adam_keeps_its_slots_in_a_checkpoint(tmp_path):

@@ -17,12 +17,14 @@ SECTIONS = {
                     for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)}
         | {f"reconstructions_{name}" for name in ("linear", "nonlinear", "stacked", "pretrained")}
         | {"error", "principal_angles", "pretraining"},
+        "models": {f"{name}_k{k}" for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)},
     },
     2: {
         "flags": ["--k=2", "--k=5"],
         "figures": {f"{kind}_{name}" for kind in ("reconstruction", "interpolation")
                     for name in ("k2", "k5", "k2_kl0", "k5_kl0")}
         | {"plane_k2", "plane_k2_kl0", "codes_k2", "overview_kl1", "overview_kl0", "kl_weights_k2", "kl_weights_k5"},
+        "models": {"k2", "k5", "k2_kl0", "k5_kl0"},
     },
 }  # fmt: skip
 
@@ -48,7 +50,7 @@ def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
     assert "ms/step" in done.stdout  # Keras' progress bar
     assert done.stderr == ""
     saved = [path.parent for path in (tmp_path / "runs" / f"section{section}").rglob("config.json")]
-    assert len(saved) == {1: 8, 2: 4}[section]
+    assert {path.name for path in saved} == SECTIONS[section]["models"]
     assert models.load(saved[0]).latent_dim in (2, 5)
 
 
@@ -57,11 +59,13 @@ MISTAKES = [
     (["--k=abc"], "--k=abc"),
     (["--dataset=minst"], "unknown dataset 'minst'; embedded are cartoon_faces, emojione, mnist"),
     (["--out=precious"], "--out=precious: is, or lies under, a file"),
+    (["--run_dir=precious/models"], "--run_dir=precious/models: is, or lies under, a file"),
     (["--epochs=0"], "--epochs=0"),
     (["--batch_size=-1"], "--batch_size=-1"),
     (["--learning_rate=-1"], "--learning_rate=-1"),
     (["--train_size=99999"], "--train_size=99999: mnist has only 54000 training images"),
     (["--seed=x"], "--seed=x"),
+    (["--seed=9999999999"], "--seed=9999999999"),
     (["--no_such_flag"], "no_such_flag"),
     (["stray"], "unexpected argument 'stray'"),
 ]
@@ -81,7 +85,9 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
     assert (tmp_path / "precious").read_text() == "do not lose me"
 
 
-@pytest.mark.parametrize("flag", [(1, "--variant=convolutional"), (2, "--activation=step"), (2, "--kl_weight=-1")])
+@pytest.mark.parametrize(
+    "flag", [(1, "--variant=convolutional"), (1, "--k=784"), (2, "--activation=step"), (2, "--kl_weight=-1")]
+)
 def test_mistakes_in_a_sections_own_flags(flag, tmp_path):
     done = call(*flag, cwd=tmp_path)
     assert done.returncode == 1

@@ -44,14 +44,19 @@ def load(name: str, split: str = "train", *, feature: str = "image", limit: int 
     info = builder.info
     try:
         files = info.splits[split].file_instructions
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, NotImplementedError) as error:
         raise InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(info.splits)}") from error
     try:
         connector = info.features
         for key in feature.split("/"):
             connector = connector[key]
+        if not isinstance(connector, tfds.features.Image) and connector.shape != ():
+            raise TypeError
     except (KeyError, TypeError) as error:
-        raise InputError(f"dataset {name!r} has no feature {feature!r}; it has {', '.join(info.features)}") from error
+        known = ", ".join(info.features)
+        raise InputError(f"dataset {name!r} has no image, number or text {feature!r}; it has {known}") from error
+    if not files:
+        raise InputError(f"dataset {name!r}: {split} selects no images")
     is_image = isinstance(connector, tfds.features.Image)
     if is_image and None in connector.shape:
         raise InputError(
@@ -59,11 +64,12 @@ def load(name: str, split: str = "train", *, feature: str = "image", limit: int 
         )
 
     def decode(serialized):
-        kind = tf.string if is_image or isinstance(connector, tfds.features.Text) else tf.int64
+        text = is_image or isinstance(connector, tfds.features.Text)
+        kind = tf.string if text else tf.float32 if connector.tf_dtype.is_floating else tf.int64
         values = tf.io.parse_example(serialized, {feature: tf.io.FixedLenFeature((), kind)})[feature]
         if is_image:
             return tf.map_fn(connector.decode_example, values, fn_output_signature=tf.uint8)
-        return values if kind == tf.string else tf.cast(values, connector.tf_dtype)
+        return values if text else tf.cast(values, connector.tf_dtype)
 
     adapter = ADAPTER_FOR_FORMAT[info.file_format]
     parts = [adapter.make_tf_data(file.filename).skip(file.skip).take(file.take) for file in files]
@@ -137,7 +143,10 @@ def pipeline(
     batches = passes.map(order).rebatch(batch_size, drop_remainder=epochs is None)
     batches = batches.map(batch, num_parallel_calls=1, deterministic=True).prefetch(tf.data.AUTOTUNE)
     size = tf.data.INFINITE_CARDINALITY if epochs is None else -(-epochs * len(images) // batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(size))
+    options = tf.data.Options()  # one thread beside the model's; more would take the cores from it
+    options.threading.private_threadpool_size = 1
+    options.threading.max_intra_op_parallelism = 1
+    return batches.apply(tf.data.experimental.assert_cardinality(size)).with_options(options)
 
 
 def _builder(name: str) -> tfds.core.DatasetBuilder:
@@ -166,4 +175,5 @@ def _download(builder: tfds.core.DatasetBuilder) -> None:
             requests.head(urls[0], timeout=5)  # TFDS itself would retry for minutes
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
-        raise InputError(f"{unreachable} ({type(error).__name__})") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{unreachable} ({reason[:200]})") from error

@@ -14,7 +14,9 @@ import csv
 import gzip
 import io
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +26,24 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from hw5 import flags
+from hw5.data import STORE
 from hw5.errors import InputError
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 IDX_PREFIXES = {"train": "train", "test": "t10k"}
 VERSION = "1.0.0"
+# What Pillow and zipfile raise for a file that is damaged, encrypted or no image at all.
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+    Image.DecompressionBombError,
+)
 
 
 def to_array(file, size: int, channels: int) -> np.ndarray:
@@ -38,7 +53,7 @@ def to_array(file, size: int, channels: int) -> np.ndarray:
     and cropped to its centre; 16-bit greyscale is scaled to 8 bits.
 
     Raises:
-        OSError, SyntaxError or ValueError (Pillow's own) if the file is damaged or no image.
+        OSError, SyntaxError or ValueError (Pillow's own): the file is damaged or not an image.
     """
     image = ImageOps.exif_transpose(Image.open(file))
     if image.mode.startswith("I"):  # 16-bit greyscale; Pillow's own conversion would clip it
@@ -75,7 +90,7 @@ def read_idx(path: Path) -> np.ndarray:
         if zeros != b"\0\0" or kind != 8:
             raise ValueError("not an IDX file of bytes")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError) as error:
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as an IDX file ({error})") from error
 
 
@@ -91,7 +106,7 @@ class ImageFiles:
             names = self.archive.namelist()
         else:
             raise InputError(f"{source}: neither a folder nor a zip file")
-        self.names = sorted(name for name in names if Path(name).suffix.lower() in IMAGE_SUFFIXES)
+        self.names = sorted(name for name in names if _is_image(Path(name)))
         if not self.names:
             raise InputError(f"{source}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
 
@@ -100,21 +115,33 @@ class ImageFiles:
 
     def read(self, name: str, size: int, channels: int) -> np.ndarray:
         """Decode one of the files; see `to_array`. Raises InputError that names an unreadable file."""
-        file = self.source / name if self.source.is_dir() else io.BytesIO(self.archive.read(name))
         try:
+            file = self.source / name if self.source.is_dir() else io.BytesIO(self.archive.read(name))
             return to_array(file, size, channels)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except UNREADABLE as error:
             where = self.source / name if self.source.is_dir() else f"{self.source}:{name}"
             raise InputError(f"{where}: cannot be read as an image ({error})") from error
 
 
+def _is_image(path: Path) -> bool:
+    """Whether a name is an image's; hidden files and macOS' companions of files in zips are not."""
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
+
+
 def read_attributes(path: Path, count: int) -> list[dict]:
-    """Read a CSV file with a header and one row an image, in the order of the images' names.
+    """Read a CSV file with a header and one row an image, in the order of the images' names ("10" before "2").
 
     Columns that hold nothing but 0 and 1 become booleans, all others stay text.
     """
-    with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise InputError(f"{path}: line {number} has not as many fields as the header")
     if len(rows) != count:
         raise InputError(f"{path}: {len(rows)} rows for {count} images")
     binary = [key for key in rows[0] if {row[key] for row in rows} <= {"0", "1"}]
@@ -127,6 +154,8 @@ def parse_splits(text: str, count: int) -> dict[str, range]:
         shares = {name: float(share) for name, share in (part.split(":") for part in text.split(","))}
     except ValueError:
         raise InputError(f"--splits={text}: write it as train:0.8,validation:0.1,test:0.1") from None
+    if not all(re.fullmatch(r"[a-z]+", name) and name != "all" for name in shares):
+        raise InputError(f"--splits={text}: name the splits in lower-case letters, not 'all'")
     if min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
         raise InputError(f"--splits={text}: the shares must be positive and sum to 1")
     ends = np.round(np.cumsum(list(shares.values())) * count).astype(int)
@@ -138,7 +167,7 @@ def parse_splits(text: str, count: int) -> dict[str, range]:
 
 def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator], description: str) -> Path:
     """Write the examples through TFDS, unshuffled, and return the dataset's folder."""
-    if (data_dir / name).exists():
+    if any((data_dir / name).glob("*/dataset_info.json")):
         raise InputError(f"{data_dir / name}: exists already; remove it first or choose another --name")
     tfds.disable_progress_bar()  # ours knows the total
     with contextlib.redirect_stdout(None):  # TFDS says that it downloads
@@ -206,8 +235,11 @@ def build_from_idx(source: Path, name: str, data_dir: Path) -> Path:
     labels = {split: find(f"{prefix}-labels-idx1-ubyte*") for split, prefix in IDX_PREFIXES.items()}
     features = {
         "image": tfds.features.Image(shape=(*images["train"].shape[1:], 1), encoding_format="png"),
-        "label": tfds.features.ClassLabel(num_classes=int(labels["train"].max()) + 1),
+        "label": tfds.features.ClassLabel(num_classes=int(max(values.max() for values in labels.values())) + 1),
     }
+    for split, prefix in IDX_PREFIXES.items():
+        if len(images[split]) != len(labels[split]):
+            raise InputError(f"{source}: {len(images[split])} {prefix} images have {len(labels[split])} labels")
 
     def examples(split, progress):
         for index, (image, label) in enumerate(zip(images[split], labels[split], strict=True)):
@@ -234,6 +266,8 @@ def run(
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError(f"--name={name}: use lower-case letters, digits and underscores")
     path, store = Path(source), Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    if name in tfds.list_builders(with_community_datasets=False) and store.resolve() != STORE:
+        raise InputError(f"--name={name}: is the name of a public dataset; choose another")
     if not path.exists():
         raise InputError(f"{source}: no such file or folder")
     if path.is_dir() and any(path.glob("*-idx3-ubyte*")):

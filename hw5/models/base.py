@@ -4,8 +4,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from hw5.layers import SavedNoise
 
-class LatentModel(keras.Model):
+
+class LatentModel(SavedNoise, keras.Model):
     """A Keras model around an encoder and a decoder; its images are floats in [0, 1].
 
     A subclass says what it minimises (`train_step`, `test_step`, `metrics`) and what a code is
@@ -16,6 +18,7 @@ class LatentModel(keras.Model):
         super().__init__(**kwargs)
         self.encoder = encoder
         self.decoder = decoder
+        self.seed_generator = keras.random.SeedGenerator()
         # Both networks are built already. A subclassed model whose `call` was never used would stay
         # unbuilt, and refuse to save or load weights.
         self.built = True
@@ -40,8 +43,9 @@ class LatentModel(keras.Model):
         """decode(encode(images))."""
         return self.decode(self.encode(images))
 
-    def sample(self, count: int, seed: int = 0):
-        """Decode `count` codes drawn from N(0, I), the same ones for the same seed."""
+    def sample(self, count: int, seed: int | None = None):
+        """Decode `count` codes drawn from N(0, I): new ones each call, or for a seed always the same."""
+        seed = self.seed_generator if seed is None else seed
         return self.decode(keras.random.normal((count, self.latent_dim), seed=seed))
 
     def interpolate(self, first, last, steps: int) -> np.ndarray:

@@ -18,8 +18,10 @@ def save(model: keras.Model, folder: str | os.PathLike) -> None:
     partial = folder / f".partial.{WEIGHTS}"
     model.save_weights(partial)
     partial.replace(folder / WEIGHTS)
+    config = keras.saving.serialize_keras_object(model)
+    config.pop("compile_config", None)  # how it was trained is not what it is
     partial = folder / f".partial.{CONFIG}"
-    partial.write_text(json.dumps(keras.saving.serialize_keras_object(model), indent=1))
+    partial.write_text(json.dumps(config, indent=1))
     partial.replace(folder / CONFIG)
 
 
