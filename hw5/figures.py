@@ -104,8 +104,10 @@ def curves(
         figure, axes = plt.subplots(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
         colour = None
         for label, (x, y) in series.items():
-            style = dict(linestyle="--", color=colour or "black", zorder=3) if label in dashed else {}
-            (line,) = axes.plot(x, y, label=label, marker="o" if markers else None, **style)
+            style = dict(marker="o" if markers else None)
+            if label in dashed:
+                style = dict(linestyle=(0, (3, 3)), color=colour or "black", zorder=3)
+            (line,) = axes.plot(x, y, label=label, **style)
             colour = line.get_color()
         axes.set(xlabel=xlabel, ylabel=ylabel)
         if "x" in log:
@@ -141,7 +143,7 @@ def scatter(
             for index, label in enumerate([None] if classes is None else np.unique(classes)):
                 chosen = points if label is None else points[classes == label]
                 axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=label)
-            axes.set(xlabel=xlabel, ylabel=ylabel, title=title, aspect="equal")
+            axes.set(xlabel=xlabel, ylabel=ylabel, title=title, box_aspect=1)
         handles, names = row[0][0].get_legend_handles_labels()
         if handles:
             figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)

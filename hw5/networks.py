@@ -33,7 +33,7 @@ def nonlinear_autoencoder(code_dim: int, image_shape: Sequence[int] = MNIST_SHAP
 
 def stacked_autoencoder(
     code_dim: int,
-    hidden: Sequence[int] = (512, 128),
+    hidden: Sequence[int] = (256, 128),
     activation: str = "relu",
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):

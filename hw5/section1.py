@@ -24,7 +24,7 @@ def run(
     *,
     variant=VARIANTS,
     k=(2, 5, 10, 50, 100),
-    hidden=(512, 128),
+    hidden=(256, 128),
     pretrain=True,
     pretrain_epochs=1,
     dataset="mnist",
@@ -57,7 +57,9 @@ def run(
     mean, directions = pca.principal_components(images, k[-1])  # I.5
     bound = {dim: pca.reconstruction_error(validation, mean, directions[:, :dim]) for dim in k}
 
-    variants = [name for name in VARIANTS if name in variant]
+    variants = [variant] if isinstance(variant, str) else list(variant)
+    if unknown := set(variants) - set(VARIANTS):
+        raise InputError(f"--variant={unknown.pop()}: must be one of {', '.join(VARIANTS)}")
     if "stacked" in variants and pretrain:
         variants.append("pretrained")
     trained, histories = {}, {}
@@ -75,51 +77,19 @@ def run(
             trained[name, dim] = model
 
     mse = {name: {dim: histories[name, dim]["val_mse"][-1] for dim in k} for name in variants}
-    measured = {"mse": mse, "history": {f"{name}, k={dim}": log for (name, dim), log in histories.items()}}
-    angles = {
-        dim: principal_angles(directions[:, :dim], model) for (name, dim), model in trained.items() if name == "linear"
-    }
-    measured |= {"pca_mse": bound, "principal_angles_degrees": angles}
-
-    originals = data.scale(validation[: visualize.SHOWN])
-    for name in variants:
-        rows = [("original", originals)] + [(f"$k = {dim}$", trained[name, dim].reconstruct(originals)) for dim in k]
-        figures.image_rows(folder / f"reconstructions_{name}.png", rows)
+    angles = {dim: principal_angles(directions[:, :dim], trained["linear", dim]) for dim in k if "linear" in variants}
     errors = {"PCA": bound} | mse
-    figures.curves(
-        folder / "error.png",
-        {name: (list(k), list(values.values())) for name, values in errors.items()},
-        xlabel="code units $k$",
-        ylabel="validation MSE per pixel",
-        log="xy",
-        dashed=["PCA"],
-        markers=True,
-    )
-    if angles:
-        figures.curves(
-            folder / "principal_angles.png",
-            {f"$k = {dim}$": (np.arange(1, dim + 1), values) for dim, values in angles.items()},
-            xlabel="principal angle",
-            ylabel="degrees between autoencoder and PCA",
-            log="x",
-        )
-    if "pretrained" in variants:
-        figures.curves(
-            folder / "pretraining.png",
-            {
-                f"{name}, $k = {dim}$": (range(1, epochs + 1), histories[source, dim]["val_mse"])
-                for dim in k
-                for name, source in (("end to end", "stacked"), ("pre-trained", "pretrained"))
-            },
-            xlabel="epoch",
-            ylabel="validation MSE per pixel",
-            log="y",
-            dashed=[f"pre-trained, $k = {dim}$" for dim in k],
-        )
+    draw_comparisons(folder, trained, histories, errors, angles, data.scale(validation[: visualize.SHOWN]))
     print_table(errors)
     headline = {f"MSE {name} k={k[-1]}": values[k[-1]] for name, values in errors.items()}
     if "linear" in variants:
         headline["linear/PCA at worst"] = max(mse["linear"][dim] / bound[dim] for dim in k)
+    measured = {
+        "mse": mse,
+        "pca_mse": bound,
+        "principal_angles_degrees": angles,
+        "history": {f"{name}, k={dim}": history for (name, dim), history in histories.items()},
+    }
     return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
 
 
@@ -136,6 +106,29 @@ def principal_angles(directions, model):
     """I.5: the angles between a subspace and the one that the linear decoder spans, in degrees, rising."""
     spanned = np.transpose(model.decoder.get_layer("pixels").kernel)
     return np.sort(np.degrees(subspace_angles(directions, spanned)))
+
+
+def draw_comparisons(folder, trained, histories, errors, angles, originals):
+    """Reconstructions over k, errors beside PCA's, angles to PCA's subspace, and what pre-training does."""
+    variants, dims = [name for name in errors if name != "PCA"], list(errors["PCA"])
+    for name in variants:
+        rows = [("original", originals)] + [(f"$k = {dim}$", trained[name, dim].reconstruct(originals)) for dim in dims]
+        figures.image_rows(folder / f"reconstructions_{name}.png", rows)
+    lines = {name: (dims, list(values.values())) for name, values in errors.items()}
+    axes = dict(xlabel="code units $k$", ylabel="validation MSE per pixel")
+    figures.curves(folder / "error.png", lines, **axes, log="xy", dashed=["PCA"], markers=True)
+    if angles:
+        lines = {f"$k = {dim}$": (np.arange(1, dim + 1), values) for dim, values in angles.items()}
+        axes = dict(xlabel="principal angle", ylabel="degrees between autoencoder and PCA")
+        figures.curves(folder / "principal_angles.png", lines, **axes, log="x")
+    if "pretrained" in variants:
+        lines, dashed = {}, [f"pre-trained, $k = {dim}$" for dim in dims]
+        for dim, label in zip(dims, dashed, strict=True):
+            for name, source in ((f"end to end, $k = {dim}$", "stacked"), (label, "pretrained")):
+                values = histories[source, dim]["val_mse"]
+                lines[name] = (range(1, len(values) + 1), values)
+        axes = dict(xlabel="epoch", ylabel="validation MSE per pixel")
+        figures.curves(folder / "pretraining.png", lines, **axes, log="y", dashed=dashed)
 
 
 def print_table(errors):

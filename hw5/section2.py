@@ -21,7 +21,7 @@ def run(
     kl_weight=(1.0, 0.0),
     activation="softplus",
     dataset="mnist",
-    epochs=16,
+    epochs=15,
     batch_size=128,
     learning_rate=1e-2,
     train_size=None,
@@ -96,7 +96,8 @@ def draw_comparisons(folder, trained, originals, k, kl_weight):
             rows = [("original", originals)]
             rows += [(f"KL weight {weight:g}", trained[weight, dim].reconstruct(originals)) for weight in kl_weight]
             rows += [
-                (f"sample, {weight:g}", trained[weight, dim].sample(len(originals), seed=0)) for weight in kl_weight
+                (f"sample, weight {weight:g}", trained[weight, dim].sample(len(originals), seed=0))
+                for weight in kl_weight
             ]
             figures.image_rows(folder / f"kl_weights_k{dim}.png", rows)
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hw5 import models, section1, section2
+from hw5.errors import InputError
 
 TINY = ["--epochs=1", "--train_size=300", "--batch_size=50"]
 SECTIONS = {
@@ -104,12 +105,20 @@ def test_help_lists_the_shared_flags_and_the_sections_own(section, tmp_path):
 
 def test_sections_are_callable_without_flags(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)
-    first = section1.run(variant=["linear"], k=[3], **where)
+    first = section1.run(variant="linear", k=[3], **where)
     assert first["results"]["mse"]["linear"][3] > first["results"]["pca_mse"][3] > 0
     second = section2.run(k=[3], kl_weight=[1.0], **where)
     terms = second["results"]["validation"]["kl_weight=1"]["k=3"]
     assert terms["negative_elbo"] == pytest.approx(terms["reconstruction"] + terms["kl"])
     assert second["settings"]["k"] == [3]
+
+
+def test_mistakes_of_a_caller_are_input_errors(tmp_path):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)
+    with pytest.raises(InputError, match="--variant=liner: must be one of linear, nonlinear, stacked"):
+        section1.run(variant=["liner"], **where)
+    with pytest.raises(InputError, match="unknown dataset 'minst'"):
+        section2.run(dataset="minst", **where)
 
 
 def test_a_dataset_in_colour_and_without_labels(tmp_path):
