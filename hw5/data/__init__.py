@@ -130,7 +130,8 @@ def pipeline(
         raise InputError(f"images must be uint8 [n, h, w, c], not {images.dtype} {list(images.shape)}")
     if batch_size < 1:
         raise InputError(f"batch_size={batch_size}: must be at least 1")
-    stored = tf.constant(images)
+    with tf.device("CPU"):  # where tf.data reads it, also on a machine with a GPU
+        stored = tf.constant(images)
 
     def order(number):
         indices = tf.range(len(images))
