@@ -14,7 +14,7 @@ BATCH = 128
 
 
 def compiled(model):
-    model.compile(optimizer=Adam(1e-3), steps_per_execution=50)
+    model.compile(optimizer=Adam(1e-3), steps_per_execution=60)  # what hw5.training takes for such an epoch
     return model
 
 
