@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-import hw5  # noqa: F401  (before torch: it quietens TensorFlow's import)
+from hw5.data import pipeline  # before torch: importing hw5 quietens TensorFlow
 
 import tensorflow as tf  # isort: skip
 import torch  # isort: skip
@@ -60,8 +60,6 @@ def timed(function: Callable) -> float:
 
 def keras_turn(entry: Entry) -> Callable[[], None]:
     """`fit` for STEPS steps on a `hw5.data.pipeline`, as training does it."""
-    from hw5.data import pipeline
-
     model = entry.keras_model()
     images = np.random.default_rng(0).integers(0, 256, (4096, *entry.image_shape), np.uint8)
     stream = pipeline(images, entry.batch_size, shuffle=True, epochs=None)

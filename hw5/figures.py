@@ -6,7 +6,6 @@ Images are uint8 or floats in [0, 1] (floats outside are clipped); one channel i
 import io
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -15,6 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
 from PIL import Image
+
+from hw5.files import replacing
 
 STYLE = {
     "font.family": "serif",
@@ -157,14 +158,12 @@ def _show(axes, canvas):
 
 def _save(figure, path):
     """Write the figure, complete or not at all, and small: greyscale where it is grey."""
-    path, buffer = Path(path), io.BytesIO()
+    buffer = io.BytesIO()
     figure.savefig(buffer)
     plt.close(figure)
     picture = Image.open(buffer).convert("RGB")
     grey = picture.convert("L")
     if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(picture)):
         picture = grey
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")
-    picture.save(partial, "png", optimize=True)
-    partial.replace(path)
+    with replacing(path) as partial:
+        picture.save(partial, "png", optimize=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 import hw5
 from hw5.errors import InputError
+from hw5.files import replacing
 
 PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scipy")
 
@@ -49,9 +50,8 @@ def save_metrics(folder: Path, *, settings: dict, results: dict, headline: dict[
         | {package: version(package) for package in PACKAGES},
         "results": results,
     }
-    partial = folder / ".partial.metrics.json"
-    partial.write_text(json.dumps(metrics, indent=1, default=_to_json) + "\n")
-    partial.replace(folder / "metrics.json")
+    with replacing(folder / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=1, default=_to_json) + "\n")
     print(f"{folder}: " + ", ".join(f"{name} {value:.4g}" for name, value in headline.items()) + f" ({seconds:g} s)")
     return metrics
 

@@ -73,8 +73,8 @@ def run(
         labels = data.load(dataset, "train[90%:]", feature="label") if data.has_feature(dataset, "label") else None
         figures.scatter(folder / "codes_k2.png", codes, labels, xlabel=r"$\mu_1$", ylabel=r"$\mu_2$")
     print_table(measured)
-    best = measured[f"kl_weight={max(kl_weight):g}"]
-    headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in best.items()}
+    by_k = measured[f"kl_weight={max(kl_weight):g}"]
+    headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in by_k.items()}
     return results.save_metrics(
         folder,
         settings=settings,

@@ -77,3 +77,4 @@ def test_a_failed_figure_leaves_the_old_one(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         figures.image_grid(path, np.ones((1, 1, 8, 8, 1)))
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

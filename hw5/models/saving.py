@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from hw5.errors import InputError
+from hw5.files import replacing
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -14,15 +15,12 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 def save(model: keras.Model, folder: str | os.PathLike) -> None:
     """Write `config.json` and `model.weights.h5` into `folder`, each complete or not at all."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".partial.{WEIGHTS}"
-    model.save_weights(partial)
-    partial.replace(folder / WEIGHTS)
+    with replacing(folder / WEIGHTS) as partial:
+        model.save_weights(partial)
     config = keras.saving.serialize_keras_object(model)
     config.pop("compile_config", None)  # how it was trained is not what it is
-    partial = folder / f".partial.{CONFIG}"
-    partial.write_text(json.dumps(config, indent=1))
-    partial.replace(folder / CONFIG)
+    with replacing(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(config, indent=1))
 
 
 def load(folder: str | os.PathLike) -> keras.Model:

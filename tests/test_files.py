@@ -1,0 +1,30 @@
+"""Files that are there whole or not at all."""
+
+import pytest
+
+from hw5.files import replacing
+
+
+def test_the_file_appears_under_its_name_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with replacing(path) as partial:
+        partial.write_text("whole")
+        assert not path.exists()
+        assert partial.suffix == ".txt"
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def write_half():
+        with replacing(path) as partial:
+            partial.write_text("ha")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
