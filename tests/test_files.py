@@ -1,5 +1,7 @@
 """Files that are there whole or not at all."""
 
+import errno
+
 import pytest
 
 from hw5.files import replacing
@@ -28,3 +30,18 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
         write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("disk full")])
+def test_an_error_that_does_not_tell_its_file_gets_its_name(tmp_path, error):
+    path = tmp_path / "file.txt"
+
+    def fail():
+        with replacing(path):
+            raise error
+
+    with pytest.raises(OSError, match="No space left on device|disk full") as caught:
+        fail()
+    assert caught.value.filename == str(path)
+    assert caught.value.errno == error.errno
+    assert str(path) in str(caught.value)
