@@ -123,6 +123,36 @@ def curves(
         _save(figure, path)
 
 
+def training_curves(
+    path: str | os.PathLike,
+    history: Mapping[str, Sequence[float]],
+    *,
+    steps: int | None = None,
+    title: str | None = None,
+) -> None:
+    """Draw every metric of a training, a panel each, on training and validation images (`val_…`).
+
+    Args:
+        history: metric → one value an epoch; nothing is drawn of a training without a whole epoch.
+        steps: steps an epoch, to have steps along the axis in place of epochs.
+    """
+    names = [name for name in history if not name.startswith("val_")]
+    if not names:
+        return
+    with plt.rc_context(STYLE):
+        size = (WIDTH / 3 * len(names), WIDTH / 3)
+        figure, row = plt.subplots(1, len(names), figsize=size, squeeze=False, layout="tight")
+        for axes, name in zip(row[0], names, strict=True):
+            for label, key in (("training", name), ("validation", f"val_{name}")):
+                if key in history:
+                    epochs = np.arange(1, len(history[key]) + 1)
+                    axes.plot(epochs * (steps or 1), history[key], label=label)
+            axes.set(xlabel="training steps" if steps else "epoch", title=name)
+        row[0][-1].legend()
+        figure.suptitle(title)
+        _save(figure, path)
+
+
 def scatter(
     path: str | os.PathLike,
     panels: Mapping[str, np.ndarray],

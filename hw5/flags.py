@@ -35,6 +35,7 @@ disclaim_key_flags()  # what is defined here belongs to the section, so that its
 SHARED = {
     "dataset": (DEFINE_string, "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.", {}),
     "epochs": (DEFINE_integer, "Passes over the training images.", {"lower_bound": 1}),
+    "steps": (DEFINE_integer, "Training steps, batches that is.", {"lower_bound": 1}),
     "batch_size": (DEFINE_integer, "Images a batch.", {"lower_bound": 1}),
     "learning_rate": (
         DEFINE_float,
@@ -47,8 +48,10 @@ SHARED = {
         "Seed of the weights, the order of the images and all noise.",
         {"lower_bound": 0, "upper_bound": 2**32 - 1},
     ),
+    "restart": (DEFINE_boolean, "Train anew instead of going on from the latest checkpoints.", {}),
+    "train": (DEFINE_boolean, "Train; --notrain only evaluates the latest checkpoints.", {}),
     "out": (DEFINE_string, "Folder for the figures and metrics.json.", {}),
-    "run_dir": (DEFINE_string, "Folder for the trained models.", {}),
+    "run_dir": (DEFINE_string, "Folder for checkpoints, logs and trained models.", {}),
 }
 
 
@@ -89,8 +92,8 @@ def launch(run: Callable) -> None:
             fail(error)
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}" if error.filename else error)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            print(str(interrupt) or "interrupted", file=sys.stderr)
             sys.exit(130)
 
     logging.set_verbosity(logging.ERROR)  # TFDS tells every file that it opens, or does not find

@@ -39,3 +39,43 @@ class Sampling(SavedNoise, keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("hw5")
+class PatchNoise(SavedNoise, keras.layers.Layer):
+    """Add Gaussian noise inside one square patch, at a random place of every image (sheet 003, 1.2).
+
+    The patch lies wholly within the image; the result is clipped to [0, 1], as an image is.
+
+    Args:
+        size: of the patch, in pixels.
+        stddev: of the noise, in the units of the images.
+        seed: integer seed; None takes one from Keras' global seed.
+    """
+
+    def __init__(self, size: int = 8, stddev: float = 0.5, seed: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.stddev = stddev
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images):
+        """Images float [batch, h, w, c] in [0, 1]. Returns (noisy images, mask), the mask [batch, h, w, 1]
+        1 inside the patch and 0 outside."""
+        batch, (height, width, channels) = ops.shape(images)[0], images.shape[1:]
+        rows = self._placement(batch, height)  # [batch, h, size]
+        columns = self._placement(batch, width)
+        shape = (batch, self.size, self.size, channels)
+        noise = keras.random.normal(shape, stddev=self.stddev, seed=self.seed_generator)
+        placed = ops.einsum("bhi,bwj,bijc->bhwc", rows, columns, noise)
+        mask = ops.einsum("bhi,bwj->bhw", rows, columns)[..., None]
+        return ops.clip(images + placed, 0.0, 1.0), mask
+
+    def _placement(self, batch, length):
+        """[batch, length, size], 1 where a pixel of the patch falls on one of the image."""
+        start = keras.random.randint((batch, 1), 0, length - self.size + 1, seed=self.seed_generator)
+        return ops.one_hot(start + ops.arange(self.size), length, axis=1)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "stddev": self.stddev, "seed": self.seed}

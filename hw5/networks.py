@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import prod
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 MNIST_SHAPE = (28, 28, 1)
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh")
@@ -49,6 +49,24 @@ def stacked_autoencoder(
     )
 
 
+def denoising_autoencoder(
+    hidden: Sequence[int] = (1024, 512),
+    image_shape: Sequence[int] = MNIST_SHAPE,
+):
+    """Sheet 003, 1.2: a multilayer perceptron, wide enough to hand on what is not noise; logits out.
+
+    `hidden` names the encoder's widths, the last of them the code's; the decoder mirrors them.
+    """
+    *widths, code_dim = hidden
+    down = [layers.Dense(units, activation="relu", name=f"down_{i}") for i, units in enumerate(widths, 1)]
+    up = [layers.Dense(units, activation="relu", name=f"up_{i}") for i, units in reversed([*enumerate(widths, 1)])]
+    code = layers.Dense(code_dim, activation="relu", name="code")
+    return (
+        _encoder("denoising_encoder", image_shape, [*down, code]),
+        _decoder("denoising_decoder", image_shape, code_dim, up),
+    )
+
+
 def dense_vae(
     latent_dim: int,
     hidden: int = 512,
@@ -69,6 +87,81 @@ def dense_vae(
     wide = keras.initializers.VarianceScaling(16.0, mode="fan_in", distribution="uniform")
     up = [layers.Dense(hidden, activation="sigmoid", kernel_initializer=wide, name="hidden")]
     return encoder, _decoder("vae_decoder", image_shape, latent_dim, up)
+
+
+def tanh_vae(
+    latent_dim: int = 32,
+    hidden: int = 200,
+    dropout: float = 0.1,
+    image_shape: Sequence[int] = MNIST_SHAPE,
+):
+    """Sheet 001: 784 → 200 (tanh, dropout) → (μ, log σ²) and the reverse without dropout, to 784 logits.
+
+    Exponentiating the second half of the encoder's output makes it the positive variance of the sheet.
+    """
+    images = keras.Input(image_shape, name="images")
+    features = layers.Dense(hidden, activation="tanh", name="hidden")(layers.Flatten(name="flatten")(images))
+    features = layers.Dropout(dropout, name="dropout")(features)
+    mean = layers.Dense(latent_dim, name="mean")(features)
+    log_var = layers.Dense(latent_dim, name="log_var")(features)
+    encoder = keras.Model(images, [mean, log_var], name="tanh_encoder")
+    up = [layers.Dense(hidden, activation="tanh", name="hidden")]
+    return encoder, _decoder("tanh_decoder", image_shape, latent_dim, up)
+
+
+def convolutional_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
+    """Sheet 004, the table of the VAE: four convolutions and two dense layers, and their mirror image.
+
+    The second half of Enc-6 is log σ, as the sheet has it; the encoder returns [μ, 2 log σ = log σ²].
+    Dec-6 returns logits in place of their sigmoid.
+    """
+    *size, channels = image_shape
+    if any(side % 4 for side in size):
+        raise ValueError(f"image_shape={tuple(image_shape)}: height and width must be multiples of 4")
+    images = keras.Input(image_shape, name="images")
+    x = layers.Conv2D(16, 3, 1, "same", activation="relu", name="enc_1")(images)
+    x = layers.Conv2D(32, 3, 2, "same", activation="relu", name="enc_2")(x)
+    x = layers.Conv2D(32, 3, 1, "same", activation="relu", name="enc_3")(x)
+    x = layers.Conv2D(16, 3, 2, "same", activation="relu", name="enc_4")(x)
+    x = layers.Flatten(name="flatten")(x)
+    # With few latents, a ReLU that is closed at first may never open; a bias of 1 lets all start open.
+    x = layers.Dense(2 * latent_dim, activation="relu", bias_initializer="ones", name="enc_5")(x)
+    encoder = keras.Model(images, _mean_and_log_var(x, latent_dim, "enc_6"), name="convolutional_encoder")
+    volume = (size[0] // 4, size[1] // 4, 16)
+    decoder = [
+        layers.Dense(latent_dim, activation="relu", bias_initializer="ones", name="dec_1"),
+        layers.Dense(prod(volume), name="dec_2"),
+        layers.Reshape(volume, name="volume"),
+        layers.Conv2DTranspose(32, 3, 2, "same", activation="relu", name="dec_3"),
+        layers.Conv2DTranspose(32, 3, 1, "same", activation="relu", name="dec_4"),
+        layers.Conv2DTranspose(16, 3, 2, "same", activation="relu", name="dec_5"),
+        layers.Conv2DTranspose(channels, 3, 1, "same", name="dec_6"),
+    ]
+    return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="convolutional_decoder")
+
+
+def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
+    """Sheet 004, bonus ("using less layers"): two convolutions, straight to the latents, and back."""
+    *size, channels = image_shape
+    images = keras.Input(image_shape, name="images")
+    x = layers.Conv2D(16, 4, 2, "same", activation="relu", name="enc_1")(images)
+    x = layers.Conv2D(32, 4, 2, "same", activation="relu", name="enc_2")(x)
+    outputs = _mean_and_log_var(layers.Flatten(name="flatten")(x), latent_dim, "enc_3")
+    volume = (size[0] // 4, size[1] // 4, 32)
+    decoder = [
+        layers.Dense(prod(volume), activation="relu", name="dec_1"),
+        layers.Reshape(volume, name="volume"),
+        layers.Conv2DTranspose(16, 4, 2, "same", activation="relu", name="dec_2"),
+        layers.Conv2DTranspose(channels, 4, 2, "same", name="dec_3"),
+    ]
+    encoder = keras.Model(images, outputs, name="shallow_encoder")
+    return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
+
+
+def _mean_and_log_var(features, latent_dim, name):
+    """A dense layer with the halves (μ, log σ), returned as [μ, log σ²]."""
+    mean, log_sigma = ops.split(layers.Dense(2 * latent_dim, name=name)(features), 2, axis=-1)
+    return [mean, 2.0 * log_sigma]
 
 
 def _encoder(name, image_shape, stack):

@@ -10,7 +10,6 @@ linear one from below.
 
 import time
 
-import keras
 import numpy as np
 from scipy.linalg import subspace_angles
 
@@ -33,6 +32,8 @@ def run(
     learning_rate=7e-3,
     train_size=None,
     seed=0,
+    restart=False,
+    train=True,
     out="figures/section1",
     run_dir="runs/section1",
 ):
@@ -66,17 +67,27 @@ def run(
     for name in variants:
         for dim in k:
             print(f"{name} autoencoder, k = {dim}")
-            keras.utils.set_random_seed(seed)
-            model = build(name, dim, hidden, images.shape[1:])
-            schedule = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+            schedule = dict(batch_size=batch_size, learning_rate=learning_rate, seed=seed, restart=restart)
+            schedule["settings"] = {"variant": name, "k": dim, "dataset": dataset, "train_size": train_size}
+            if name in ("stacked", "pretrained"):
+                schedule["settings"]["hidden"] = list(hidden)
             if name == "pretrained":
-                training.pretrain(model, images, **{**schedule, "epochs": pretrain_epochs})
-            histories[name, dim] = training.fit(model, images, validation, **schedule)
-            models.save(model, run_dir / f"{name}_k{dim}")
+                schedule["settings"]["pretrain_epochs"] = pretrain_epochs
+            where = run_dir / f"{name}_k{dim}"
+
+            def build_and_pretrain(name=name, dim=dim, schedule=schedule, where=where):
+                model = build(name, dim, hidden, images.shape[1:])
+                if name == "pretrained" and train:
+                    training.pretrain(model, images, run_dir=where, epochs=pretrain_epochs, **schedule)
+                return model
+
+            model, histories[name, dim] = training.fit(
+                build_and_pretrain, images, validation, run_dir=where, epochs=epochs, train=train, **schedule
+            )
             visualize.code_figures(model, images, validation, folder, f"{name}_k{dim}")  # I.4
             trained[name, dim] = model
 
-    mse = {name: {dim: histories[name, dim]["val_mse"][-1] for dim in k} for name in variants}
+    mse = {name: {dim: training.evaluate(trained[name, dim], validation)["mse"] for dim in k} for name in variants}
     angles = {dim: principal_angles(directions[:, :dim], trained["linear", dim]) for dim in k if "linear" in variants}
     errors = {"PCA": bound} | mse
     draw_comparisons(folder, trained, histories, errors, angles, data.scale(validation[: visualize.SHOWN]))
@@ -125,7 +136,7 @@ def draw_comparisons(folder, trained, histories, errors, angles, originals):
         lines, dashed = {}, [f"pre-trained, $k = {dim}$" for dim in dims]
         for dim, label in zip(dims, dashed, strict=True):
             for name, source in ((f"end to end, $k = {dim}$", "stacked"), (label, "pretrained")):
-                values = histories[source, dim]["val_mse"]
+                values = histories[source, dim].get("val_mse", [])
                 lines[name] = (range(1, len(values) + 1), values)
         axes = dict(xlabel="epoch", ylabel="validation MSE per pixel")
         figures.curves(folder / "pretraining.png", lines, **axes, log="y", dashed=dashed)

@@ -9,7 +9,6 @@ A dense VAE of MNIST with k latent dimensions, with the KL divergence in its los
 
 import time
 
-import keras
 import numpy as np
 
 from hw5 import data, figures, flags, models, networks, results, training, visualize
@@ -26,6 +25,8 @@ def run(
     learning_rate=1e-2,
     train_size=None,
     seed=0,
+    restart=False,
+    train=True,
     out="figures/section2",
     run_dir="runs/section2",
 ):
@@ -49,19 +50,25 @@ def run(
     for weight in kl_weight:
         for dim in k:
             print(f"VAE, k = {dim}, KL weight {weight:g}")
-            keras.utils.set_random_seed(seed)
-            encoder, decoder = networks.dense_vae(dim, activation=activation, image_shape=images.shape[1:])
-            model = trained[weight, dim] = models.VAE(encoder, decoder, kl_weight=weight)
-            schedule = dict(epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
-            history = training.fit(model, images, validation, **schedule)  # II.3
-            histories[f"kl_weight={weight:g}, k={dim}"] = history
-            measured.setdefault(f"kl_weight={weight:g}", {})[f"k={dim}"] = {
-                "reconstruction": history["val_reconstruction"][-1],
-                "kl": history["val_kl"][-1],
-                "negative_elbo": history["val_reconstruction"][-1] + history["val_kl"][-1],
-            }
             name = f"k{dim}" if weight == 1 else f"k{dim}_kl{weight:g}"
-            models.save(model, run_dir / name)
+            model, history = training.fit(  # II.3
+                lambda dim=dim, weight=weight: models.VAE(
+                    *networks.dense_vae(dim, activation=activation, image_shape=images.shape[1:]), kl_weight=weight
+                ),
+                images,
+                validation,
+                run_dir=run_dir / name,
+                settings=dict(dataset=dataset, train_size=train_size, k=dim, kl_weight=weight, activation=activation),
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                seed=seed,
+                restart=restart,
+                train=train,
+            )
+            trained[weight, dim] = model
+            histories[f"kl_weight={weight:g}, k={dim}"] = history
+            measured.setdefault(f"kl_weight={weight:g}", {})[f"k={dim}"] = training.negative_elbo(model, validation)
             visualize.code_figures(model, images, validation, folder, name)  # II.4
             if dim == 2:
                 visualize.latent_plane(model, folder / f"plane_{name}.png")

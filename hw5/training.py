@@ -1,90 +1,181 @@
 """The one way in which every section trains."""
 
+import contextlib
+import json
+import shutil
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from hw5.data import pipeline
+from hw5 import callbacks, figures, models
+from hw5.callbacks import fixed_noise
+from hw5.data import pipeline, scale
 from hw5.errors import InputError
-from hw5.models.autoencoder import Autoencoder, layer_pairs
+from hw5.models import VAE, Autoencoder
+from hw5.models.autoencoder import layer_pairs
 from hw5.optimizers import Adam, WarmupDecay
+from hw5.results import output_folder
 
 STEPS_PER_EXECUTION = range(64, 15, -1)
 EVALUATION_BATCH = 1000
 
 
-def epoch_steps(images: int, batch_size: int) -> tuple[int, int]:
-    """(steps an epoch, steps an execution) for a number of training images.
+def epoch_steps(wanted: int) -> tuple[int, int]:
+    """(steps an epoch, steps an execution) for a wanted number of steps.
 
     Keras always runs whole executions of `steps_per_execution` steps, past the end of the epoch if it
     has to. So an epoch is shortened by the few steps that make it a whole number of executions; as the
     training stream never ends, the images left over open the next epoch.
     """
-    steps = max(images // batch_size, 1)
-    if steps < STEPS_PER_EXECUTION[0]:
-        return steps, steps
-    return next((n, many) for n in range(steps, 0, -1) for many in STEPS_PER_EXECUTION if n % many == 0)
+    wanted = max(wanted, 1)
+    if wanted < STEPS_PER_EXECUTION[0]:
+        return wanted, wanted
+    return next((n, many) for n in range(wanted, 0, -1) for many in STEPS_PER_EXECUTION if n % many == 0)
+
+
+def recorded(steps: int, records: int = 20) -> dict[str, int]:
+    """`fit`'s epochs and steps_per_epoch for a training that counts in steps, validated `records` times."""
+    records = min(records, steps)
+    return {"epochs": records, "steps_per_epoch": steps // records}
 
 
 def fit(
-    model: keras.Model,
+    build: Callable[[], keras.Model],
     images: np.ndarray,
     validation_images: np.ndarray | None = None,
     *,
+    run_dir: Path,
     epochs: int,
     batch_size: int,
     learning_rate: float,
     seed: int = 0,
+    steps_per_epoch: int | None = None,
+    settings: dict | None = None,
+    restart: bool = False,
+    train: bool = True,
+    strategy: tf.distribute.Strategy | None = None,
     transform: Callable | None = None,
-) -> dict[str, list[float]]:
-    """Train with Adam (the learning rate as in `WarmupDecay`) and validate after every epoch.
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Train with Adam (the learning rate as in `WarmupDecay`), validating after every epoch.
+
+    A run that was killed goes on from its latest checkpoint when it is called again, and ends with the
+    same weights and curves, to the bit, as one that never stopped.
+
+    `run_dir` gets `checkpoints/`, TensorBoard's events in `train/`, `validation/` and `images/`, the
+    curves as `history.csv` and `curves.png`, `noise.npy` (of the sample grids), and at the end the
+    model (`hw5.models.load`).
 
     Args:
+        build: makes the untrained model, after the seed is set.
         images, validation_images: uint8 [n, h, w, c].
-        seed: of the shuffling.
+        seed: of the weights, the order of the images and all noise.
+        steps_per_epoch: length of what counts as an epoch; by default a pass over the images.
+        settings: the flags that, beside the arguments here, make the run what it is.
+        restart: forget the checkpoints of an earlier run.
+        train: if not, only load the latest checkpoint.
+        strategy: build and train under it, as under a `tf.distribute.MirroredStrategy()` for several GPUs.
         transform: maps each float batch before the model sees it.
 
     Returns:
-        Keras' history: for every metric, and for it on validation (`val_…`), one value an epoch.
+        (model, history): for every metric, and for it on validation (`val_…`), one value an epoch.
 
     Raises:
-        InputError: a metric became infinite or NaN.
+        InputError: a metric became infinite or NaN; the checkpoint belongs to other settings, or there
+            is none and `train` is false.
+        KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
     """
+    if restart and not train:
+        raise InputError("--restart and --notrain contradict each other")
+    run_dir = Path(run_dir)
     batch_size = min(batch_size, len(images))
-    steps, steps_per_execution = epoch_steps(len(images), batch_size)
-    training = pipeline(images, batch_size, shuffle=True, seed=seed, epochs=None)
+    steps, many = epoch_steps(steps_per_epoch or len(images) // batch_size)
+    steps_per_execution = 1 if strategy else many  # Keras' loop over several steps fails under a strategy
+    length = {"epochs": epochs} if steps_per_epoch is None else {"steps": epochs * steps, "records": epochs}
+    schedule = {**length, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    checksums = {"checksum_of_the_images": _checksum(images), "of_the_validation_images": _checksum(validation_images)}
+    settings = json.loads(json.dumps({**(settings or {}), **schedule, **checksums}))
+    if restart:
+        _forget(run_dir)
+
+    keras.utils.set_random_seed(seed)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = build()
+        model.compile(
+            optimizer=Adam(WarmupDecay(learning_rate, epochs * steps)),
+            steps_per_execution=steps_per_execution,
+        )
+        model.optimizer.build(model.trainable_variables)
+    progress = callbacks.Progress(run_dir, settings, epochs, steps)
+    restored = progress.restore(model)
+    if not train:
+        if not restored:
+            raise InputError(f"{run_dir}: holds no checkpoint to evaluate; train first, without --notrain")
+        return model, progress.history
+    output_folder(run_dir / "checkpoints", "run_dir")
+    if restored:
+        print(f"{run_dir}: goes on at step {progress.step} of {epochs * steps}; --restart would start over")
+
     validation = None if validation_images is None else pipeline(validation_images, EVALUATION_BATCH)
+    watching = [keras.callbacks.TensorBoard(run_dir, write_graph=False)]
     if transform:
-        training, validation = training.map(transform), validation and validation.map(transform)
-    model.compile(optimizer=Adam(WarmupDecay(learning_rate, epochs * steps)), steps_per_execution=steps_per_execution)
-    history = model.fit(
-        training,
-        epochs=epochs,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        callbacks=[keras.callbacks.TerminateOnNaN()],
-        shuffle=False,  # the stream is shuffled already; Keras would warn that it cannot
-    ).history
-    for metric, values in history.items():
-        if not np.isfinite(values).all():
-            epoch = int(np.argmin(np.isfinite(values))) + 1
-            raise InputError(
-                f"training diverged: {metric} is {values[epoch - 1]} in epoch {epoch}; lower --learning_rate"
+        validation = validation and validation.map(transform)
+    else:
+        shown = scale((images if validation_images is None else validation_images)[: callbacks.GRID**2])
+        noise = fixed_noise(run_dir, model.latent_dim, seed)
+        watching.append(callbacks.ImageGrids(run_dir / "images", settings, shown, noise, epochs))
+    with callbacks.catching_interrupts(progress):
+        while not progress.finished:
+            # The rest of an epoch that a checkpoint lies in is a `fit` of its own; Keras cannot enter an
+            # epoch in its middle.
+            epoch, done = divmod(progress.step, steps)
+            stream = pipeline(images, batch_size, shuffle=True, seed=seed, epochs=None, start=progress.step)
+            model.fit(
+                stream.map(transform) if transform else stream,
+                initial_epoch=epoch,
+                epochs=epoch + 1 if done else epochs,
+                steps_per_epoch=steps - done,
+                validation_data=validation,
+                callbacks=[*watching, progress],
+                shuffle=False,  # the stream is shuffled already; Keras would warn that it cannot
             )
-    return history
+    progress.write_history()
+    figures.training_curves(run_dir / "curves.png", progress.history)
+    models.save(model, run_dir)
+    return model, progress.history
 
 
-def pretrain(model: Autoencoder, images: np.ndarray, **schedule) -> None:
-    """Initialise a stacked autoencoder layer by layer, each pair of layers for a `fit` of its own.
+def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **schedule) -> None:
+    """Initialise a stacked autoencoder layer by layer, each pair of layers by a `fit` of its own.
 
     Args:
-        schedule: `fit`'s epochs, batch_size, learning_rate and seed.
+        schedule: `fit`'s epochs, batch_size, learning_rate, seed and so on.
     """
-    for below, shallow in layer_pairs(model):
-        fit(shallow, images, transform=below, **schedule)
+    for number, (below, shallow) in enumerate(layer_pairs(model), 1):
+        fit(lambda shallow=shallow: shallow, images, transform=below, run_dir=run_dir / f"pair_{number}", **schedule)
 
 
 def evaluate(model: keras.Model, images: np.ndarray) -> dict[str, float]:
     """The model's metrics on uint8 images; the batch size does not enter."""
     return model.evaluate(pipeline(images, EVALUATION_BATCH), verbose=0, return_dict=True)
+
+
+def negative_elbo(model: VAE, images: np.ndarray) -> dict[str, float]:
+    """reconstruction, kl and their sum, negative_elbo, of a VAE on uint8 images, in nats an image."""
+    terms = evaluate(model, images)
+    terms = {name: terms[name] for name in ("reconstruction", "kl")}
+    return terms | {"negative_elbo": sum(terms.values())}
+
+
+def _checksum(images):
+    return None if images is None else zlib.crc32(np.ascontiguousarray(images))
+
+
+def _forget(run_dir):
+    """Remove what an earlier run would go on from, and the curves that would mix with the new ones."""
+    for name in ("checkpoints", "train", "validation", "images"):
+        shutil.rmtree(run_dir / name, ignore_errors=True)
+    (run_dir / "noise.npy").unlink(missing_ok=True)

@@ -78,3 +78,21 @@ def test_a_failed_figure_leaves_the_old_one(tmp_path, monkeypatch):
         figures.image_grid(path, np.ones((1, 1, 8, 8, 1)))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_training_curves_show_the_history(tmp_path):
+    history = {"kl": [1.0, 2.0], "loss": [3.0, 2.0], "val_kl": [1.5, 2.5], "val_loss": [3.5, 3.0]}
+    variants = {
+        "one": history,
+        "again": history,
+        "other training": history | {"loss": [3.0, 2.5]},
+        "other validation": history | {"val_loss": [3.5, 2.5]},
+        "without validation": {name: history[name] for name in ("kl", "loss")},
+        "longer": {name: [*values, 1.0] for name, values in history.items()},
+    }
+    for name, variant in variants.items():
+        figures.training_curves(tmp_path / f"{name}.png", variant)
+    assert {Image.open(path).format for path in tmp_path.iterdir()} == {"PNG"}
+    pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in variants}
+    assert pictures["again"] == pictures["one"]
+    assert len(set(pictures.values())) == len(variants) - 1

@@ -1,8 +1,10 @@
-"""The Sampling layer."""
+"""The layers that Keras lacks."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from hw5 import layers
 from hw5.layers import Sampling
 
 
@@ -31,3 +33,27 @@ def test_noise_is_fresh_each_call_and_the_same_for_the_same_seed():
     assert not np.allclose(*draws)
     np.testing.assert_array_equal(draws, [second(zeros, zeros).numpy() for _ in range(2)])
     assert first.get_config()["seed"] == 7
+
+
+def test_patch_noise_stays_inside_one_patch_and_reaches_every_place():
+    images = np.full((2000, 12, 10, 1), 0.5, np.float32)
+    noisy, mask = map(np.asarray, layers.PatchNoise(4, 0.1, seed=1)(images))
+    np.testing.assert_array_equal(mask.sum(axis=(1, 2, 3)), 16)
+    np.testing.assert_array_equal(noisy[mask == 0], 0.5)
+    inside = noisy[mask == 1] - 0.5
+    assert inside.std() == pytest.approx(0.1, rel=0.02)
+    assert abs(inside.mean()) < 5 * 0.1 / len(inside) ** 0.5
+    rows, columns = mask.any(axis=(2, 3)).argmax(axis=1), mask.any(axis=(1, 3)).argmax(axis=1)
+    assert set(rows) == set(range(9))
+    assert set(columns) == set(range(7))
+    assert mask[0].any(axis=(1, 2)).sum() == mask[0].any(axis=(0, 2)).sum() == 4  # a square
+
+
+def test_patch_noise_is_new_each_call_and_clipped():
+    images = np.zeros((50, 9, 9, 3), np.float32)
+    layer = layers.PatchNoise(9, 2.0, seed=1)
+    (first, _), (second, _) = layer(images), layer(images)
+    assert np.abs(first - second).max() > 0
+    assert np.asarray(first).min() == 0
+    assert np.asarray(first).max() == 1
+    assert layers.PatchNoise.from_config(layer.get_config()).stddev == 2.0

@@ -130,8 +130,9 @@ def test_vae_codes_are_the_mode(batch):
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_history_is_never_zero_and_has_validation(build, digits):
-    history = training.fit(build(), digits[:256], digits[256:300], epochs=2, batch_size=64, learning_rate=1e-3)
+def test_history_is_never_zero_and_has_validation(build, digits, tmp_path):
+    schedule = dict(run_dir=tmp_path, epochs=2, batch_size=64, learning_rate=1e-3)
+    _, history = training.fit(build, digits[:256], digits[256:300], **schedule)
     terms = {"loss", "reconstruction", "kl"} if build is vae else {"loss", "mse"}
     assert history.keys() == terms | {f"val_{name}" for name in terms}
     assert all(len(values) == 2 and min(values) > 0 for values in history.values())
@@ -161,8 +162,7 @@ def test_the_batch_size_does_not_change_an_evaluation(build, digits):
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
-    model = build()
-    training.fit(model, digits[:128], digits[:10], epochs=1, batch_size=64, learning_rate=1e-3)
+    model, _ = training.fit(build, digits[:128], run_dir=tmp_path / "run", epochs=1, batch_size=64, learning_rate=1e-3)
     models.save(model, tmp_path)
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
@@ -172,9 +172,7 @@ def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
 
 
 def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
-    model = vae()
-    training.fit(model, digits[:64], None, epochs=1, batch_size=64, learning_rate=1e-3)
-    models.save(model, tmp_path)
+    training.fit(vae, digits[:64], run_dir=tmp_path, epochs=1, batch_size=64, learning_rate=1e-3)
     code = f"from hw5 import models; print(models.load({str(tmp_path)!r}).latent_dim)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
 
@@ -206,9 +204,9 @@ def test_damaged_models_are_refused_in_one_line(damage, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_the_linear_autoencoder_converges_to_pca(digits):
-    model = linear(k=4)
-    training.fit(model, digits, None, epochs=120, batch_size=100, learning_rate=2e-2)
+def test_the_linear_autoencoder_converges_to_pca(digits, tmp_path):
+    schedule = dict(run_dir=tmp_path, epochs=120, batch_size=100, learning_rate=2e-2)
+    model, _ = training.fit(lambda: linear(k=4), digits, **schedule)
     mean, directions = pca.principal_components(digits, 4)
     bound = pca.reconstruction_error(digits, mean, directions[:, :4])
     model.compile()
@@ -232,11 +230,11 @@ def test_layer_pairs_share_their_weights_and_fit_together(batch):
     assert {id(w) for _, s in stages for w in s.trainable_weights} == {id(w) for w in model.trainable_weights}
 
 
-def test_pretraining_lowers_the_error_before_the_first_epoch(digits):
+def test_pretraining_lowers_the_error_before_the_first_epoch(digits, tmp_path):
     model = stacked()
     model.compile()
     before = training.evaluate(model, digits)["loss"]
-    training.pretrain(model, digits, epochs=3, batch_size=50, learning_rate=5e-3)
+    training.pretrain(model, digits, run_dir=tmp_path, epochs=3, batch_size=50, learning_rate=5e-3)
     model.compile()
     assert training.evaluate(model, digits)["loss"] < 0.5 * before
 
@@ -244,3 +242,29 @@ def test_pretraining_lowers_the_error_before_the_first_epoch(digits):
 def test_unknown_loss():
     with pytest.raises(ValueError, match="loss='mse'"):
         models.Autoencoder(*networks.linear_autoencoder(2), loss="mse")
+
+
+def test_a_denoiser_is_judged_against_the_clean_image():
+    keras.utils.set_random_seed(0)
+    model = models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=28, stddev=0.3)
+    model.decoder.get_layer("pixels").kernel.assign(np.zeros((8, 784)))  # whatever it sees, it answers ½
+    model.compile(optimizer=keras.optimizers.SGD(0.0))
+    images = np.random.default_rng(0).random((40, 28, 28, 1)).astype(np.float32)
+    measured = model.evaluate(images, verbose=0, return_dict=True)
+    assert measured["mse"] == pytest.approx(np.square(images - 0.5).mean(), rel=1e-5)
+    assert measured["patch_mse"] == pytest.approx(measured["mse"], rel=1e-5)  # the patch is the image
+    assert measured["loss"] == pytest.approx(784 * np.log(2), rel=1e-5)
+    assert set(model.snapshot(images[:4], None)) == {"images", "noisy", "denoised"}
+
+
+def test_a_denoiser_learns_to_remove_noise(digits):
+    keras.utils.set_random_seed(0)
+    model = models.DenoisingAutoencoder(*networks.denoising_autoencoder((256,)))
+    model.compile(optimizer=keras.optimizers.Adam(2e-3))
+    images = digits.astype(np.float32) / 255
+    before = model.evaluate(images, verbose=0, return_dict=True)
+    model.fit(images, batch_size=50, epochs=6, verbose=0)
+    after = model.evaluate(images, verbose=0, return_dict=True)
+    noisy, mask = map(np.asarray, model.corrupt(images))
+    assert after["loss"] < 0.4 * before["loss"]
+    assert after["patch_mse"] < 0.7 * np.average(np.square(noisy - images), weights=mask)

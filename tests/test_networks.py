@@ -1,8 +1,10 @@
 """Layer shapes and parameter counts from the sheets."""
 
+import keras
+import numpy as np
 import pytest
 
-from hw5 import networks
+from hw5 import models, networks
 
 
 def table(network):
@@ -69,3 +71,204 @@ def test_dense_vae_of_sheet_000():
 def test_other_image_shapes(builder):
     encoder, decoder = builder(4, image_shape=(32, 32, 3))
     assert encoder.input_shape == decoder.output_shape == (None, 32, 32, 3)
+
+
+def test_tanh_vae_of_sheet_001():
+    encoder, decoder = networks.tanh_vae()
+    assert table(encoder) == [
+        ("images", (28, 28, 1), 0),
+        ("flatten", (784,), 0),
+        ("hidden", (200,), 157_000),
+        ("dropout", (200,), 0),
+        ("mean", (32,), 6_432),
+        ("log_var", (32,), 6_432),
+    ]
+    assert table(decoder) == [("hidden", (200,), 6_600), ("pixels", (784,), 157_584), ("image", (28, 28, 1), 0)]
+    assert encoder.count_params() == 169_864
+    assert decoder.count_params() == 164_184
+    assert encoder.get_layer("dropout").rate == 0.1
+    activations = {layer.name: layer.activation.__name__ for layer in encoder.layers if hasattr(layer, "units")}
+    assert activations == {"hidden": "tanh", "mean": "linear", "log_var": "linear"}
+    assert [layer.activation.__name__ for layer in decoder.layers[:2]] == ["tanh", "linear"]
+
+
+def test_dropout_acts_in_training_alone():
+    encoder, _ = networks.tanh_vae(dropout=0.5)
+    image = np.ones((1, 28, 28, 1), np.float32)
+    np.testing.assert_array_equal(encoder(image)[0], encoder(image)[0])
+    assert not np.allclose(encoder(image, training=True)[0], encoder(image, training=True)[0])
+
+
+# Layer by layer: output shape, parameters, activation; of convolutions kernel and stride as well.
+VAE_ENCODER_OF_SHEET_004 = {
+    "enc_1": ((32, 32, 16), 160, "relu", 3, 1),
+    "enc_2": ((16, 16, 32), 4_640, "relu", 3, 2),
+    "enc_3": ((16, 16, 32), 9_248, "relu", 3, 1),
+    "enc_4": ((8, 8, 16), 4_624, "relu", 3, 2),
+}
+VAE_DECODER_OF_SHEET_004 = {
+    "dec_3": ((16, 16, 32), 4_640, "relu", 3, 2),
+    "dec_4": ((16, 16, 32), 9_248, "relu", 3, 1),
+    "dec_5": ((32, 32, 16), 4_624, "relu", 3, 2),
+    "dec_6": ((32, 32, 1), 145, "linear", 3, 1),  # its sigmoid is in the loss
+}
+VAE_DENSE_OF_SHEET_004 = {
+    3: {
+        "enc_5": ((6,), 6_150, "relu"),
+        "enc_6": ((6,), 42, "linear"),
+        "dec_1": ((3,), 12, "relu"),
+        "dec_2": ((1024,), 4_096, "linear"),
+    },
+    10: {
+        "enc_5": ((20,), 20_500, "relu"),
+        "enc_6": ((20,), 420, "linear"),
+        "dec_1": ((10,), 110, "relu"),
+        "dec_2": ((1024,), 11_264, "linear"),
+    },
+    100: {
+        "enc_5": ((200,), 205_000, "relu"),
+        "enc_6": ((200,), 40_200, "linear"),
+        "dec_1": ((100,), 10_100, "relu"),
+        "dec_2": ((1024,), 103_424, "linear"),
+    },
+}
+TOTAL = {3: (24_864, 22_765), 10: (39_592, 30_031), 100: (263_872, 132_181)}
+
+
+def rows(network):
+    """{name: (output shape, parameters, activation, and of a convolution the kernel's side and the stride)}."""
+    found = {}
+    for layer in network.layers:
+        if layer.count_params():
+            row = (layer.output.shape[1:], layer.count_params(), layer.activation.__name__)
+            if hasattr(layer, "strides"):
+                assert layer.padding == "same"
+                (side,), (stride,) = set(layer.kernel_size), set(layer.strides)
+                row += (side, stride)
+            found[layer.name] = row
+    return found
+
+
+@pytest.mark.parametrize("latent_dim", VAE_DENSE_OF_SHEET_004)
+def test_convolutional_vae_of_sheet_004(latent_dim):
+    encoder, decoder = networks.convolutional_vae(latent_dim)
+    dense = VAE_DENSE_OF_SHEET_004[latent_dim]
+    assert list(rows(encoder)) == [f"enc_{i}" for i in range(1, 7)]  # in this order
+    assert list(rows(decoder)) == [f"dec_{i}" for i in range(1, 7)]
+    assert rows(encoder) | rows(decoder) == VAE_ENCODER_OF_SHEET_004 | VAE_DECODER_OF_SHEET_004 | dense
+    assert (encoder.count_params(), decoder.count_params()) == TOTAL[latent_dim]
+    assert {type(decoder.get_layer(name)) for name in VAE_DECODER_OF_SHEET_004} == {keras.layers.Conv2DTranspose}
+    assert {type(encoder.get_layer(name)) for name in VAE_ENCODER_OF_SHEET_004} == {keras.layers.Conv2D}
+    assert decoder.get_layer("volume").output.shape == (None, 8, 8, 16)
+    assert encoder.input_shape == decoder.output_shape == (None, 32, 32, 1)
+    assert encoder.output_shape == [(None, latent_dim)] * 2
+
+
+@pytest.mark.parametrize(("builder", "last"), [(networks.convolutional_vae, "enc_6"), (networks.shallow_vae, "enc_3")])
+def test_the_last_dense_layer_is_mean_and_log_sigma_and_the_encoder_returns_log_variance(builder, last):
+    encoder, _ = builder(3)
+    images = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
+    both = keras.Model(encoder.input, encoder.get_layer(last).output)(images).numpy()
+    mean, log_var = encoder(images)
+    np.testing.assert_array_equal(mean, both[:, :3])
+    np.testing.assert_array_equal(log_var, 2 * both[:, 3:])
+    assert np.ptp(log_var) > 0
+
+
+def test_convolutions_halve_twice_or_refuse():
+    encoder, decoder = networks.convolutional_vae(3, image_shape=(20, 28, 3))
+    assert encoder.input_shape == decoder.output_shape == (None, 20, 28, 3)
+    with pytest.raises(ValueError, match="multiples of 4"):
+        networks.convolutional_vae(3, image_shape=(30, 32, 1))
+
+
+def flipped(maps):
+    """Feature maps [batch, h, w, c] upside down and mirrored."""
+    return maps[:, ::-1, ::-1]
+
+
+def randomise_biases(network):
+    rng = np.random.default_rng(1)
+    for layer in network.layers:
+        if getattr(layer, "bias", None) is not None:
+            layer.bias.assign(0.1 * rng.standard_normal(layer.bias.shape))
+
+
+def pytorch(layer):
+    """A Keras convolution as PyTorch's with padding 1, its kernel flipped along both axes."""
+    import torch
+
+    kernel, bias = (np.array(weight) for weight in layer.get_weights())
+    channels, stride = layer.input.shape[-1], layer.strides[0]
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        module = torch.nn.ConvTranspose2d(channels, layer.filters, 3, stride, padding=1, output_padding=stride - 1)
+    else:
+        module = torch.nn.Conv2d(channels, layer.filters, 3, stride, padding=1)
+    # Keras has [h, w, in, out] and, transposed, [h, w, out, in]; PyTorch [out, in, h, w] and [in, out, h, w].
+    weight = kernel[::-1, ::-1].transpose(3, 2, 0, 1)
+    assert module.weight.shape == weight.shape
+    module.weight.data = torch.from_numpy(weight.copy())
+    module.bias.data = torch.from_numpy(bias)
+    return torch.nn.Sequential(module, *[torch.nn.ReLU()] * (layer.activation.__name__ == "relu"))
+
+
+@pytest.mark.parametrize(("network", "table"), [(0, VAE_ENCODER_OF_SHEET_004), (1, VAE_DECODER_OF_SHEET_004)])
+def test_convolutions_are_those_of_pytorch_with_padding_1_up_to_mirroring(network, table):
+    torch = pytest.importorskip("torch")
+    keras.utils.set_random_seed(0)
+    network = networks.convolutional_vae(3)[network]
+    randomise_biases(network)
+    first, *_, last = (network.get_layer(name) for name in table)
+    here = keras.Model(first.input, last.output)
+    there = torch.nn.Sequential(*(pytorch(network.get_layer(name)) for name in table))
+    maps = np.random.default_rng(0).random((2, *first.input.shape[1:]), np.float32)
+    with torch.no_grad():
+        expected = there(torch.from_numpy(maps.transpose(0, 3, 1, 2).copy())).numpy().transpose(0, 2, 3, 1)
+    assert np.ptp(expected) > 0.1
+    np.testing.assert_allclose(flipped(here(flipped(maps)).numpy()), expected, atol=1e-5)
+    assert not np.allclose(here(maps), expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("latent_dim", [3, 10])
+def test_shallow_vae_of_the_bonus(latent_dim):
+    encoder, decoder = networks.shallow_vae(latent_dim)
+    assert [shape for _, shape, parameters in table(encoder) if parameters] == [
+        (16, 16, 16),
+        (8, 8, 32),
+        (2 * latent_dim,),
+    ]
+    assert [shape for _, shape, _ in table(decoder)] == [(2048,), (8, 8, 32), (16, 16, 16), (32, 32, 1)]
+    assert encoder.input_shape == decoder.output_shape == (None, 32, 32, 1)
+    assert encoder.output_shape == [(None, latent_dim)] * 2
+    assert decoder.layers[-1].activation.__name__ == "linear"
+    deep = networks.convolutional_vae(latent_dim)
+    assert len(rows(encoder)) < len(rows(deep[0]))
+    assert len(rows(decoder)) < len(rows(deep[1]))
+
+
+@pytest.mark.parametrize(
+    ("build", "shape"),
+    [
+        (lambda: models.Autoencoder(*networks.linear_autoencoder(3)), (28, 28, 1)),
+        (lambda: models.Autoencoder(*networks.nonlinear_autoencoder(3), loss="cross_entropy"), (28, 28, 1)),
+        (lambda: models.Autoencoder(*networks.stacked_autoencoder(3), loss="cross_entropy"), (28, 28, 1)),
+        (lambda: models.DenoisingAutoencoder(*networks.denoising_autoencoder((64, 32)), patch=5), (28, 28, 1)),
+        (lambda: models.VAE(*networks.dense_vae(3)), (28, 28, 1)),
+        (lambda: models.VAE(*networks.tanh_vae(3)), (28, 28, 1)),
+        (lambda: models.VAE(*networks.convolutional_vae(3)), (32, 32, 1)),
+        (lambda: models.VAE(*networks.shallow_vae(3)), (32, 32, 1)),
+    ],
+    ids=["linear", "nonlinear", "stacked", "denoising", "dense_vae", "tanh_vae", "convolutional_vae", "shallow_vae"],
+)
+def test_models_of_all_networks_survive_being_saved(build, shape, tmp_path):
+    model = build()
+    images = np.random.default_rng(0).random((4, *shape), np.float32)
+    models.save(model, tmp_path)
+    loaded = models.load(tmp_path)
+    assert type(loaded) is type(model)
+    for one, two in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
+    np.testing.assert_array_equal(loaded(images), model(images))  # with the noise that the saved one draws
+    for one, two in zip(loaded.encoder.layers, model.encoder.layers, strict=True):
+        assert one.get_config() == two.get_config()

@@ -1,82 +1,480 @@
-"""The one way of training."""
+"""The one way of training: its steps, its seed, what it leaves behind, and that it survives being killed."""
+
+import contextlib
+import csv
+import io
+import multiprocessing
+import os
+import random
+import resource
+import shutil
+import signal
+import time
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hw5 import models, networks, training
+from hw5 import callbacks, checkpoints, models, networks, training
 from hw5.errors import InputError
+
+STEPS, EXECUTION = 20, 4  # of `train`: an epoch's and an execution's
+TINY = {"epochs": 6, "batch_size": 20, "learning_rate": 1e-3}
+LAST = TINY["epochs"] * STEPS
 
 
 def small_vae():
-    keras.utils.set_random_seed(3)
     return models.VAE(*networks.dense_vae(2, hidden=16))
 
 
+def tiny_vae():
+    return models.VAE(*networks.tanh_vae(2, hidden=16))  # with dropout
+
+
+def linear():
+    return models.Autoencoder(*networks.linear_autoencoder(2))
+
+
+def train(folder, digits, **changes):
+    """`training.fit` with a checkpoint after every execution, five of them in each of six epochs."""
+    arguments = dict(
+        build=tiny_vae,
+        images=digits[: STEPS * 20],
+        validation_images=digits[400:460],
+        run_dir=folder,
+        settings={"kl_weight": 1.0},
+        **TINY,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(training, "STEPS_PER_EXECUTION", [EXECUTION])
+        return training.fit(**(arguments | changes))
+
+
+def saved_steps(folder):
+    return [int(path.stem) for path in sorted((folder / "checkpoints").glob("[0-9]*.npz"))]
+
+
+def assert_same_run(folder, other):
+    """Weights, slots, seeds, metrics, settings and curves are equal, all to the bit."""
+    one, two = (np.load(max((path / "checkpoints").glob("[0-9]*.npz"))) for path in (folder, other))
+    assert one.files == two.files
+    for name in one.files:
+        np.testing.assert_array_equal(one[name], two[name])
+    for name in ("history.csv", "noise.npy"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(digits, tmp_path_factory):
+    """(folder, model, history) of a `train` that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    return folder, *train(folder, digits)
+
+
+@pytest.fixture
+def finished(uninterrupted, tmp_path):
+    """A copy of that run's folder."""
+    return Path(shutil.copytree(uninterrupted[0], tmp_path / "finished"))
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Keras' `fit` fails."""
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+
+
 @pytest.mark.parametrize(
-    ("images", "batch_size", "expected"),
+    ("wanted", "expected"),
     [
-        (54_000, 128, (420, 60)),  # 421 is prime: one step short
-        (54_000, 100, (540, 60)),
-        (60_000, 128, (468, 52)),
-        (1_000, 100, (10, 10)),
-        (6_300, 100, (63, 63)),
-        (50, 50, (1, 1)),
+        (421, (420, 60)),  # 421 is prime: one step short
+        (540, (540, 60)),
+        (468, (468, 52)),
+        (10, (10, 10)),
+        (63, (63, 63)),
+        (64, (64, 64)),
+        (1, (1, 1)),
+        (0, (1, 1)),
     ],
 )
-def test_an_epoch_is_a_whole_number_of_executions(images, batch_size, expected):
-    assert training.epoch_steps(images, batch_size) == expected
+def test_an_epoch_is_a_whole_number_of_executions(wanted, expected):
+    assert training.epoch_steps(wanted) == expected
 
 
-@pytest.mark.parametrize("images", range(100, 40_000, 1_237))
-def test_an_epoch_loses_at_most_two_percent(images):
-    steps, execution = training.epoch_steps(images, 32)
+@pytest.mark.parametrize("wanted", range(3, 1_250, 39))
+def test_an_epoch_loses_at_most_two_percent(wanted):
+    steps, execution = training.epoch_steps(wanted)
     assert steps % execution == 0
-    assert 0.98 * (images // 32) <= steps <= images // 32
+    assert 0.98 * wanted <= steps <= wanted
 
 
-def test_an_epoch_runs_exactly_its_steps(digits):
-    model = small_vae()
-    training.fit(model, digits, None, epochs=2, batch_size=19, learning_rate=1e-3)
-    steps, execution = training.epoch_steps(len(digits), 19)
+@pytest.mark.parametrize("steps", [1, 7, 20, 33, 1_000, 4_321])
+def test_a_training_counted_in_steps_is_recorded_twenty_times(steps):
+    split = training.recorded(steps)
+    assert split["epochs"] == min(20, steps)
+    assert steps - split["epochs"] < split["epochs"] * split["steps_per_epoch"] <= steps
+
+
+@pytest.mark.parametrize("steps_per_epoch", [None, 7])
+def test_an_epoch_runs_exactly_its_steps(digits, tmp_path, steps_per_epoch):
+    model, _ = training.fit(
+        small_vae,
+        digits,
+        run_dir=tmp_path,
+        epochs=2,
+        batch_size=19,
+        learning_rate=1e-3,
+        steps_per_epoch=steps_per_epoch,
+    )
+    steps, execution = training.epoch_steps(steps_per_epoch or len(digits) // 19)
     assert execution > 1
     assert model.optimizer.iterations.numpy() == 2 * steps
 
 
-def test_two_runs_with_one_seed_agree_and_another_seed_does_not(digits):
-    def run(seed):
-        model = small_vae()
-        history = training.fit(
-            model, digits[:500], digits[500:600], epochs=2, batch_size=50, learning_rate=1e-3, seed=seed
+def test_two_runs_with_one_seed_agree_and_another_seed_does_not(digits, tmp_path):
+    def run(name, seed):
+        model, history = training.fit(
+            small_vae,
+            digits[:500],
+            digits[500:600],
+            run_dir=tmp_path / name,
+            epochs=2,
+            batch_size=50,
+            learning_rate=1e-3,
+            seed=seed,
         )
         return history, model.get_weights()
 
-    (history, weights), (again, weights_again), (other, _) = run(1), run(1), run(2)
+    (history, weights), (again, weights_again), (other, _) = run("one", 1), run("again", 1), run("two", 2)
     assert history == again
     for one, two in zip(weights, weights_again, strict=True):
         np.testing.assert_array_equal(one, two)
     assert history != other
 
 
-def test_training_lowers_the_validation_loss(digits):
-    history = training.fit(small_vae(), digits[:1500], digits[1500:], epochs=4, batch_size=50, learning_rate=5e-3)
+def test_training_lowers_the_validation_loss(digits, tmp_path):
+    _, history = training.fit(
+        small_vae, digits[:1500], digits[1500:], run_dir=tmp_path, epochs=4, batch_size=50, learning_rate=5e-3
+    )
     assert history["val_loss"][-1] < 0.9 * history["val_loss"][0]
 
 
-def test_a_batch_larger_than_the_data(digits):
-    history = training.fit(small_vae(), digits[:10], digits[:10], epochs=1, batch_size=128, learning_rate=1e-3)
+def test_a_batch_larger_than_the_data(digits, tmp_path):
+    _, history = training.fit(
+        small_vae, digits[:10], digits[:10], run_dir=tmp_path, epochs=1, batch_size=128, learning_rate=1e-3
+    )
     assert np.isfinite(history["loss"]).all()
 
 
-def test_divergence_is_said_and_not_trained_on(digits):
+def test_divergence_is_said_and_not_trained_on(digits, tmp_path):
     with pytest.raises(InputError, match=r"training diverged: \w+ is (nan|inf) in epoch 1; lower --learning_rate"):
-        training.fit(small_vae(), digits[:500], digits[:100], epochs=50, batch_size=50, learning_rate=1e6)
+        training.fit(
+            small_vae, digits[:500], digits[:100], run_dir=tmp_path, epochs=50, batch_size=50, learning_rate=1e6
+        )
+    assert not saved_steps(tmp_path)
 
 
-def test_transform_sees_every_batch(digits):
-    model = models.Autoencoder(*networks.linear_autoencoder(2))
+def test_transform_sees_every_batch(digits, tmp_path):
     black = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Rescaling(0.0)])
-    history = training.fit(
-        model, digits[:100], digits[:50], epochs=1, batch_size=50, learning_rate=0.1, transform=black
+    _, history = training.fit(
+        linear,
+        digits[:100],
+        digits[:50],
+        run_dir=tmp_path,
+        epochs=1,
+        batch_size=50,
+        learning_rate=0.1,
+        transform=black,
     )
     assert history["mse"] == history["val_mse"] == [0.0]  # an untrained linear autoencoder keeps black black
+
+
+def test_pretraining_keeps_a_run_for_every_pair_and_does_none_twice(digits, tmp_path, monkeypatch):
+    def weights_after_pretraining(seed):
+        keras.utils.set_random_seed(seed)
+        model = models.Autoencoder(*networks.stacked_autoencoder(2, hidden=(8,)), loss="cross_entropy")
+        training.pretrain(model, digits[:100], run_dir=tmp_path, epochs=1, batch_size=20, learning_rate=1e-2)
+        return model.get_weights()
+
+    first = weights_after_pretraining(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pair_1", "pair_2"]
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+    for one, two in zip(first, weights_after_pretraining(2), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+# Runs that are killed. Each is a process of its own, forked from one that has imported TensorFlow already.
+
+forkserver = multiprocessing.get_context("forkserver")
+forkserver.set_forkserver_preload(["hw5.training"])
+
+
+def train_in_its_own_process(folder, digits, torn_at):
+    """What a killed process runs: `train`, but the checkpoint of step `torn_at` is the last it begins."""
+    whole = np.savez
+
+    def savez(path, **arrays):
+        step = int(Path(path).name.split(".")[2])  # .partial.STEP.npz
+        if step == torn_at:
+            buffer = io.BytesIO()
+            whole(buffer, **arrays)
+            Path(path).write_bytes(buffer.getvalue()[: buffer.tell() // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        if torn_at is None and step > LAST - STEPS:
+            time.sleep(2)  # so that whoever is about to stop this process comes in time
+        whole(path, **arrays)
+
+    np.savez = savez
+    with quiet(folder):
+        train(folder, digits)
+
+
+@contextlib.contextmanager
+def quiet(folder):
+    """stdout and stderr, a traceback at the end among it, go to a file beside the folder."""
+    with open(f"{folder}.log", "w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        try:
+            yield
+        except BaseException as error:
+            log.write(f"{type(error).__name__}: {error}")
+            raise
+
+
+def start(folder, digits, torn_at=None):
+    process = forkserver.Process(target=train_in_its_own_process, args=(folder, digits, torn_at), daemon=True)
+    process.start()
+    return process
+
+
+def stop(process, folder, how, delay):
+    """Send a signal some time after the process has saved its first checkpoint."""
+    before = saved_steps(folder)[-1:]
+    deadline = time.monotonic() + 60
+    while saved_steps(folder)[-1:] == before:
+        assert process.is_alive()
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(delay)
+    os.kill(process.pid, how)
+    process.join(60)
+
+
+def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(digits, uninterrupted, tmp_path, capsys):
+    folder, images = tmp_path / "run", digits[:460]
+    delays = random.Random(5)
+
+    process = start(folder, images, torn_at=28)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert saved_steps(folder) == [20, 24]  # the latest within an epoch
+    assert list((folder / "checkpoints").glob(".partial*"))
+
+    for _ in range(2):
+        process = start(folder, images)
+        stop(process, folder, signal.SIGKILL, delays.uniform(0, 0.2))
+        assert process.exitcode == -signal.SIGKILL
+        assert checkpoints.latest(folder / "checkpoints")[1]["step"] == saved_steps(folder)[-1] > 24
+
+    process = start(folder, images)
+    stop(process, folder, signal.SIGINT, delays.uniform(0, 0.1))
+    assert process.exitcode == 1
+    step = saved_steps(folder)[-1]
+    how = f"the same command, without --restart, goes on from {folder}"
+    message = f"interrupted and saved at step {step} of {LAST}; {how}"
+    assert Path(f"{folder}.log").read_text().endswith(f"KeyboardInterrupt: {message}")
+
+    assert 28 < step < LAST
+    train(folder, images)
+    assert f"{folder}: goes on at step {step} of {LAST}; --restart would start over" in capsys.readouterr().out
+    assert_same_run(folder, uninterrupted[0])
+    assert not list((folder / "checkpoints").glob(".partial*"))
+
+
+def train_on_two_devices(folder, digits):
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    with quiet(folder):
+        train(folder, digits, build=linear, epochs=2, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+
+
+def test_two_devices_train_as_one_does(digits, tmp_path):
+    process = forkserver.Process(target=train_on_two_devices, args=(tmp_path / "two", digits[:460]), daemon=True)
+    process.start()
+    model, history = train(tmp_path / "one", digits, build=linear, epochs=2)
+    process.join(120)
+    assert process.exitcode == 0
+    restored, of_two = train(tmp_path / "two", digits, build=linear, epochs=2, train=False)
+    assert of_two.keys() == history.keys()
+    for name, values in history.items():
+        np.testing.assert_allclose(of_two[name], values, rtol=1e-5)
+    np.testing.assert_allclose(restored.get_weights()[0], model.get_weights()[0], atol=1e-5)
+    for one, two in zip(model.optimizer.variables, restored.optimizer.variables, strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-6)  # the slots know the gradient's scale
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_byte])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(damage, digits, uninterrupted, finished, capsys):
+    latest = finished / "checkpoints" / f"{LAST:09}.npz"
+    damage(latest)
+    train(finished, digits)
+    output = capsys.readouterr()
+    assert f"warning: checkpoint {latest} is damaged" in output.err
+    assert f"goes on at step {LAST - EXECUTION} of {LAST}" in output.out
+    assert_same_run(finished, uninterrupted[0])
+
+
+def test_where_all_checkpoints_are_damaged_only_a_restart_is_left(digits, finished):
+    for path in (finished / "checkpoints").iterdir():
+        truncate(path)
+    with pytest.raises(InputError, match="checkpoints: no checkpoint is readable; --restart starts over"):
+        train(finished, digits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 7}, "was trained with --epochs=6, this is --epochs=7; "),
+        ({"learning_rate": 0.01}, "was trained with --learning_rate=0.001, this is --learning_rate=0.01; "),
+        ({"seed": 1}, "--seed=0, this is --seed=1; "),
+        ({"settings": {"kl_weight": 0.5}}, "--kl_weight=1.0, this is --kl_weight=0.5; "),
+        ({"settings": {"kl_weight": 1.0, "beta": 2}}, "--beta=None, this is --beta=2; "),
+        ({"epochs": 5, "seed": 2}, "--epochs=6, --seed=0, this is --epochs=5, --seed=2; "),
+        ({"build": small_vae}, "checkpoints: the checkpoint is of another model; start over with --restart"),
+    ],
+)
+@pytest.mark.usefixtures("no_training")
+def test_a_run_with_other_arguments_is_refused(changes, message, digits, finished):
+    with pytest.raises(InputError, match=message) as caught:
+        train(finished, digits, **changes)
+    assert str(finished) in str(caught.value)
+    assert "--restart" in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_run_with_other_images_is_refused(digits, finished):
+    with pytest.raises(InputError, match=r"--\w*checksum\w*=\d+, this is --\w*checksum\w*=\d+; "):
+        train(finished, digits, images=digits[1:401])
+
+
+def test_a_restart_starts_over(digits, finished):
+    noise = np.load(finished / "noise.npy")
+    _, history = train(finished, digits, restart=True, seed=1, epochs=1)
+    assert [len(values) for values in history.values()] == [1] * 6
+    assert saved_steps(finished) == [STEPS - EXECUTION, STEPS]
+    assert [len(list((finished / name).iterdir())) for name in ("train", "validation", "images")] == [1, 1, 1]
+    assert not np.array_equal(np.load(finished / "noise.npy"), noise)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_without_training_the_checkpoint_is_loaded(digits, uninterrupted, finished):
+    _, model, history = uninterrupted
+    loaded, its_history = train(finished, digits, train=False)
+    assert its_history == history
+    assert loaded.optimizer.iterations.numpy() == LAST
+    for one, two in zip(loaded.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_without_training_and_checkpoint_there_is_nothing_to_load(digits, tmp_path):
+    with pytest.raises(InputError, match="holds no checkpoint to evaluate; train first, without --notrain") as caught:
+        train(tmp_path, digits, train=False)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_restart_without_training_is_refused_and_forgets_nothing(digits, finished):
+    with pytest.raises(InputError, match="--restart and --notrain contradict each other"):
+        train(finished, digits, restart=True, train=False)
+    assert saved_steps(finished) == [LAST - EXECUTION, LAST]
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_finished_run_is_not_trained_further(digits, uninterrupted, finished):
+    before = sorted(finished.rglob("*"))
+    model, history = train(finished, digits)
+    assert history == uninterrupted[2]
+    assert model.optimizer.iterations.numpy() == LAST
+    assert sorted(finished.rglob("*")) == before
+    assert_same_run(finished, uninterrupted[0])
+
+
+def test_a_full_disk_is_told_with_the_file_and_leaves_the_checkpoint_before(digits, finished):
+    latest, before = (finished / "checkpoints" / f"{step:09}.npz" for step in (LAST, LAST - EXECUTION))
+    size = latest.stat().st_size
+    latest.unlink()
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large") as caught:
+            train(finished, digits)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(latest)
+    assert list(latest.parent.iterdir()) == [before]
+    assert checkpoints.latest(latest.parent)[1]["step"] == LAST - EXECUTION
+
+
+def test_a_run_leaves_its_curves_and_its_model(digits, uninterrupted):
+    folder, model, history = uninterrupted
+    with open(folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row.pop("epoch") for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert {name: [float(row[name]) for row in rows] for name in rows[0]} == history
+    assert history.keys() == {f"{prefix}{term}" for prefix in ("", "val_") for term in ("loss", "reconstruction", "kl")}
+    assert (folder / "curves.png").stat().st_size > 0
+    for one, two in zip(models.load(folder).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def events(folder):
+    """{tag: [values]} of a folder's event files."""
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    return {
+        tag: [tf.make_ndarray(event.tensor_proto) for event in accumulator.Tensors(tag)]
+        for tag in accumulator.Tags()["tensors"]
+    }
+
+
+def test_tensorboard_has_the_curves_of_the_history(uninterrupted):
+    folder, _, history = uninterrupted
+    for name, prefix in (("train", ""), ("validation", "val_")):
+        curves = events(folder / name)
+        for term in ("loss", "reconstruction", "kl"):
+            np.testing.assert_allclose(curves[f"epoch_{term}"], history[prefix + term], rtol=1e-6)
+
+
+def test_tensorboard_has_images_of_one_size_and_the_settings(uninterrupted):
+    logged = events(uninterrupted[0] / "images")
+    (settings,) = logged.pop("settings")
+    for row in ("| kl_weight | 1.0 |", "| epochs | 6 |", "| batch_size | 20 |", "| seed | 0 |"):
+        assert row in settings.item().decode()
+    assert logged.keys() == {"images", "reconstructions", "samples"}
+    for records in logged.values():
+        assert len(records) == TINY["epochs"]
+        for width, height, png in records:
+            assert tf.io.decode_png(png).shape == (int(height), int(width), 1)
+            assert int(width) == (28 + 2) * int(60**0.5 if records is not logged["samples"] else 8) - 2
+    assert len({record[2] for record in logged["images"]}) == 1
+    assert len({record[2] for record in logged["samples"]}) == TINY["epochs"]
+
+
+def test_the_noise_of_the_samples_is_drawn_once_from_the_seed(tmp_path):
+    noise = callbacks.fixed_noise(tmp_path / "a", 3, seed=1)
+    assert noise.shape == (64, 3)
+    assert noise.dtype == np.float32
+    np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "a", 3, seed=2))  # that of the folder
+    np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "b", 3, seed=1))
+    assert not np.allclose(noise, callbacks.fixed_noise(tmp_path / "c", 3, seed=2))

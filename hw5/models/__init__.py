@@ -1,7 +1,8 @@
 """The models: `keras.Model` subclasses, each with its own `train_step`."""
 
 from hw5.models.autoencoder import Autoencoder
+from hw5.models.denoising import DenoisingAutoencoder
 from hw5.models.saving import load, save
 from hw5.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder", "load", "save"]
+__all__ = ["VAE", "Autoencoder", "DenoisingAutoencoder", "load", "save"]

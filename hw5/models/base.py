@@ -61,6 +61,15 @@ class LatentModel(SavedNoise, keras.Model):
         codes = (1 - share) * self.encode(first) + share * self.encode(last)  # [steps, n, latent_dim]
         return np.stack([ops.convert_to_numpy(self.decode(z)) for z in codes], axis=1)
 
+    def snapshot(self, images, noise) -> dict:
+        """What is logged during training, by name: images in [0, 1], what becomes of them, and samples.
+
+        Args:
+            images: [n, h, w, c].
+            noise: codes [m, latent_dim] drawn from N(0, I).
+        """
+        return {"images": images, "reconstructions": self.reconstruct(images), "samples": self.decode(noise)}
+
     def get_config(self):
         return {
             **super().get_config(),

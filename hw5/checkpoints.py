@@ -1,0 +1,70 @@
+"""Checkpoints: everything that a killed training needs to go on as if nothing had happened.
+
+A checkpoint is one `.npz` file: the variables, and as JSON where the training stood. It is written under
+a temporary name and renamed, and zip files carry checksums, so that what is read is what was written.
+"""
+
+import json
+import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from hw5.errors import InputError
+from hw5.files import replacing
+
+KEPT = 2  # should the latest be damaged, the one before it is used
+STATE = "state"
+
+
+def save(folder: Path, step: int, variables: Sequence[keras.Variable], state: dict) -> None:
+    """Write `STEP.npz` and remove all but the latest two.
+
+    Args:
+        state: what else there is to know, as `json` can write it.
+    """
+    text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    with replacing(folder / f"{step:09}.npz") as partial:
+        np.savez(partial, **{STATE: text}, **{str(i): np.asarray(value) for i, value in enumerate(variables)})
+    for path in _paths(folder)[:-KEPT]:
+        path.unlink()
+
+
+def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
+    """The latest readable checkpoint's (arrays, state); None where there is no checkpoint at all.
+
+    A damaged one is named on stderr.
+
+    Raises:
+        InputError: there are checkpoints, and all are damaged.
+    """
+    paths = _paths(folder)
+    for path in reversed(paths):
+        try:
+            with np.load(path) as file:
+                return [file[str(i)] for i in range(len(file.files) - 1)], json.loads(file[STATE].tobytes())
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            print(f"warning: checkpoint {path} is damaged ({' '.join(str(error).split())[:100]})", file=sys.stderr)
+    if paths:
+        raise InputError(f"{folder}: no checkpoint is readable; --restart starts over")
+    return None
+
+
+def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
+    """Give the variables the values of a checkpoint.
+
+    Raises:
+        ValueError: they are not those that were saved.
+    """
+    if [tuple(v.shape) for v in variables] != [array.shape for array in arrays]:
+        raise ValueError("the checkpoint is of another model")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _paths(folder):
+    return sorted(folder.glob("[0-9]*.npz"))
