@@ -12,6 +12,9 @@ usage() {
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh setup           only set up .venv
 
+A run that was stopped goes on where it was when it is called again; what is trained already is only
+drawn anew. rm -r runs/, or a section's --restart, starts over.
+
 The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
 interpreter (3.11 to 3.13, those that TensorFlow has).
 END
@@ -27,10 +30,21 @@ flags_for() {
   case "$1 $2" in
     "smoke 1") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
     "smoke 2") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
+    "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
+    "smoke 6") echo "--epochs=1 --train_size=512" ;;
+    "smoke 9") echo "--epochs=1 --train_size=512" ;;
+    "smoke 10") echo "--steps=20 --train_size=512 --latent_dim=3 --latent_dim=10" ;;
     "paper 1") echo "--epochs=50" ;;
     "paper 2") echo "--epochs=100" ;;
+    "paper 4") echo "--steps=81000" ;;
+    "paper 6") echo "--epochs=100" ;;
+    "paper 9") echo "--epochs=100" ;;
+    "paper 10") echo "--steps=40000" ;;
   esac
-  [ "$1" != smoke ] || echo "--out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models"
+  case $1 in
+    smoke) echo "--restart --out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models" ;;
+    paper) echo "--run_dir=runs/paper/section$2" ;;
+  esac
 }
 
 # Where section $2 leaves its metrics.json in mode $1.

@@ -18,7 +18,6 @@ from hw5.data import pipeline  # before torch: importing hw5 quietens TensorFlow
 import tensorflow as tf  # isort: skip
 import torch  # isort: skip
 
-STEPS = 420  # steps a turn: an epoch of 54,000 images in batches of 128
 TURNS = 6
 
 
@@ -33,6 +32,7 @@ class Entry:
         keras_model: makes a compiled model.
         torch_steps: makes, by name of the variant, functions that take one batch [batch, c, h, w].
         image_shape: (h, w, c).
+        steps: steps a turn; 420 are an epoch of 54,000 images in batches of 128.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Entry:
     keras_model: Callable
     torch_steps: Callable[[], dict[str, Callable]]
     image_shape: tuple[int, int, int] = (28, 28, 1)
+    steps: int = 420
 
 
 def sgemm_peak(size: int = 2048) -> float:
@@ -59,20 +60,20 @@ def timed(function: Callable) -> float:
 
 
 def keras_turn(entry: Entry) -> Callable[[], None]:
-    """`fit` for STEPS steps on a `hw5.data.pipeline`, as training does it."""
+    """`fit` for the entry's steps on a `hw5.data.pipeline`, as training does it."""
     model = entry.keras_model()
     images = np.random.default_rng(0).integers(0, 256, (4096, *entry.image_shape), np.uint8)
     stream = pipeline(images, entry.batch_size, shuffle=True, epochs=None)
-    return lambda: model.fit(stream, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False)
+    return lambda: model.fit(stream, steps_per_epoch=entry.steps, epochs=1, verbose=0, shuffle=False)
 
 
 def torch_turn(entry: Entry, step: Callable) -> Callable[[], None]:
-    """STEPS steps on batches gathered from images in memory, scaled to [0, 1], as the other side has them."""
+    """The same steps on batches gathered from images in memory, scaled to [0, 1], as the other side has them."""
     height, width, channels = entry.image_shape
     images = torch.randint(0, 256, (4096, channels, height, width), dtype=torch.uint8)
 
     def turn():
-        order = torch.randint(0, len(images), (STEPS, entry.batch_size))
+        order = torch.randint(0, len(images), (entry.steps, entry.batch_size))
         for indices in order:
             step(images[indices].float().div_(255))
 
@@ -96,9 +97,9 @@ def compare(entries: list[Entry]) -> list[dict]:
         for _ in range(TURNS):
             for name, turn in turns.items():
                 seconds[name] = min(seconds[name], timed(turn))
-        rate = {name: STEPS * entry.batch_size / value for name, value in seconds.items()}
+        rate = {name: entry.steps * entry.batch_size / value for name, value in seconds.items()}
         best = max((name for name in rate if name != "hw5"), key=rate.get)
-        share = entry.flops * STEPS / seconds["hw5"] / peak
+        share = entry.flops * entry.steps / seconds["hw5"] / peak
         print(
             f"{entry.name:<28}{rate['hw5']:>10.0f}{rate[best]:>10.0f}{rate['hw5'] / rate[best]:>7.2f}{share:>9.0%}  "
             + ", ".join(f"{name} {value:.0f}" for name, value in rate.items() if name != "hw5")

@@ -1,5 +1,6 @@
 """Training steps of this package beside the same models in PyTorch: `python benchmarks/training_steps.py [NAME …]`."""
 
+import itertools
 import sys
 
 import torch
@@ -11,6 +12,7 @@ from hw5 import models, networks
 from hw5.optimizers import Adam
 
 BATCH = 128
+DENOISER = (1024, 512)
 
 
 def compiled(model):
@@ -27,6 +29,14 @@ def dense_flops(batch, *weights):
     return 2 * batch * (3 * sum(sizes) - sizes[0])
 
 
+def convolutional_vae_flops(batch, latent_dim):
+    """As `dense_flops`, of the convolutional VAE; a convolution takes 9 · inputs · outputs for every pixel it makes."""
+    volumes = [(32, 1, 16), (16, 16, 32), (16, 32, 32), (8, 32, 16)]  # (side of the smaller image, channels, channels)
+    convolutions = 2 * sum(9 * side**2 * inputs * outputs for side, inputs, outputs in volumes)
+    dense = 1024 * 3 * latent_dim + 5 * latent_dim**2
+    return 2 * batch * (3 * (convolutions + dense) - 9 * 32**2 * 16)
+
+
 class TorchLinear(nn.Sequential):
     def __init__(self, k):
         super().__init__(nn.Flatten(), nn.Linear(784, k), nn.Linear(k, 784))
@@ -39,18 +49,64 @@ class TorchVAE(nn.Module):
         self.up, self.pixels = nn.Linear(k, 512), nn.Linear(512, 784)
 
     def forward(self, x):
-        h = F.softplus(self.hidden(x))
+        h = F.softplus(self.hidden(x.flatten(1)))
         mean, log_var = self.mean(h), self.log_var(h)
         z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
-        return self.pixels(self.up(z).sigmoid()), mean, log_var
+        return self.pixels(self.up(z).sigmoid()).view_as(x), mean, log_var
+
+
+class TorchConvolutionalVAE(nn.Module):
+    def __init__(self, latent_dim):
+        super().__init__()
+        down = [(1, 16, 1), (16, 32, 2), (32, 32, 1), (32, 16, 2)]
+        up = [(16, 32, 2), (32, 32, 1), (32, 16, 2)]
+        layers = [layer for i, o, s in down for layer in (nn.Conv2d(i, o, 3, s, 1), nn.ReLU())]
+        self.encoder = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(1024, 2 * latent_dim), nn.ReLU(), nn.Linear(2 * latent_dim, 2 * latent_dim)
+        )
+        layers = [layer for i, o, s in up for layer in (nn.ConvTranspose2d(i, o, 3, s, 1, s - 1), nn.ReLU())]
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, latent_dim),
+            nn.ReLU(),
+            nn.Linear(latent_dim, 1024),
+            nn.Unflatten(1, (16, 8, 8)),
+            *layers,
+            nn.ConvTranspose2d(16, 1, 3, 1, 1),
+        )
+
+    def forward(self, x):
+        mean, log_sigma = self.encoder(x).chunk(2, 1)
+        return self.decoder(mean + log_sigma.exp() * torch.randn_like(mean)), mean, 2 * log_sigma
+
+
+class TorchDenoiser(nn.Sequential):
+    def __init__(self, *hidden):
+        widths = [784, *hidden, *reversed(hidden[:-1]), 784]
+        layers = [layer for i, o in itertools.pairwise(widths) for layer in (nn.Linear(i, o), nn.ReLU())]
+        super().__init__(nn.Flatten(), *layers[:-1])
+
+
+def patch_noise(x, size=8, stddev=0.5):
+    """As `hw5.layers.PatchNoise`: one patch an image, at a random place, clipped to [0, 1]."""
+    batch, _, height, width = x.shape
+
+    def placement(length):
+        start = torch.randint(0, length - size + 1, (batch, 1))
+        return F.one_hot(start + torch.arange(size), length).float()  # [batch, size, length]
+
+    noise = stddev * torch.randn(batch, size, size)
+    return (x + torch.einsum("bih,bjw,bij->bhw", placement(height), placement(width), noise)[:, None]).clamp(0, 1)
+
+
+def denoising_loss(module, x):
+    return F.binary_cross_entropy_with_logits(module(patch_noise(x)), x.flatten(1), reduction="sum") / len(x)
 
 
 def mse(module, batch):
     return F.mse_loss(module(batch), batch.flatten(1))
 
 
-def negative_elbo(module, batch):
-    x = batch.flatten(1)
+def negative_elbo(module, x):
     logits, mean, log_var = module(x)
     reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
     kl = 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum()
@@ -71,6 +127,23 @@ ENTRIES = [
         dense_flops(BATCH, (784, 512), (512, 20), (10, 512), (512, 784)),
         lambda: compiled(models.VAE(*networks.dense_vae(10))),
         lambda: torch_variants(lambda: TorchVAE(10), negative_elbo),
+    ),
+    Entry(
+        f"denoiser, {' and '.join(map(str, DENOISER))}",
+        BATCH,
+        dense_flops(BATCH, *itertools.pairwise([784, *DENOISER, *reversed(DENOISER[:-1]), 784])),
+        lambda: compiled(models.DenoisingAutoencoder(*networks.denoising_autoencoder(DENOISER))),
+        lambda: torch_variants(lambda: TorchDenoiser(*DENOISER), denoising_loss),
+        steps=60,
+    ),
+    Entry(
+        "convolutional VAE, z=100",
+        BATCH,
+        convolutional_vae_flops(BATCH, 100),
+        lambda: compiled(models.VAE(*networks.convolutional_vae(100))),
+        lambda: torch_variants(lambda: TorchConvolutionalVAE(100), negative_elbo, channels_last=True),
+        image_shape=(32, 32, 1),
+        steps=60,
     ),
 ]
 

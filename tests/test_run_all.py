@@ -70,7 +70,7 @@ def test_modes_choose_flags_and_folder(tree):
     assert "--out=runs/smoke/section1/figures" in smoke.stdout
     assert "--epochs=1" in smoke.stdout
     shutil.rmtree(tree / "figures")
-    assert "flags ['--epochs=50']" in run_all(tree, "paper", "1").stdout
+    assert "flags ['--epochs=50', '--run_dir=runs/paper/section1']" in run_all(tree, "paper", "1").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,60 @@
 """Every section as its user runs it: a process with flags, at tiny settings and with mistakes."""
 
+import itertools
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from hw5 import models, section1, section2
+from hw5 import models, section1, section2, section4, section6, section9, section10
 from hw5.errors import InputError
 
-TINY = ["--epochs=1", "--train_size=300", "--batch_size=50"]
+TINY = ["--train_size=300", "--batch_size=50"]
 SECTIONS = {
     1: {
-        "flags": ["--k=2", "--k=5", "--hidden=32", "--hidden=16"],
+        "flags": ["--epochs=1", "--k=2", "--k=5", "--hidden=32", "--hidden=16"],
         "figures": {f"{kind}_{name}_k{k}" for kind in ("reconstruction", "interpolation")
                     for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)}
         | {f"reconstructions_{name}" for name in ("linear", "nonlinear", "stacked", "pretrained")}
         | {"error", "principal_angles", "pretraining"},
-        "models": {f"{name}_k{k}" for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)},
+        "models": {f"{name}_k{k}" for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)}
+        | {f"pretrained_k{k}/pair_{pair}" for k in (2, 5) for pair in (1, 2, 3)},
     },
     2: {
-        "flags": ["--k=2", "--k=5"],
+        "flags": ["--epochs=1", "--k=2", "--k=5"],
         "figures": {f"{kind}_{name}" for kind in ("reconstruction", "interpolation")
                     for name in ("k2", "k5", "k2_kl0", "k5_kl0")}
         | {"plane_k2", "plane_k2_kl0", "codes_k2", "overview_kl1", "overview_kl0", "kl_weights_k2", "kl_weights_k5"},
         "models": {"k2", "k5", "k2_kl0", "k5_kl0"},
+    },
+    4: {
+        "flags": ["--steps=30", "--sweep=0"],
+        "figures": {"hand_in", "sweep", "sweep_images", "training_images", "classes", "curves"},
+        "models": {"kl0", "kl1"},
+    },
+    6: {
+        "flags": ["--epochs=1", "--hidden=64", "--hidden=32"],
+        "figures": {"denoised", "curves"},
+        "models": {"."},
+    },
+    9: {
+        "flags": ["--epochs=1", "--hidden=32"],
+        "figures": {"same_class", "different_classes", "curves"},
+        "models": {"."},
+    },
+    10: {
+        "flags": ["--steps=20", "--latent_dim=3", "--latent_dim=5"],
+        "figures": {f"{kind}_{name}_z{dim}" for kind in ("curves", "images")
+                    for name in ("convolutional", "shallow", "dense") for dim in (3, 5)}
+        | {f"overview_{name}" for name in ("convolutional", "shallow", "dense")} | {"negative_elbo"},
+        "models": {f"{name}_z{dim}" for name in ("convolutional", "shallow", "dense") for dim in (3, 5)},
     },
 }  # fmt: skip
 
@@ -50,32 +79,42 @@ def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
     assert metrics["headline"]
     assert "ms/step" in done.stdout  # Keras' progress bar
     assert done.stderr == ""
-    saved = [path.parent for path in (tmp_path / "runs" / f"section{section}").rglob("config.json")]
-    assert {path.name for path in saved} == SECTIONS[section]["models"]
-    assert models.load(saved[0]).latent_dim in (2, 5)
+    runs = tmp_path / "runs" / f"section{section}"
+    saved = [path.parent for path in runs.rglob("config.json")]
+    assert {path.relative_to(runs).as_posix() for path in saved} == SECTIONS[section]["models"]
+    for path in saved:
+        assert {"history.csv", "curves.png", "model.weights.h5", "checkpoints", "train"} <= set(os.listdir(path))
+    assert models.load(saved[0]).latent_dim > 0
+
+    done = call(section, *TINY, *SECTIONS[section]["flags"], "--notrain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "ms/step" not in done.stdout
+    evaluated = json.loads((folder / "metrics.json").read_text())
+    for name, value in metrics["headline"].items():  # of a VAE's loss, another estimate
+        assert evaluated["headline"][name] == pytest.approx(value, rel=0.02, abs=0.02)
 
 
 MISTAKES = [
-    (["--k=0"], "--k=0"),
-    (["--k=abc"], "--k=abc"),
     (["--dataset=minst"], "unknown dataset 'minst'; embedded are cartoon_faces, emojione, mnist"),
     (["--out=precious"], "--out=precious: is, or lies under, a file"),
     (["--run_dir=precious/models"], "--run_dir=precious/models: is, or lies under, a file"),
-    (["--epochs=0"], "--epochs=0"),
     (["--batch_size=-1"], "--batch_size=-1"),
     (["--learning_rate=-1"], "--learning_rate=-1"),
     (["--train_size=99999"], "--train_size=99999: mnist has only 54000 training images"),
     (["--seed=x"], "--seed=x"),
     (["--seed=9999999999"], "--seed=9999999999"),
+    (["--notrain"], "holds no checkpoint to evaluate; train first, without --notrain"),
     (["--no_such_flag"], "no_such_flag"),
     (["stray"], "unexpected argument 'stray'"),
 ]
 
 
+# The sections share their flags' code; so each mistake is made in one of them, in turn.
 @pytest.mark.parametrize(
-    ("flags", "message"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("section", "flags", "message"),
+    [(section, *mistake) for section, mistake in zip(itertools.cycle(SECTIONS), MISTAKES, strict=False)],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value)[:8],
 )
-@pytest.mark.parametrize("section", SECTIONS)
 def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path):
     (tmp_path / "precious").write_text("do not lose me")
     done = call(section, *flags, cwd=tmp_path)
@@ -87,7 +126,27 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
 
 
 @pytest.mark.parametrize(
-    "flag", [(1, "--variant=convolutional"), (1, "--k=784"), (2, "--activation=step"), (2, "--kl_weight=-1")]
+    "flag",
+    [
+        (1, "--k=0"),
+        (1, "--k=abc"),
+        (1, "--k=784"),
+        (1, "--epochs=0"),
+        (1, "--variant=convolutional"),
+        (2, "--k=0"),
+        (2, "--activation=step"),
+        (2, "--kl_weight=-1"),
+        (4, "--steps=0"),
+        (4, "--kl_weight=-1"),
+        (4, "--dropout=1"),
+        (6, "--patch=29"),
+        (6, "--noise=0"),
+        (6, "--hidden=0"),
+        (9, "--latent_dim=0"),
+        (9, "--dataset=emojione"),
+        (10, "--architecture=transformer"),
+        (10, "--latent_dim=0"),
+    ],
 )
 def test_mistakes_in_a_sections_own_flags(flag, tmp_path):
     done = call(*flag, cwd=tmp_path)
@@ -99,8 +158,11 @@ def test_mistakes_in_a_sections_own_flags(flag, tmp_path):
 @pytest.mark.parametrize("section", SECTIONS)
 def test_help_lists_the_shared_flags_and_the_sections_own(section, tmp_path):
     done = call(section, "--help", cwd=tmp_path)
-    for name in ("--k:", "--epochs:", "--batch_size:", "--learning_rate:", "--train_size:", "--seed:", "--out:"):
+    length = "--steps:" if section in (4, 10) else "--epochs:"
+    for name in (length, "--batch_size:", "--learning_rate:", "--train_size:", "--seed:", "--out:", "--run_dir:"):
         assert name in done.stdout
+    for name in ("restart", "train"):
+        assert f"--[no]{name}:" in done.stdout
 
 
 def test_sections_are_callable_without_flags(tmp_path):
@@ -126,3 +188,62 @@ def test_a_dataset_in_colour_and_without_labels(tmp_path):
     section2.run(k=[2], kl_weight=[1.0], dataset="emojione", **where)
     assert Image.open(tmp_path / "figures" / "reconstruction_k2.png").mode == "RGB"
     assert (tmp_path / "figures" / "codes_k2.png").exists()
+
+
+def test_other_arguments_than_the_checkpoints_are_refused_and_named(tmp_path):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
+    section9.run(hidden=16, epochs=1, **where)
+    figure = (tmp_path / "figures" / "same_class.png").read_bytes()
+    with pytest.raises(InputError, match="was trained with --hidden=16, --epochs=1, this is --hidden=8, --epochs=2; "):
+        section9.run(hidden=8, epochs=2, **where)
+    assert (tmp_path / "figures" / "same_class.png").read_bytes() == figure
+    section9.run(hidden=8, epochs=2, restart=True, **where)
+
+
+def test_one_model_is_enough(tmp_path):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
+    measured = section10.run(latent_dim=2, architecture="dense", steps=10, **where)
+    assert measured["results"]["validation"]["dense"][2]["parameters"] > 1_000_000
+    measured = section4.run(sweep=0, kl_weight=0, hidden=16, steps=10, dataset="emojione", **where)
+    assert set(measured["headline"]) == {"-ELBO"}
+
+
+def test_pairs_are_of_one_class_or_of_two_and_share_no_image():
+    labels = np.random.default_rng(0).integers(0, 10, 500)
+    for same in (True, False):
+        first, last = section9.pairs(labels, same, np.random.default_rng(1))
+        assert len({*first, *last}) == 20
+        assert ((labels[first] == labels[last]) == same).all()
+    with pytest.raises(InputError, match="fewer than 10 pairs of two classes"):
+        section9.pairs(np.zeros(100, int), False, np.random.default_rng(0))
+
+
+def test_quality_in_the_patch_and_everywhere():
+    clean = np.zeros((3, 8, 8, 1))
+    mask = np.zeros_like(clean)
+    mask[:, :2, :2] = 1
+    measured = section6.quality(clean, 0.1 * mask, mask)
+    assert measured["patch_mse"] == pytest.approx(0.01)
+    assert measured["patch_psnr"] == pytest.approx(20.0)
+    assert measured["mse"] == pytest.approx(0.01 * 4 / 64)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    command = [sys.executable, "-m", "hw5.section9", "--train_size=300", "--hidden=16", "--epochs=5000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    history = tmp_path / "runs" / "section9" / "history.csv"
+    while not history.exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert re.fullmatch(r"interrupted and saved at step \d+ of \d+; .* goes on from runs/section9\n", stderr)
+    assert list(history.with_name("checkpoints").glob("*.npz"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_checkpoints_without_permission_to_write_them(tmp_path):
+    (tmp_path / "runs" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "runs" / "checkpoints").chmod(0o500)
+    with pytest.raises(InputError, match="--run_dir=.*checkpoints: no permission to write there"):
+        section9.run(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)
