@@ -52,7 +52,8 @@ def class_shares(logits: np.ndarray) -> tuple[np.ndarray, float]:
 
     Returns:
         (shares, confidence): of each class the share of images that it is the likeliest one for,
-        [classes], summing to 1; and the mean probability of the likeliest class.
+        [classes], summing to 1; and the mean probability of the likeliest class. A classifier may be
+        sure of what is no digit at all: confidence tells digits from smears, not from noise.
     """
     probabilities = np.asarray(ops.softmax(np.asarray(logits, np.float64)))
     counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
