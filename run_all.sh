@@ -33,7 +33,7 @@ flags_for() {
     "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
     "smoke 6") echo "--epochs=1 --train_size=512" ;;
     "smoke 9") echo "--epochs=1 --train_size=512" ;;
-    "smoke 10") echo "--steps=20 --train_size=512 --latent_dim=3 --latent_dim=10" ;;
+    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10" ;;
     "paper 1") echo "--epochs=50" ;;
     "paper 2") echo "--epochs=100" ;;
     "paper 4") echo "--steps=81000" ;;

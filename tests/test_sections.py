@@ -50,7 +50,7 @@ SECTIONS = {
         "models": {"."},
     },
     10: {
-        "flags": ["--steps=20", "--latent_dim=3", "--latent_dim=5"],
+        "flags": ["--steps=2", "--latent_dim=3", "--latent_dim=5"],
         "figures": {f"{kind}_{name}_z{dim}" for kind in ("curves", "images")
                     for name in ("convolutional", "shallow", "dense") for dim in (3, 5)}
         | {f"overview_{name}" for name in ("convolutional", "shallow", "dense")} | {"negative_elbo"},
