@@ -107,6 +107,8 @@ def scale(images, value_range: tuple[float, float] = (0.0, 1.0)):
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Scale uint8 images [n, h, w, c] to [n, size, size, c], bilinearly (sheet 004 has MNIST at 32×32)."""
+    if images.shape[1:3] == (size, size):
+        return images
     parts = np.array_split(images, -(-len(images) // READ_BATCH))
     scaled = [tf.image.resize(part, (size, size), antialias=True) for part in parts]
     return np.concatenate([np.round(part).astype(np.uint8) for part in scaled])
@@ -122,7 +124,7 @@ def pipeline(
     epochs: int | None = 1,
     start: int = 0,
 ) -> tf.data.Dataset:
-    """Batch images held in memory: float32 [batch_size, h, w, c], scaled linearly to `value_range`.
+    """Batch images held in memory: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
 
     Batch i is a pure function of the arguments and of i: every pass has its own permutation, keyed by
     (seed, number of the pass), and a batch that reaches the end of one pass goes on in the next. So
@@ -130,13 +132,14 @@ def pipeline(
     which never ends and never repeats a permutation.
 
     Args:
-        images: uint8 [n, h, w, c].
+        images: uint8 [n, h, w, c]; or float32 [n, …], samples of another kind, which are passed on unscaled.
         batch_size: images a batch; the very last batch of a finite pipeline may be smaller.
         value_range: what 0 and 255 become.
         epochs: passes over the images; None for an endless stream.
         start: number of the batch to begin with; those before it are not made.
     """
-    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+    is_bytes = images.dtype == np.uint8 and images.ndim == 4
+    if not (is_bytes or images.dtype == np.float32) or not len(images):
         raise InputError(f"images must be uint8 [n, h, w, c], not {images.dtype} {list(images.shape)}")
     if batch_size < 1:
         raise InputError(f"batch_size={batch_size}: must be at least 1")
@@ -152,7 +155,8 @@ def pipeline(
         return indices[tf.where(number == first, skipped, 0) :]
 
     def batch(indices):
-        return scale(tf.gather(stored, indices), value_range)
+        gathered = tf.gather(stored, indices)
+        return scale(gathered, value_range) if is_bytes else gathered
 
     passes = tf.data.Dataset.counter(first) if epochs is None else tf.data.Dataset.range(first, epochs)
     batches = passes.map(order).rebatch(batch_size, drop_remainder=epochs is None)

@@ -46,8 +46,8 @@ UNREADABLE = (
 )
 
 
-def to_array(file, size: int, channels: int) -> np.ndarray:
-    """Decode one image file to uint8 [size, size, channels].
+def to_array(file, size: int | None, channels: int) -> np.ndarray:
+    """Decode one image file to uint8 [size, size, channels], or without a size to its own height and width.
 
     Transparent pixels are composited on white; another size is scaled to cover the square (Lanczos)
     and cropped to its centre; 16-bit greyscale is scaled to 8 bits.
@@ -60,8 +60,10 @@ def to_array(file, size: int, channels: int) -> np.ndarray:
         image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
     image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(size, size, channels)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size:
+        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    return np.asarray(image).reshape(*image.size[::-1], channels)
 
 
 def to_png(image: np.ndarray) -> bytes:
@@ -113,7 +115,7 @@ class ImageFiles:
     def __len__(self):
         return len(self.names)
 
-    def read(self, name: str, size: int, channels: int) -> np.ndarray:
+    def read(self, name: str, size: int | None, channels: int) -> np.ndarray:
         """Decode one of the files; see `to_array`. Raises InputError that names an unreadable file."""
         try:
             file = self.source / name if self.source.is_dir() else io.BytesIO(self.archive.read(name))

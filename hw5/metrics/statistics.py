@@ -1,0 +1,120 @@
+"""What the metrics need to know of a set of images: computed once, saved, and kept for embedded datasets."""
+
+import dataclasses
+import hashlib
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hw5.errors import InputError
+from hw5.files import replacing
+from hw5.metrics.extractor import Extractor
+from hw5.metrics.frechet import Gaussian
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """Mean and covariance of the features of a set of images, and where they were kept the features.
+
+    Attributes:
+        gaussian: mean, covariance and count of the features.
+        extractor: its `name`; None for a file of another program, which does not tell.
+        features: [n, d], or None.
+        logits: [n, classes], or None.
+    """
+
+    gaussian: Gaussian
+    extractor: str | None
+    features: np.ndarray | None = None
+    logits: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, images: Sequence, extractor: Extractor, *, keep: bool = True, **kwargs) -> "Statistics":
+        """Those of images.
+
+        Args:
+            keep: keep features and logits; without them, memory does not grow with the number of images.
+            kwargs: value_range and verbose of `Extractor.activations`.
+        """
+        features, logits = [], []
+
+        def batches():
+            for some_features, some_logits in extractor.activations(images, **kwargs):
+                if keep:
+                    features.append(some_features)
+                    logits.append(some_logits)
+                yield some_features
+
+        gaussian = Gaussian.of(batches())
+        has_logits = bool(logits) and logits[0] is not None
+        return cls(
+            gaussian,
+            extractor.name,
+            np.concatenate(features) if keep else None,
+            np.concatenate(logits) if has_logits else None,
+        )
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything to one `.npz` file, complete or not at all."""
+        arrays = {
+            "mean": self.gaussian.mean,
+            "covariance": self.gaussian.covariance,
+            "count": self.gaussian.count,
+            "extractor": self.extractor,
+            "features": self.features,
+            "logits": self.logits,
+        }
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, **{name: value for name, value in arrays.items() if value is not None})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Statistics":
+        """Read what `save` wrote, or the `mu` and `sigma` of pytorch-fid and others.
+
+        Raises:
+            InputError: the file is missing, damaged, or holds no statistics.
+        """
+        try:
+            with np.load(path) as file:  # without unpickling
+                names = ("mu", "sigma") if "mu" in file else ("mean", "covariance")
+                mean, covariance = (np.float64(file[name]) for name in names)
+                count = int(file["count"]) if "count" in file else None
+                extractor = str(file["extractor"]) if "extractor" in file else None
+                features, logits = (file.get(name) for name in ("features", "logits"))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise InputError(f"{path}: holds no readable statistics of images ({reason})") from error
+        if mean.ndim != 1 or covariance.shape != 2 * mean.shape or not np.isfinite(covariance).all():
+            raise InputError(f"{path}: holds no statistics: mean {mean.shape}, covariance {covariance.shape}, or NaN")
+        return cls(Gaussian(mean, covariance, count), extractor, features, logits)
+
+
+def cached(images: np.ndarray, extractor: Extractor, *, keep: bool = True, verbose: bool = False) -> Statistics:
+    """`Statistics.of` uint8 images, kept in a file of the user's cache folder and read from it the next time.
+
+    The file's name carries the extractor's (weights, resize, type of the floats), the number and shape of
+    the images, and a hash of them, so that what is read belongs to what is asked for.
+    """
+    content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
+    shape = "x".join(map(str, images.shape))
+    path = cache_folder() / f"{extractor.name}_{shape}_{content}.npz"
+    if path.exists():
+        try:
+            statistics = Statistics.load(path)
+            if statistics.features is not None or not keep:
+                return statistics
+        except InputError as error:
+            print(f"warning: {error}; computed anew", file=sys.stderr)
+    statistics = Statistics.of(images, extractor, keep=keep, verbose=verbose)
+    statistics.save(path)
+    return statistics
+
+
+def cache_folder() -> Path:
+    """Where `cached` keeps its files: `$XDG_CACHE_HOME/hw5`, by default `~/.cache/hw5`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"

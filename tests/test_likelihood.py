@@ -1,0 +1,251 @@
+"""log p(x) against models whose likelihood is known: a linear one exactly, small VAEs by integration."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.stats import multivariate_normal, norm
+
+from hw5 import likelihoods, networks
+from hw5.errors import InputError
+from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, log_likelihood
+from hw5.models import VAE
+
+RNG = np.random.default_rng(0)
+SHAPE = (2, 3, 1)
+
+
+class LinearGaussian:
+    """x ~ N(Wz + b, σ²I), whose evidence is N(b, WWᵀ + σ²I): probabilistic PCA (Tipping & Bishop 1999).
+
+    q(z|x) is the exact posterior, displaced by `shift` and stretched by `stretch`.
+    """
+
+    latent_dim = 2
+    sigma = 0.5
+
+    def __init__(self, shift=0.0, stretch=1.0):
+        rng = np.random.default_rng(1)
+        self.weights, self.bias = rng.normal(size=(6, 2)), rng.normal(size=6)
+        precision = self.weights.T @ self.weights / self.sigma**2 + np.eye(2)
+        self.to_mean = np.linalg.solve(precision, self.weights.T) / self.sigma**2
+        self.cholesky = stretch * np.linalg.cholesky(np.linalg.inv(precision))
+        self.shift = shift
+        self.shapes = []  # one a trace of `log_weights`
+
+    def log_weights(self, images, epsilon):
+        self.shapes.append(tuple(epsilon.shape))
+        x, epsilon = tf.cast(tf.reshape(images, (-1, 6)), tf.float64), tf.cast(epsilon, tf.float64)
+        z = (x - self.bias) @ self.to_mean.T + self.shift + epsilon @ self.cholesky.T
+        log_q = log_normal(epsilon) - np.log(np.linalg.det(self.cholesky))
+        residual = (x - self.bias - z @ self.weights.T) / self.sigma
+        return log_normal(residual) - 6 * np.log(self.sigma) + log_normal(z) - log_q
+
+    def evidence(self, images):
+        covariance = self.weights @ self.weights.T + self.sigma**2 * np.eye(6)
+        return multivariate_normal.logpdf(images.reshape(-1, 6), self.bias, covariance)
+
+
+def log_normal(x):
+    return -0.5 * tf.reduce_sum(tf.square(x) + np.log(2 * np.pi), axis=-1)
+
+
+def small_vae(latent_dim=1, likelihood=None, size=4):
+    """A dense VAE with weights so large that the codes matter, and a posterior that does not know of it."""
+    keras.utils.set_random_seed(3)
+    model = VAE(*networks.dense_vae(latent_dim, hidden=8, image_shape=(size, size, 1)), likelihood=likelihood)
+    kernel = model.decoder.get_layer("pixels").kernel
+    kernel.assign(3 * kernel)
+    return model
+
+
+def grey(count, size=4):
+    return (np.random.default_rng(5).integers(0, 256, (count, size, size, 1)) / 255).astype(np.float32)
+
+
+def noise(count, batch, latent_dim):
+    return np.random.default_rng(9).standard_normal((count, batch, latent_dim), np.float32)
+
+
+def relative_error(log_weights):
+    """Standard error of the mean of the weights [K, batch], relative to the mean: that of its logarithm."""
+    weights = np.exp(log_weights - np.max(log_weights, axis=0))
+    return weights.std(axis=0) / weights.mean(axis=0) / np.sqrt(len(weights))
+
+
+@pytest.mark.parametrize("num_samples", [1, 7, 300])
+def test_the_exact_posterior_gives_the_exact_evidence_for_every_k(num_samples):
+    model, images = LinearGaussian(), RNG.normal(size=(5, *SHAPE)).astype(np.float32)
+    measured = log_likelihood(model, images, num_samples)
+    assert measured.dtype == np.float64
+    np.testing.assert_allclose(measured, model.evidence(images), rtol=1e-6)
+
+
+def test_a_poor_posterior_converges_to_the_evidence():
+    model, images = LinearGaussian(shift=0.2, stretch=1.5), RNG.normal(size=(20, *SHAPE)).astype(np.float32)
+    measured = log_likelihood(model, images, 20_000)
+    error = relative_error(model.log_weights(images, noise(20_000, 20, 2)).numpy())
+    assert error.max() < 0.05
+    np.testing.assert_array_less(np.abs(measured - model.evidence(images)), 4 * error)
+    assert np.abs(log_likelihood(model, images, 1) - model.evidence(images)).mean() > 20 * error.max()
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+@pytest.mark.parametrize("kind", ["Bernoulli", "Gaussian", "DiscretizedLogistic"])
+def test_a_vae_against_the_integral_over_its_latents(kind, latent_dim):
+    model = small_vae(latent_dim, getattr(likelihoods, kind)())
+    images = np.round(grey(3)) if kind == "Bernoulli" else grey(3)
+    axis = np.linspace(-8, 8, 2001 if latent_dim == 1 else 201)
+    z = np.stack(np.meshgrid(*[axis] * latent_dim), axis=-1).reshape(-1, latent_dim)
+    outputs = model.decoder(z.astype(np.float32))
+    cell = np.log(axis[1] - axis[0]) * latent_dim
+    expected = []
+    for image in images:
+        log_prob = model.likelihood.log_prob(np.broadcast_to(image, outputs.shape), outputs).numpy()
+        expected.append(np.logaddexp.reduce(log_prob.astype(np.float64) + norm.logpdf(z).sum(axis=1)) + cell)
+    error = relative_error(model.log_weights(images, noise(10_000, 3, latent_dim)).numpy())
+    assert error.max() < 0.1
+    measured = log_likelihood(model, images, 10_000)
+    np.testing.assert_array_less(np.abs(measured - expected), 4 * error + 1e-4)
+
+
+def test_the_bound_rises_with_the_number_of_samples():
+    model, images = LinearGaussian(shift=0.3, stretch=0.8), RNG.normal(size=(50, *SHAPE)).astype(np.float32)
+    means = [log_likelihood(model, images, number).mean() for number in (1, 5, 50, 500)]
+    assert means == sorted(means)
+    assert means[0] + 0.1 < means[1] < means[-1] < model.evidence(images).mean() + 0.01
+
+
+def test_one_sample_is_the_elbo_by_hand():
+    model, images = small_vae(2, likelihoods.Gaussian()), grey(4)
+    mean, log_var = (np.asarray(term, np.float64) for term in model.posterior(images))
+    epsilon = np.stack([np.random.default_rng([6, i]).standard_normal((1, 2), np.float32)[0] for i in range(4)])
+    z = mean + np.exp(log_var / 2) * epsilon
+    pixels = model.decode(z.astype(np.float32)).numpy().astype(np.float64)
+    by_hand = norm.logpdf(images, pixels, 0.2).sum(axis=(1, 2, 3))
+    by_hand += (norm.logpdf(z) - norm.logpdf(z, mean, np.exp(log_var / 2))).sum(axis=1)
+    np.testing.assert_allclose(log_likelihood(model, images, 1, seed=6), by_hand, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["Bernoulli", "Gaussian", "DiscretizedLogistic"])
+def test_log_weights_average_to_the_elbo(kind):
+    model, images = small_vae(2, getattr(likelihoods, kind)()), grey(8)
+    log_weights = model.log_weights(images, noise(4000, 8, 2)).numpy().mean(axis=1)  # [4000], independent
+    model.compile()
+    terms = model.evaluate(np.tile(images, (4000, 1, 1, 1)), batch_size=8000, verbose=0, return_dict=True)
+    error = np.sqrt(2) * log_weights.std() / np.sqrt(4000)  # both are estimates
+    assert 0 < error < 0.2
+    assert abs(log_weights.mean() + terms["reconstruction"] + terms["kl"]) < 4 * error
+
+
+def test_neither_batching_nor_the_other_images_change_an_answer():
+    model, images = small_vae(3), grey(7)
+    expected = log_likelihood(model, images, 20)
+    for decoded_at_once in (1, 7, 20, 45, 1000):
+        measured = log_likelihood(model, images, 20, decoded_at_once=decoded_at_once)
+        np.testing.assert_allclose(measured, expected, rtol=1e-6)
+    others = images[[3, 1, 0, 6]]
+    np.testing.assert_allclose(log_likelihood(model, others, 20)[1], expected[1], rtol=1e-6)
+    np.testing.assert_array_equal(log_likelihood(model, images, 20), expected)
+    assert np.abs(log_likelihood(model, images, 20, seed=1) - expected).min() > 1e-3
+
+
+@pytest.mark.parametrize(("num_samples", "decoded_at_once"), [(50, 8), (5, 12), (3, 1)])
+def test_no_more_is_decoded_at_once_than_allowed(num_samples, decoded_at_once, monkeypatch):
+    model, seen = small_vae(), []
+    decode = model.decoder.call
+
+    def watched(z, **kwargs):
+        seen.append(len(z))
+        return decode(z, **kwargs)
+
+    monkeypatch.setattr(model.decoder, "call", watched)
+    tf.config.run_functions_eagerly(True)
+    try:
+        log_likelihood(model, grey(5), num_samples, decoded_at_once=decoded_at_once)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert max(seen) <= decoded_at_once
+    assert sum(seen) == 5 * num_samples
+
+
+@pytest.mark.parametrize(("num_samples", "decoded_at_once"), [(50, 8), (5, 12), (20, 20)])
+def test_few_shapes_are_traced(num_samples, decoded_at_once):
+    model = LinearGaussian()
+    log_likelihood(model, RNG.normal(size=(9, *SHAPE)), num_samples, decoded_at_once=decoded_at_once)
+    assert 1 <= len(model.shapes) <= 2
+
+
+def test_iwae_bound_is_the_logarithm_of_the_mean_even_where_the_weights_underflow():
+    log_weights = RNG.normal(size=(30, 4), scale=3)
+    np.testing.assert_allclose(iwae_bound(log_weights), np.log(np.exp(log_weights).mean(axis=0)), rtol=1e-12)
+    np.testing.assert_allclose(iwae_bound(log_weights - 1e5), iwae_bound(log_weights) - 1e5, rtol=1e-14)
+    far = np.float32([[-2000.0, -np.inf], [-2000.0, -9000.0]])
+    np.testing.assert_allclose(iwae_bound(far), [-2000, -9000 - np.log(2)], rtol=1e-12)
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(iwae_bound([[0.0], [np.nan]])).all()
+
+
+@pytest.mark.parametrize(
+    ("images", "arguments", "message"),
+    [
+        (np.zeros((2, 4, 4, 1), np.uint8), {}, r"images must be float .*, not uint8 \[2, 4, 4, 1\]"),
+        (np.zeros((4, 4, 1), np.float32), {}, r"not float32 \[4, 4, 1\]"),
+        (np.full((2, 4, 4, 1), np.nan), {}, "images hold NaN"),
+        (np.zeros((2, 4, 4, 1)), {"num_samples": 0}, "num_samples=0: must be at least 1"),
+        (np.zeros((2, 4, 4, 1)), {"decoded_at_once": 0}, "decoded_at_once=0: must be at least 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(images, arguments, message):
+    with pytest.raises(InputError, match=message):
+        log_likelihood(small_vae(), images, **arguments)
+
+
+def test_a_uniform_distribution_takes_eight_bits_a_number():
+    shape, dimensions = (64, 64, 3), 12288
+    assert bits_per_dimension(-dimensions * np.log(256), shape) == pytest.approx(8, rel=1e-12)
+    assert bits_per_dimension(0.0, shape, value_range=(0, 1)) == pytest.approx(8, rel=1e-12)
+    assert bits_per_dimension(dimensions * np.log(0.5), shape, value_range=(-1, 1)) == pytest.approx(8, rel=1e-12)
+    assert bits_per_dimension(-dimensions * np.log(32), shape, levels=32) == pytest.approx(5, rel=1e-12)
+    assert bits_per_dimension(0.0, shape, value_range=(0, 1), levels=32) == pytest.approx(5, rel=1e-12)
+
+
+@pytest.mark.parametrize("value_range", [None, (0.0, 1.0), (-1.0, 1.0)])
+def test_bits_per_pixel_divide_by_the_pixels(value_range):
+    nats = np.array([-20_000.0, -30_000.0])
+    colour = bits_per_pixel(nats, (64, 64, 3), value_range=value_range)
+    cell = 0 if value_range is None else 12288 * np.log((value_range[1] - value_range[0]) / 256)
+    np.testing.assert_allclose(colour, -(nats + cell) / np.log(2) / 4096, rtol=1e-12)
+    grey = [bits(nats, (28, 28, 1), value_range=value_range) for bits in (bits_per_pixel, bits_per_dimension)]
+    np.testing.assert_array_equal(*grey)
+
+
+def test_the_continuous_bits_of_a_discrete_distribution_are_its_own():
+    """A density that is constant on each cell says as much as the probabilities it was made from."""
+    probabilities = RNG.dirichlet(np.ones(256))
+    images = RNG.integers(0, 256, (10, 2, 2, 1)).astype(np.uint8)
+    level = np.floor(dequantize(images, value_range=(-1.0, 1.0)) * 128 + 128).astype(int)
+    log_density = np.log(probabilities[level] * 128).sum(axis=(1, 2, 3))
+    log_probability = np.log(probabilities[images]).sum(axis=(1, 2, 3))
+    continuous = bits_per_dimension(log_density, (2, 2, 1), value_range=(-1.0, 1.0))
+    np.testing.assert_allclose(continuous, bits_per_dimension(log_probability, (2, 2, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0)])
+def test_dequantized_values_fill_the_cell_of_their_level_and_do_not_leave_it(low, high):
+    images = np.repeat(np.arange(256, dtype=np.uint8), 4000).reshape(256, 4000)
+    y = dequantize(images, 3, (low, high))
+    assert y.dtype == np.float32
+    position = (y.astype(np.float64) - low) / (high - low) * 256 - images  # u
+    assert position.min() >= 0
+    assert position.max() < 1
+    # Of n uniform numbers, mean and variance are 1/2 ± 1/√(12 n) and 1/12 ± 1/√(180 n); five of them.
+    assert abs(position.mean() - 1 / 2) < 5 / np.sqrt(12 * position.size)
+    assert abs(position.var() - 1 / 12) < 5 / np.sqrt(180 * position.size)
+    np.testing.assert_array_equal(y, dequantize(images, 3, (low, high)))
+    assert np.mean(y == dequantize(images, 4, (low, high))) < 0.01
+
+
+def test_only_bytes_are_dequantized():
+    with pytest.raises(InputError, match="must be uint8, not float32"):
+        dequantize(np.zeros((1, 2, 2, 1), np.float32))

@@ -1,0 +1,89 @@
+"""Precision and recall against their definition, and on sets where they are plain to see."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from hw5.errors import InputError
+from hw5.metrics.precision_recall import precision_recall
+
+RNG = np.random.default_rng(0)
+REAL, FAKE = RNG.normal(size=(41, 3)), RNG.normal(size=(30, 3)) * 1.3 + 0.5
+
+
+def definition(points, members, k):
+    covered = 0
+    for point in points:
+        for member in members:
+            radius = np.sort(cdist([member], members)[0])[k]  # the 0-th is the member itself
+            if np.linalg.norm(point - member) <= radius:
+                covered += 1
+                break
+    return covered / len(points)
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+@pytest.mark.parametrize("k", [1, 3, 29])
+def test_against_the_definition(k, block, monkeypatch):
+    monkeypatch.setitem(precision_recall.__globals__, "BLOCK", block)  # the module has the function's name
+    expected = definition(FAKE, REAL, k), definition(REAL, FAKE, k)
+    assert precision_recall(REAL, FAKE, k) == expected
+    assert precision_recall(FAKE, REAL, k) == expected[::-1]
+
+
+@pytest.mark.parametrize("shift", [0, 1e6])
+def test_identical_sets_cover_each_other(shift):
+    features = RNG.normal(size=(1500, 20)) + shift
+    assert precision_recall(features, RNG.permutation(features)) == (1, 1)
+
+
+@pytest.mark.parametrize("count", [7, 9, 41, 50])
+def test_copies_of_an_image_cover_it_in_spite_of_rounding(count):
+    features = np.random.default_rng(0).normal(size=(50, 100))
+    precision, _ = precision_recall(np.repeat(features, 4, axis=0), features[:count])  # balls of radius 0
+    assert precision == 1
+
+
+def test_does_not_depend_on_the_origin():
+    assert precision_recall(REAL + 2.0**20, FAKE + 2.0**20) == precision_recall(REAL, FAKE)
+
+
+def test_disjoint_sets_do_not():
+    assert precision_recall(REAL, FAKE + 100) == (0, 0)
+
+
+def test_half_the_modes_cost_half_the_recall():
+    modes = 20 * np.eye(4)
+    real = np.concatenate([RNG.uniform(size=(200, 4)) + mode for mode in modes])
+    fake = np.concatenate([RNG.uniform(size=(200, 4)) + mode for mode in modes[:2]])
+    precision, recall = precision_recall(real, fake)
+    assert precision > 0.85
+    assert 0.42 < recall <= 0.5
+
+
+def test_collapse_costs_recall_and_noise_precision():
+    real = RNG.normal(size=(300, 4))
+    precision, recall = precision_recall(real, np.float32(1e-3 * RNG.normal(size=(300, 4))))
+    assert precision == 1
+    assert recall < 0.02
+    precision, recall = precision_recall(real, RNG.uniform(-20, 20, size=(300, 4)))
+    assert precision < 0.05
+    good = precision_recall(real, RNG.normal(size=(300, 4)))
+    assert min(good) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "k", "message"),
+    [
+        (REAL[0], FAKE, 3, r"not \[3\] and \[30, 3\]"),
+        (REAL, FAKE[:, :2], 3, r"not \[41, 3\] and \[30, 2\]"),
+        (REAL * np.nan, FAKE, 3, "NaN or infinity"),
+        (REAL, FAKE + np.inf, 3, "NaN or infinity"),
+        (REAL, FAKE, 0, "k=0"),
+        (REAL, FAKE[:3], 3, "at least 4 samples a side, not 41 and 3"),
+        (REAL[:5], FAKE, 5, "at least 6 samples a side, not 5 and 30"),
+    ],
+)
+def test_refuses(real, fake, k, message):
+    with pytest.raises(InputError, match=message):
+        precision_recall(real, fake, k)
