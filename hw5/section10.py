@@ -6,13 +6,15 @@ dense and a shallower pair of networks in its place.
     python -m hw5.section10                                              # everything
     python -m hw5.section10 --architecture=convolutional --latent_dim=10   # one model
     python -m hw5.section10 --notrain                                    # evaluate the latest checkpoints
+    python -m hw5.section10 --fid_samples=10000                          # the FID of papers, for a GPU
 
 `tensorboard --logdir runs` shows the curves, images, reconstructions and samples during training.
 """
 
 import time
 
-from hw5 import data, figures, flags, models, networks, results, training
+from hw5 import data, figures, flags, metrics, models, networks, results, training
+from hw5.metrics import MnistClassifier
 
 SIZE = 32
 ARCHITECTURES = {
@@ -28,11 +30,14 @@ def run(
     latent_dim=(3, 10, 100),
     architecture=tuple(ARCHITECTURES),
     dataset="mnist",
-    steps=1500,
-    batch_size=128,
-    learning_rate=2e-3,
+    steps=5000,
+    batch_size=64,
+    learning_rate=4e-3,
     train_size=None,
     seed=0,
+    fid_samples=3000,
+    inception_weights=None,
+    inception_dtype="float32",
     restart=False,
     train=True,
     out="figures/section10",
@@ -44,10 +49,12 @@ def run(
         latent_dim: numbers of latent dimensions (10.2).
         architecture: "convolutional", the sheet's table; "shallow", "dense", the bonus (10.6).
         steps: length of each training, the sheet's `num_train_steps`.
+        fid_samples: samples of each model for the FID (10.5) to as many training images: with InceptionV3
+            for the first architecture, and with the MNIST classifier, which takes seconds, for all.
 
     Returns:
-        The contents of metrics.json; `results` holds reconstruction, kl and negative_elbo (validation,
-        nats an image) by architecture and latent dimension.
+        The contents of metrics.json; `results` holds by architecture and latent dimension reconstruction,
+        kl and negative_elbo (validation, nats an image), and fid, `metrics.frechet_report` by extractor.
     """
     settings, started = dict(locals()), time.time()
     folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
@@ -55,6 +62,8 @@ def run(
     shown, length = data.scale(validation[:COLUMNS]), training.recorded(steps)
     latent_dim = sorted({latent_dim} if isinstance(latent_dim, int) else set(latent_dim))
     architecture = [architecture] if isinstance(architecture, str) else architecture
+    extractors = metrics.extractors_for(dataset, inception_weights, inception_dtype)
+    real = metrics.reference(dataset, fid_samples, SIZE)
 
     measured, histories, samples = {}, {}, {}
     for name in architecture:
@@ -75,7 +84,10 @@ def run(
                 train=train,
             )
             terms = training.negative_elbo(model, validation)
-            measured.setdefault(name, {})[dim] = terms | {"parameters": model.count_params()}
+            judges = [each for each in extractors if name == architecture[0] or isinstance(each, MnistClassifier)]
+            generated = model.sample(fid_samples, seed=seed)
+            fid = {judge.name: metrics.frechet_report(*real, generated, judge, seed=seed) for judge in judges}  # 10.5
+            measured.setdefault(name, {})[dim] = terms | {"parameters": model.count_params(), "fid": fid}
             histories[f"{name}, latent {dim}"] = history
             title = f"{name}, latent dimension {dim}, batch size {batch_size}, {steps:,} training steps"
             path = folder / f"curves_{name}_z{dim}.png"
@@ -88,24 +100,42 @@ def run(
         rows += [(f"sample, latent {dim}", samples[name, dim]) for dim in latent_dim]
         figures.image_rows(folder / f"overview_{name}.png", rows)
 
-    lines = {
-        f"{name}": (latent_dim, [row["negative_elbo"] for row in by_dim.values()]) for name, by_dim in measured.items()
-    }
-    axes = dict(xlabel="latent dimensions", ylabel="validation $-$ELBO, nats an image")
-    figures.curves(folder / "negative_elbo.png", lines, **axes, log="x", markers=True)
+    draw_comparison(folder, measured, latent_dim)
     print_table(measured)
-    headline = {f"-ELBO z={dim}": row["negative_elbo"] for dim, row in measured[architecture[0]].items()}
+    first = measured[architecture[0]]
+    headline = {f"-ELBO z={dim}": row["negative_elbo"] for dim, row in first.items()}
+    headline |= {f"FID z={dim}": row["fid"][extractors[0].name]["fid"] for dim, row in first.items() if extractors}
     content = {"validation": measured, "history": histories}
     return results.save_metrics(folder, settings=settings, results=content, headline=headline, started=started)
 
 
+def draw_comparison(folder, measured, latent_dim):
+    """−ELBO, and the Fréchet distance by the MNIST classifier, over the latent dimensions, a line an architecture."""
+    axes = dict(xlabel="latent dimensions", log="x", markers=True)
+    lines = {name: (latent_dim, [row["negative_elbo"] for row in rows.values()]) for name, rows in measured.items()}
+    figures.curves(folder / "negative_elbo.png", lines, ylabel="validation $-$ELBO, nats an image", **axes)
+    judge = MnistClassifier.name
+    lines = {
+        name: (latent_dim, [row["fid"][judge]["fid"] for row in rows.values()])
+        for name, rows in measured.items()
+        if all(judge in row["fid"] for row in rows.values())
+    }
+    if lines:
+        figures.curves(folder / "fid_mnist_classifier.png", lines, ylabel="FID, features of digits", **axes)
+
+
 def print_table(measured):
-    """Validation reconstruction, KL and −ELBO in nats an image, a row per model."""
-    print(f"{'validation, nats an image':<28}{'parameters':>12}{'reconstruction':>16}{'KL':>9}{'-ELBO':>9}")
-    for name, by_dim in measured.items():
-        for dim, row in by_dim.items():
-            line = f"{f'{name}, latent {dim}':<28}{row['parameters']:>12,}{row['reconstruction']:>16.2f}"
-            print(line + f"{row['kl']:>9.2f}{row['negative_elbo']:>9.2f}")
+    """Validation terms in nats an image, and Fréchet distances with what it takes to read them, by model."""
+    print(f"{'':<28}{'parameters':>12}{'reconstruction':>16}{'KL':>9}{'-ELBO':>9}")
+    rows = [(f"{name}, latent {dim}", row) for name, by_dim in measured.items() for dim, row in by_dim.items()]
+    for name, row in rows:
+        line = f"{name:<28}{row['parameters']:>12,}{row['reconstruction']:>16.2f}"
+        print(line + f"{row['kl']:>9.2f}{row['negative_elbo']:>9.2f}")
+    print(f"{'':<28}{'images':>12}{'FID':>9}{'floor':>9}{'FID∞':>9}{'±':>7}  features")
+    for name, row in rows:
+        for judge, fid in row["fid"].items():
+            line = f"{name:<28}{fid['images']:>12,}{fid['fid']:>9.2f}{fid['floor']:>9.2f}"
+            print(line + f"{fid['fid_infinity']:>9.2f}{fid['fid_infinity_error']:>7.2f}  {judge}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Section 9: interpolation between codes of a VAE (sheet 003, 3.1).
 
-python -m hw5.section9
-python -m hw5.section9 --latent_dim=10 --seed=3    # other digits, too: the pairs follow the seed
+A dense VAE of the MNIST training set, and rows of images between pairs of test images.
+
+    python -m hw5.section9
+    python -m hw5.section9 --latent_dim=10 --seed=3    # other digits, too: the pairs follow the seed
 """
 
 import time
