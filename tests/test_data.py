@@ -134,6 +134,18 @@ def test_pipeline_scales_to_the_value_range(digits):
         assert (batch.numpy().min(), batch.numpy().max()) == (low, high)
 
 
+@pytest.mark.parametrize("shape", [(10, 2), (10, 4, 4, 1)])
+def test_pipeline_passes_float32_samples_on_as_they_are(shape):
+    samples = np.random.default_rng(0).normal(0, 100, shape).astype(np.float32)
+    for value_range in ((-1, 1), None):
+        batches = list(data.pipeline(samples, 4, value_range=value_range).as_numpy_iterator())
+        assert [batch.dtype for batch in batches] == [np.float32] * 3
+        np.testing.assert_array_equal(np.concatenate(batches), samples)
+    (shuffled,) = data.pipeline(samples, 10, shuffle=True).as_numpy_iterator()
+    assert not np.array_equal(shuffled, samples)
+    np.testing.assert_array_equal(np.sort(shuffled, axis=0), np.sort(samples, axis=0))
+
+
 def test_shuffled_passes_are_permutations_that_differ_and_depend_on_the_seed():
     batches = order(batch_size=4, shuffle=True, seed=1, epochs=4)
     assert [len(batch) for batch in batches] == [4] * 10  # batches go on from one pass into the next
@@ -189,6 +201,7 @@ def test_a_pipeline_that_starts_at_its_end_is_empty():
     ("images", "batch_size", "message"),
     [
         (NUMBERED / 255, 4, "must be uint8"),
+        (np.zeros((10, 2)), 4, r"not float64 \[10, 2\]"),
         (NUMBERED[..., 0], 4, r"not uint8 \[10, 1, 1\]"),
         (NUMBERED[:0], 4, "must be uint8"),
         (NUMBERED, 0, "batch_size=0"),

@@ -39,13 +39,23 @@ def draw_all(folder):
     )
     points = {"one": rng.normal(size=(50, 2)), "two": rng.normal(size=(50, 2))}
     figures.scatter(folder / "scatter.png", points, np.arange(50) % 10, xlabel="x", ylabel="y")
+    runs = {"lr 0.1": [1.0, 0.5, 0.2], "lr 0.2": [1.0, 2.0], "lr 9": []}
+    figures.curve_panels(folder / "panels.png", dict.fromkeys(["D", "G", "D(x)"], runs), xlabel="steps", step=10)
+    figures.point_panels(folder / "points.png", {f"step {i}": points for i in range(5)})
+    pictures = {f"step {i}": folder / f"{i}.picture" for i in range(3)}
+    for path in pictures.values():
+        figures.picture(path, rng.random((2, 3, 8, 8, 1)))
+    figures.filmstrip(folder / "strip.png", pictures)
+    for path in pictures.values():
+        path.unlink()
 
 
 def test_figures_are_pngs_without_leftovers(tmp_path):
     draw_all(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["curves.png", "grid.png", "rows.png", "scatter.png"]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png"}
     modes = {path.stem: Image.open(path).mode for path in tmp_path.iterdir()}
-    assert modes == {"rows": "L", "grid": "RGB", "curves": "RGB", "scatter": "RGB"}
+    grey = {"rows": "L", "strip": "L"}
+    assert modes == dict.fromkeys(["grid", "curves", "scatter", "panels", "points"], "RGB") | grey
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 300_000
 
 
@@ -96,3 +106,48 @@ def test_training_curves_show_the_history(tmp_path):
     pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in variants}
     assert pictures["again"] == pictures["one"]
     assert len(set(pictures.values())) == len(variants) - 1
+
+
+def test_more_than_three_metrics_go_on_in_further_rows(tmp_path):
+    sizes = {}
+    for count in (1, 3, 4, 7):
+        figures.training_curves(tmp_path / "curves.png", {f"metric {i}": [1.0, 0.5] for i in range(count)})
+        sizes[count] = Image.open(tmp_path / "curves.png").size
+    (width, height), panel = sizes[3], figures.WIDTH / 3 * figures.STYLE["savefig.dpi"]
+    assert width - sizes[1][0] == pytest.approx(2 * panel, rel=0.02)
+    assert height == pytest.approx(panel, rel=0.25)
+    assert sizes[4] == pytest.approx((width, height + panel), rel=0.02)
+    assert sizes[7] == pytest.approx((width, height + 2 * panel), rel=0.02)
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_a_picture_has_a_pixel_for_every_pixel(tmp_path, channels, mode):
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4, channels), np.uint8)
+    figures.picture(tmp_path / "new" / "bytes.png", images)
+    figures.picture(tmp_path / "floats.png", images / 255)
+    with Image.open(tmp_path / "new" / "bytes.png") as picture:
+        assert (picture.format, picture.mode) == ("PNG", mode)
+        drawn = np.asarray(picture).reshape(2 * 5 + GAP, 3 * 4 + 2 * GAP, channels)
+    for row in range(2):
+        for column in range(3):
+            top, left = row * (5 + GAP), column * (4 + GAP)
+            np.testing.assert_array_equal(drawn[top : top + 5, left : left + 4], images[row, column])
+    assert np.all(drawn[5 : 5 + GAP] == 255)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "floats.png")), drawn.squeeze())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_animation_shows_every_picture_again_and_again(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    flat = rng.integers(0, 256, (5, 1, 2, 1, 1, channels), np.uint8)  # two colours a picture
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for path, images in zip(paths, flat.repeat(6, axis=3).repeat(8, axis=4), strict=True):
+        figures.picture(path, images)
+    figures.animation(tmp_path / "all.gif", paths, seconds=2.0)
+    with Image.open(tmp_path / "all.gif") as animation:
+        assert (animation.format, animation.n_frames, animation.info["loop"]) == ("GIF", 5, 0)
+        for frame, path in enumerate(paths):
+            animation.seek(frame)
+            assert animation.info["duration"] == 400
+            shown, original = (np.asarray(image.convert("RGB")) for image in (animation, Image.open(path)))
+            assert np.abs(shown.astype(int) - original).max() <= 3

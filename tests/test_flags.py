@@ -23,8 +23,20 @@ if __name__ == "__main__":
 """
 
 
-def launch(tmp_path, *arguments):
-    (tmp_path / "program.py").write_text(PROGRAM)
+POSITIONAL = """
+from hw5 import flags
+
+def run(source=None, target="there", *, epochs=3):
+    print(source, target, epochs)
+
+if __name__ == "__main__":
+    flags.shared(run)
+    flags.launch(run, positional=("source", "target"))
+"""
+
+
+def launch(tmp_path, *arguments, program=PROGRAM):
+    (tmp_path / "program.py").write_text(program)
     command = [sys.executable, "program.py", *arguments]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
@@ -64,3 +76,20 @@ def test_a_bug_keeps_its_traceback(tmp_path):
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "a bug of ours" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["a"], "a there 3\n"),
+        (["a", "--epochs=4", "b"], "a b 4\n"),  # flags may stand anywhere
+    ],
+)
+def test_positional_arguments_are_optional_and_come_in_order(tmp_path, arguments, printed):
+    assert launch(tmp_path, *arguments, program=POSITIONAL).stdout == printed
+
+
+def test_a_positional_argument_too_many_is_one_line(tmp_path):
+    done = launch(tmp_path, "a", "b", "c", program=POSITIONAL)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: unexpected argument 'c'; flags are written --name=value, --help lists them\n"

@@ -1,11 +1,12 @@
 """The layers that Keras lacks."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hw5 import layers
-from hw5.layers import Sampling
+from hw5.layers import BatchNormalization, Sampling
 
 
 def test_samples_have_the_mean_and_variance_asked_for():
@@ -57,3 +58,75 @@ def test_patch_noise_is_new_each_call_and_clipped():
     assert np.asarray(first).min() == 0
     assert np.asarray(first).max() == 1
     assert layers.PatchNoise.from_config(layer.get_config()).stddev == 2.0
+
+
+def normalizations(*kinds):
+    """Layers for three channels with one γ and β, and their common input."""
+    inputs = np.random.default_rng(0).normal(2, 3, (6, 4, 5, 3)).astype(np.float32)
+    for layer in kinds:
+        layer.build(inputs.shape)
+        layer.gamma.assign([0.5, 2.0, -1.0])
+        layer.beta.assign([1.0, 0.0, 0.3])
+    return inputs
+
+
+def test_batch_normalization_in_training_is_the_formula_and_keras_layer():
+    layer, reference = BatchNormalization(), keras.layers.BatchNormalization(epsilon=1e-5)
+    inputs = normalizations(layer, reference)
+    x = inputs.astype(np.float64)
+    normalized = (x - x.mean(axis=(0, 1, 2))) / np.sqrt(x.var(axis=(0, 1, 2)) + 1e-5)
+    outputs = layer(inputs, training=True)
+    np.testing.assert_allclose(outputs, [0.5, 2.0, -1.0] * normalized + [1.0, 0.0, 0.3], atol=2e-6)
+    np.testing.assert_allclose(outputs, reference(inputs, training=True), atol=2e-6)
+
+
+def test_batch_normalization_remembers_as_pytorch_does_and_infers_with_it():
+    layer = BatchNormalization()
+    first = normalizations(layer)
+    second = 0.5 * first[::-1] - 1
+    mean, variance = np.zeros(3), np.ones(3)
+    for batch in (first, second):
+        layer(batch, training=True)
+        flat = batch.reshape(-1, 3).astype(np.float64)
+        mean = 0.9 * mean + 0.1 * flat.mean(axis=0)
+        variance = 0.9 * variance + 0.1 * flat.var(axis=0, ddof=1)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance, variance, rtol=1e-5)
+    expected = [0.5, 2.0, -1.0] * (first - mean) / np.sqrt(variance + 1e-5) + [1.0, 0.0, 0.3]
+    np.testing.assert_allclose(layer(first), expected, atol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean, mean, rtol=1e-5)  # inference learns nothing
+
+
+def test_batch_normalization_has_the_gradients_of_keras_layer():
+    layer, reference = BatchNormalization(), keras.layers.BatchNormalization(epsilon=1e-5)
+    inputs = tf.constant(normalizations(layer, reference))
+    weights = np.random.default_rng(1).normal(size=inputs.shape).astype(np.float32)
+
+    def gradients(of):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = of(inputs, training=True)
+            value = tf.reduce_sum(weights * outputs**2)
+        return tape.gradient(value, [inputs, of.gamma.value, of.beta.value])
+
+    for one, other in zip(gradients(layer), gradients(reference), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+def test_batch_normalization_survives_its_config():
+    layer = BatchNormalization(momentum=0.8, epsilon=1e-3, gamma_initializer=keras.initializers.Constant(3.0))
+    twin = BatchNormalization.from_config(layer.get_config())
+    assert (twin.momentum, twin.epsilon) == (0.8, 1e-3)
+    twin.build((None, 4, 4, 2))
+    np.testing.assert_array_equal(twin.gamma, [3.0, 3.0])
+
+
+def test_batch_normalization_keeps_float32_statistics_of_bfloat16_images():
+    layer, mixed = BatchNormalization(), BatchNormalization(dtype="mixed_bfloat16")
+    inputs = normalizations(layer, mixed)
+    outputs = mixed(inputs, training=True)
+    assert outputs.dtype == "bfloat16"
+    np.testing.assert_allclose(np.float32(outputs), layer(inputs, training=True), atol=0.05)
+    for one, other in zip(mixed.weights, layer.weights, strict=True):
+        assert one.dtype == "float32"
+        np.testing.assert_allclose(one, other, rtol=5e-3, atol=5e-3)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit
 
-from hw5 import data, models, networks, pca, training
+from hw5 import data, likelihoods, models, networks, pca, training
 from hw5.errors import InputError
 from hw5.models.autoencoder import layer_pairs
 
@@ -180,6 +180,83 @@ def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
 def test_kl_weight_is_part_of_a_saved_model(tmp_path):
     models.save(vae(kl_weight=0.25), tmp_path)
     assert models.load(tmp_path).kl_weight == 0.25
+
+
+def gaussian(sigma="shared"):
+    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=likelihoods.Gaussian(sigma))
+
+
+def logistic(scale="shared"):
+    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=likelihoods.DiscretizedLogistic(scale))
+
+
+def test_the_default_likelihood_adds_nothing_to_a_vae():
+    model = vae()
+    assert [metric.name for metric in model.metrics] == ["loss", "reconstruction", "kl"]
+    weights = [*model.encoder.weights, *model.decoder.weights]
+    assert [id(weight) for weight in model.weights if "seed" not in weight.path] == [id(weight) for weight in weights]
+
+
+def test_a_vae_that_was_saved_without_a_likelihood_is_bernoulli(batch, tmp_path):
+    models.save(vae(), tmp_path)
+    tree = json.loads((tmp_path / "config.json").read_text())
+    del tree["config"]["likelihood"]
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+    assert isinstance(models.load(tmp_path).likelihood, likelihoods.Bernoulli)
+
+
+@pytest.mark.parametrize("build", [gaussian, logistic])
+@pytest.mark.parametrize("sharing", ["shared", "per_pixel"])
+def test_a_learned_scale_is_trained_and_reported(build, sharing, digits):
+    model, images = build(sharing), data.scale(digits[:256]).numpy()
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    before = model.evaluate(images, verbose=0, return_dict=True)
+    np.testing.assert_allclose(before["sigma"], np.mean(model.likelihood.sigma), rtol=1e-5)
+    scales = model.likelihood.scale.numpy()
+    model.fit(images, batch_size=64, epochs=3, verbose=0)
+    after = model.evaluate(images, verbose=0, return_dict=True)
+    assert after["loss"] < before["loss"] - 20
+    assert np.all(model.likelihood.scale.numpy() != scales)
+    assert after["sigma"] != before["sigma"]
+
+
+def test_sigma_learns_the_standard_deviation_of_what_cannot_be_predicted():
+    noise = np.random.default_rng(0).normal(0.5, 0.07, (400, 28, 28, 1)).astype(np.float32)
+    model = gaussian()
+    model.decoder.get_layer("pixels").kernel.assign(np.zeros((32, 784)))  # every mean is ½
+    model.encoder.trainable = model.decoder.trainable = False
+    model.compile(optimizer=keras.optimizers.Adam(0.05))
+    model.fit(noise, batch_size=40, epochs=20, verbose=0)
+    assert float(model.likelihood.sigma) == pytest.approx(0.07, rel=0.02)
+
+
+@pytest.mark.parametrize("build", [gaussian, logistic])
+@pytest.mark.parametrize("sharing", ["shared", "per_pixel"])
+def test_a_learned_scale_is_saved(build, sharing, batch, tmp_path):
+    model = build(sharing)
+    raw = model.likelihood.raw_scale
+    raw.assign(np.random.default_rng(0).normal(-2, 0.3, raw.shape))
+    models.save(model, tmp_path)
+    loaded = models.load(tmp_path)
+    assert [v.shape for v in loaded.trainable_variables] == [v.shape for v in model.trainable_variables]
+    outputs = model.decoder(model.encode(batch))
+    expected = model.likelihood.log_prob(batch, outputs)
+    np.testing.assert_array_equal(loaded.likelihood.log_prob(batch, outputs), expected)
+    np.testing.assert_array_equal(loaded(batch), model(batch))
+    np.testing.assert_array_equal(loaded.losses, model.losses)
+
+
+def test_log_weights_in_numpy(batch):
+    model = vae()
+    epsilon = np.random.default_rng(0).normal(size=(2, 64, 3)).astype(np.float32)
+    mean, log_var = (np.asarray(t, np.float64) for t in model.posterior(batch))
+    z = mean + np.exp(log_var / 2) * epsilon
+    expected = []
+    for codes, noise in zip(z, epsilon, strict=True):
+        logits = np.asarray(model.decoder(codes.astype(np.float32)), np.float64)
+        log_likelihood = -(np.logaddexp(0, logits) - batch * logits).sum(axis=(1, 2, 3))
+        expected.append(log_likelihood + 0.5 * (noise**2 + log_var - codes**2).sum(axis=1))
+    np.testing.assert_allclose(model.log_weights(batch, epsilon), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated weights", "other weights", "broken config", "lambda"])

@@ -246,6 +246,144 @@ def test_shallow_vae_of_the_bonus(latent_dim):
     assert len(rows(decoder)) < len(rows(deep[1]))
 
 
+def volumes(network):
+    """The shapes [h, w, c] that a network's images go through, one for each layer with a kernel."""
+    shapes = [layer.output.shape[1:] for layer in network.layers if hasattr(layer, "kernel")]
+    return [shape for shape in shapes if len(shape) == 3]
+
+
+def test_dcgan_of_sheet_004():
+    generator, discriminator = networks.dcgan()
+    assert generator.input_shape == (None, 100)
+    assert generator.layers[1].output.shape[1:] == (4, 4, 64)
+    assert volumes(generator) == [(8, 8, 32), (16, 16, 16), (32, 32, 1)]
+    convolutions = [layer for layer in generator.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
+    assert {(layer.kernel_size, layer.strides, layer.padding) for layer in convolutions} == {((4, 4), (2, 2), "same")}
+    names = [type(layer).__name__ for layer in generator.layers]
+    block = ["BatchNormalization", "ReLU", "Conv2DTranspose"]
+    assert names == ["Dense", "Reshape", *3 * block]
+    assert [layer.count_params() for layer in generator.layers if layer.count_params()] == [
+        *(100 * 1024, 4 * 64),  # of a normalisation γ, β, mean and variance
+        *(16 * 64 * 32, 4 * 32),
+        *(16 * 32 * 16, 4 * 16),
+        16 * 16,
+    ]
+    assert discriminator.count_params() == 16 * 16 + 16 * 16 * 32 + 4 * 32 + 16 * 32 * 64 + 4 * 64 + 1024
+    assert generator.layers[-1].activation.__name__ == "linear"  # the tanh is the model's
+    assert discriminator.output_shape == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "start", "doublings"),
+    [((32, 32, 1), 4, 3), ((28, 28, 1), 7, 2), ((64, 64, 3), 4, 4), ((48, 48, 3), 6, 3), ((8, 8, 1), 4, 1)],
+)
+def test_dcgans_are_mirror_images_of_any_depth(image_shape, start, doublings):
+    generator, discriminator = networks.dcgan(10, 2, image_shape)
+    first = generator.layers[1].output.shape[1:]
+    assert first == (start, start, 2 * 2 ** (doublings - 1))
+    assert len(volumes(generator)) == doublings
+    assert [image_shape, *volumes(discriminator)] == [first, *volumes(generator)][::-1]
+    kernels = [[w.shape for w in network.weights if "kernel" in w.path] for network in (generator, discriminator)]
+    assert kernels[0][1:] == kernels[1][-2::-1]
+    normalized = [sum("Batch" in type(layer).__name__ for layer in part.layers) for part in (generator, discriminator)]
+    assert normalized == [doublings, doublings - 1]
+
+
+@pytest.mark.parametrize("image_shape", [(30, 30, 1), (36, 36, 1), (28, 32, 1), (7, 7, 1), (4, 8, 1), (2, 2, 1)])
+def test_dcgans_refuse_what_cannot_be_halved_to_a_small_square(image_shape):
+    with pytest.raises(ValueError, match="must be square, 4 to 7 times a power of 2 a side"):
+        networks.dcgan(image_shape=image_shape)
+
+
+def test_the_dense_layers_of_a_dcgan_are_the_convolutions_of_a_pixel():
+    generator, discriminator = networks.dcgan(10, 3)
+    rng = np.random.default_rng(0)
+    z, maps = rng.normal(size=(5, 10)).astype(np.float32), rng.normal(size=(5, 4, 4, 12)).astype(np.float32)
+    dense, last = generator.layers[0], discriminator.layers[-1]
+
+    transposed = keras.layers.Conv2DTranspose(12, 4, 1, "valid", use_bias=False)
+    transposed.build((None, 1, 1, 10))
+    assert transposed.count_params() == dense.count_params() == 16 * 10 * 12
+    transposed.set_weights([dense.kernel.numpy().reshape(10, 4, 4, 12).transpose(1, 2, 3, 0)])
+    np.testing.assert_allclose(generator.layers[1](dense(z)), transposed(z[:, None, None]), atol=1e-6)
+
+    convolution = keras.layers.Conv2D(1, 4, 1, "valid", use_bias=False)
+    convolution.build((None, 4, 4, 12))
+    assert convolution.count_params() == last.count_params() == 16 * 12
+    convolution.set_weights([last.kernel.numpy().reshape(4, 4, 12, 1)])
+    np.testing.assert_allclose(last(maps.reshape(5, -1)), convolution(maps)[:, 0, 0], atol=1e-6)
+
+
+def test_weights_of_a_dcgan_start_out_normal_and_each_on_its_own():
+    keras.utils.set_random_seed(0)
+    kernels = [w.numpy().ravel() for network in networks.dcgan() for w in network.weights if "kernel" in w.path]
+    scales = [w.numpy() for network in networks.dcgan() for w in network.weights if "gamma" in w.path]
+    for values, mean in ((np.concatenate(kernels), 0), (np.concatenate(scales), 1)):  # five standard errors
+        assert abs(values.mean() - mean) < 5 * 0.02 / len(values) ** 0.5
+        assert abs(values.std() / 0.02 - 1) < 5 / (2 * len(values)) ** 0.5
+    for i, kernel in enumerate(kernels):
+        for other in kernels[:i]:
+            n = min(len(kernel), len(other))
+            assert abs(np.corrcoef(kernel[:n], other[:n])[0, 1]) < 5 / n**0.5
+
+
+def pytorch_dcgan():
+    """The networks as the table of sheet 004 reads in PyTorch."""
+    from torch import nn
+
+    def block(layer, activation):
+        return layer, nn.BatchNorm2d(layer.out_channels), activation
+
+    options = dict(kernel_size=4, bias=False)
+    generator = [*block(nn.ConvTranspose2d(100, 64, **options), nn.ReLU())]
+    discriminator = [nn.Conv2d(1, 16, stride=2, padding=1, **options), nn.LeakyReLU(0.2)]
+    for width in (32, 16):
+        generator += block(nn.ConvTranspose2d(2 * width, width, stride=2, padding=1, **options), nn.ReLU())
+    for width in (32, 64):
+        discriminator += block(nn.Conv2d(width // 2, width, stride=2, padding=1, **options), nn.LeakyReLU(0.2))
+    generator += [nn.ConvTranspose2d(16, 1, stride=2, padding=1, **options)]
+    return nn.Sequential(*generator), nn.Sequential(*discriminator, nn.Conv2d(64, 1, **options))
+
+
+def to_keras(weight, shape):
+    """A weight of PyTorch's DCGAN as the one of ours at its place."""
+    if weight.ndim < 4:
+        return weight
+    if len(shape) == 2:  # of our dense layers; in the one [in, out, h, w], in the other [1, in, h, w]
+        return weight.transpose(0, 2, 3, 1).reshape(shape)
+    return weight.transpose(2, 3, 1, 0)  # Keras has [h, w, in, out], and transposed [h, w, out, in]
+
+
+def test_a_dcgan_is_that_of_pytorch_in_training_and_after():
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    z, images = rng.normal(size=(8, 100)).astype(np.float32), rng.uniform(-1, 1, (8, 32, 32, 1)).astype(np.float32)
+    for ours, theirs, inputs in zip(networks.dcgan(), pytorch_dcgan(), (z, images), strict=True):
+        weights = [value.numpy() for name, value in theirs.state_dict().items() if "num_batches" not in name]
+        assert len(ours.weights) == len(weights)
+        ours.set_weights([to_keras(w, v.shape) for w, v in zip(weights, ours.weights, strict=True)])
+        maps = torch.from_numpy(inputs.reshape(8, -1, 1, 1) if inputs is z else inputs.transpose(0, 3, 1, 2).copy())
+        for training in (True, False):
+            theirs.train(training)
+            with torch.no_grad():
+                expected = theirs(maps).numpy().transpose(0, 2, 3, 1)
+            found = ours(inputs, training=training).numpy()
+            assert expected.std() > 1e-3
+            np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4 * expected.std())
+
+
+def test_plane_gan_of_sheet_003():
+    generator, discriminator = networks.plane_gan(3, (16, 8), (32, 5))
+    assert [w.shape for w in generator.weights if "kernel" in w.path] == [(3, 16), (16, 8), (8, 2)]
+    kernels = [w.shape for w in discriminator.weights if "kernel" in w.path]
+    assert kernels == [(2, 32), (32, 5), (5, 2), (2, 1)]
+    assert discriminator.get_layer("features").output.shape == (None, 2)
+    points = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    features = keras.Model(discriminator.inputs[0], discriminator.get_layer("features").output)(points)
+    np.testing.assert_allclose(discriminator.layers[-1](features), discriminator(points), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("build", "shape"),
     [

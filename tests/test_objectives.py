@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 from scipy.special import expit
 from scipy.stats import norm
 
+from hw5 import objectives
+from hw5.errors import InputError
 from hw5.objectives import bernoulli_loss, gaussian_kl, squared_error
 
 RNG = np.random.default_rng(0)
@@ -58,3 +61,86 @@ def test_kl_is_a_sum_over_latent_dimensions(latent_dim):
     one = ops.convert_to_numpy(gaussian_kl(np.full((1, 1), 0.3), np.full((1, 1), -0.2)))
     many = ops.convert_to_numpy(gaussian_kl(np.full((1, latent_dim), 0.3), np.full((1, latent_dim), -0.2)))
     np.testing.assert_allclose(many, latent_dim * one, rtol=1e-6)
+
+
+REAL, FAKE = tf.constant([[-5.0], [1.4], [12.5], [2.7]]), tf.constant([[10.0], [4.4], [-5.5], [3.6]])
+SHEET_003 = {"discriminator_scale": 0.5, "generator_scale": 1.0}
+SHEET_002 = {"discriminator_scale": 1.0, "generator_scale": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "scales", "discriminator", "generator"),
+    [
+        # Σ ln(1 + e^−l) of the real ones is 5.29218, Σ ln(1 + e^l) of the others 18.04328, Σ ln(1 + e^−l) 5.54328.
+        ("minimax", {}, 5.83387, -4.51082),
+        ("non_saturating", {}, 5.83387, 1.38582),
+        # Means of (l − 1)² and l²: 171.3/4 and 162.57/4, for the generator 141.57/4.
+        ("least_squares", {}, 41.73375, 17.69625),
+        ("least_squares", SHEET_003, 41.73375, 35.3925),
+        ("least_squares", SHEET_002, 83.4675, 35.3925),
+        ("wasserstein", {}, 0.225, -3.125),  # means 11.6/4 and 12.5/4
+    ],
+)
+def test_gan_losses_worked_out_by_hand(name, scales, discriminator, generator):
+    objective = objectives.get(name, **scales)
+    np.testing.assert_allclose(objective.discriminator_loss(REAL, FAKE), discriminator, rtol=2e-6)
+    np.testing.assert_allclose(objective.generator_loss(FAKE), generator, rtol=3e-6)
+
+
+def gradient(loss, logits):
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = loss(logits)
+    return tape.gradient(value, logits).numpy()
+
+
+# Of each generator's loss the derivative by one logit of n, times n.
+SLOPES = {
+    "minimax": lambda logits: -expit(logits),
+    "non_saturating": lambda logits: -expit(-logits),
+    "least_squares": lambda logits: logits - 1,
+    "wasserstein": lambda logits: -np.ones_like(logits),
+}
+
+
+@pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
+def test_generator_gradients_are_the_closed_form(name):
+    expected = SLOPES[name](FAKE.numpy()) / 4
+    np.testing.assert_allclose(gradient(objectives.get(name).generator_loss, FAKE), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_losses_and_gradients_are_finite_however_sure_the_discriminator_is(name, sign):
+    objective, logits = objectives.get(name), tf.constant([[sign * 1e4]])
+    for loss in (lambda fake: objective.discriminator_loss(-fake, fake), objective.generator_loss):
+        assert np.isfinite(loss(logits))
+        assert np.isfinite(gradient(loss, logits)).all()
+
+
+def test_where_the_minimax_generator_learns_nothing_the_non_saturating_one_does():
+    seen_through = tf.constant([[-1e4]])
+    assert gradient(objectives.minimax().generator_loss, seen_through) == 0
+    assert gradient(objectives.non_saturating().generator_loss, seen_through) == -1
+    assert objectives.non_saturating().generator_loss(seen_through) == 1e4
+    assert objectives.non_saturating().discriminator_loss(-seen_through, seen_through) == 0
+
+
+def test_at_the_equilibrium_the_losses_are_2_ln_2_and_ln_2():
+    undecided = np.zeros((8, 1), np.float32)
+    objective = objectives.non_saturating()
+    np.testing.assert_allclose(objective.discriminator_loss(undecided, undecided), 2 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(objective.generator_loss(undecided), np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(objectives.minimax().generator_loss(undecided), -np.log(2), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
+def test_only_a_cross_entropy_makes_probabilities_of_logits(name):
+    expected = expit(FAKE) if name in ("minimax", "non_saturating") else FAKE
+    np.testing.assert_allclose(objectives.get(name).output(FAKE), expected, rtol=1e-6)
+
+
+def test_an_unknown_objective_is_told_with_the_known_ones():
+    message = "objective 'hinge' is unknown; there are minimax, non_saturating, least_squares, wasserstein"
+    with pytest.raises(InputError, match=message):
+        objectives.get("hinge")

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hw5 import callbacks, checkpoints, models, networks, training
@@ -38,6 +39,15 @@ def linear():
     return models.Autoencoder(*networks.linear_autoencoder(2))
 
 
+@contextlib.contextmanager
+def many_checkpoints():
+    """A checkpoint after every execution, which is short."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(training, "STEPS_PER_EXECUTION", [EXECUTION])
+        yield
+
+
 def train(folder, digits, **changes):
     """`training.fit` with a checkpoint after every execution, five of them in each of six epochs."""
     arguments = dict(
@@ -48,10 +58,25 @@ def train(folder, digits, **changes):
         settings={"kl_weight": 1.0},
         **TINY,
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
-        patch.setattr(training, "STEPS_PER_EXECUTION", [EXECUTION])
+    with many_checkpoints():
         return training.fit(**(arguments | changes))
+
+
+def train_gan(folder, digits, **changes):
+    """`training.fit_gan` likewise, of three epochs of as many steps, each with a picture of one noise."""
+    arguments = dict(
+        build=lambda: models.GAN(*networks.dcgan(4, 4, (16, 16, 1)), average=0.9),
+        samples=digits[: STEPS * 20, 6:22, 6:22],
+        run_dir=folder,
+        steps=3 * STEPS,
+        records=3,
+        batch_size=20,
+        learning_rate=1e-3,
+        discriminator_learning_rate=2e-3,
+        watching=[callbacks.FixedNoise(folder, 0, rows=2)],
+    )
+    with many_checkpoints():
+        return training.fit_gan(**(arguments | changes))
 
 
 def saved_steps(folder):
@@ -170,7 +195,8 @@ def test_a_batch_larger_than_the_data(digits, tmp_path):
 
 
 def test_divergence_is_said_and_not_trained_on(digits, tmp_path):
-    with pytest.raises(InputError, match=r"training diverged: \w+ is (nan|inf) in epoch 1; lower --learning_rate"):
+    message = r"training diverged: \w+ is (nan|inf) in epoch 1, after step 0; lower --learning_rate"
+    with pytest.raises(InputError, match=message):
         training.fit(
             small_vae, digits[:500], digits[:100], run_dir=tmp_path, epochs=50, batch_size=50, learning_rate=1e6
         )
@@ -212,7 +238,7 @@ forkserver = multiprocessing.get_context("forkserver")
 forkserver.set_forkserver_preload(["hw5.training"])
 
 
-def train_in_its_own_process(folder, digits, torn_at):
+def train_in_its_own_process(folder, digits, torn_at, how=train):
     """What a killed process runs: `train`, but the checkpoint of step `torn_at` is the last it begins."""
     whole = np.savez
 
@@ -229,7 +255,7 @@ def train_in_its_own_process(folder, digits, torn_at):
 
     np.savez = savez
     with quiet(folder):
-        train(folder, digits)
+        how(folder, digits)
 
 
 @contextlib.contextmanager
@@ -243,8 +269,8 @@ def quiet(folder):
             raise
 
 
-def start(folder, digits, torn_at=None):
-    process = forkserver.Process(target=train_in_its_own_process, args=(folder, digits, torn_at), daemon=True)
+def start(folder, digits, torn_at=None, how=train):
+    process = forkserver.Process(target=train_in_its_own_process, args=(folder, digits, torn_at, how), daemon=True)
     process.start()
     return process
 
@@ -293,11 +319,71 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(dig
     assert not list((folder / "checkpoints").glob(".partial*"))
 
 
-def train_on_two_devices(folder, digits):
+@pytest.fixture(scope="module")
+def uninterrupted_gan(digits, tmp_path_factory):
+    """(folder, model, history) of a `train_gan` that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("gan")
+    return folder, *train_gan(folder, digits)
+
+
+def test_a_killed_gan_ends_with_the_bits_of_one_that_was_not(digits, uninterrupted_gan, tmp_path):
+    folder, model, history = uninterrupted_gan
+    process = start(tmp_path / "run", digits[:400], torn_at=48, how=train_gan)
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert saved_steps(tmp_path / "run") == [40, 44]  # the latest within the last epoch
+    resumed, its_history = train_gan(tmp_path / "run", digits)
+    assert its_history == history
+    assert_same_run(tmp_path / "run", folder)
+    parts = ("generator", "averaged_generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
+    for part in parts:
+        for one, two in zip(getattr(resumed, part).variables, getattr(model, part).variables, strict=True):
+            np.testing.assert_array_equal(one, two, err_msg=part)
+    np.testing.assert_array_equal(resumed.generate(4), model.generate(4))  # the noise that comes next
+
+
+def test_a_gans_pictures_show_one_noise_after_every_record(digits, uninterrupted_gan, tmp_path):
+    folder, model, _ = uninterrupted_gan
+    pictures = sorted(path.name for path in (folder / "samples").iterdir())
+    assert pictures == ["000020.png", "000040.png", "000060.png"]
+    images = 255 * model.decode(np.load(folder / "noise.npy")[:16]).numpy().reshape(2, 8, 16, 16)
+    drawn = np.asarray(Image.open(folder / "samples" / "000060.png"))
+    np.testing.assert_array_equal(drawn[18:34, 36:52], images[1, 2].round())
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    for path in sorted((run / "checkpoints").iterdir())[1:]:
+        path.unlink()  # the run was killed after its checkpoint of step 56, its pictures half lost
+    (run / "samples" / "000060.png").unlink()
+    train_gan(run, digits)
+    for name in pictures:
+        assert (run / "samples" / name).read_bytes() == (folder / "samples" / name).read_bytes()
+    train_gan(run, digits, restart=True, records=2)
+    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000028.png", "000056.png"]
+
+
+def make_two_devices():
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def train_on_two_devices(folder, digits):
     with quiet(folder):
-        train(folder, digits, build=linear, epochs=2, strategy=tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+        train(folder, digits, build=linear, epochs=2, strategy=make_two_devices())
+
+
+def train_gan_on_two_devices(folder, digits):
+    with quiet(folder):
+        train_gan(folder, digits, steps=4, records=2, strategy=make_two_devices())
+
+
+def test_a_gan_trains_on_two_devices(digits, tmp_path):
+    process = forkserver.Process(target=train_gan_on_two_devices, args=(tmp_path / "two", digits[:400]), daemon=True)
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0, Path(f"{tmp_path / 'two'}.log").read_text()[-2000:]
+    gan, history = train_gan(tmp_path / "two", digits, steps=4, records=2, train=False)
+    assert [gan.generator_optimizer.iterations.numpy(), gan.discriminator_optimizer.iterations.numpy()] == [4, 4]
+    assert {len(values) for values in history.values()} == {2}
 
 
 def test_two_devices_train_as_one_does(digits, tmp_path):
@@ -478,3 +564,12 @@ def test_the_noise_of_the_samples_is_drawn_once_from_the_seed(tmp_path):
     np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "a", 3, seed=2))  # that of the folder
     np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "b", 3, seed=1))
     assert not np.allclose(noise, callbacks.fixed_noise(tmp_path / "c", 3, seed=2))
+
+
+def test_what_a_run_killed_before_its_first_checkpoint_left_is_not_used(digits, tmp_path):
+    np.save(tmp_path / "noise.npy", np.zeros((64, 7), np.float32))  # of another latent dimension
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "events.out.tfevents.1.old").touch()
+    training.fit(small_vae, digits[:100], run_dir=tmp_path, epochs=1, batch_size=50, learning_rate=1e-3)
+    assert np.load(tmp_path / "noise.npy").shape == (64, 2)
+    assert not (tmp_path / "train" / "events.out.tfevents.1.old").exists()

@@ -2,7 +2,8 @@
 
 from hw5.models.autoencoder import Autoencoder
 from hw5.models.denoising import DenoisingAutoencoder
+from hw5.models.gan import GAN
 from hw5.models.saving import load, save
 from hw5.models.vae import VAE
 
-__all__ = ["VAE", "Autoencoder", "DenoisingAutoencoder", "load", "save"]
+__all__ = ["GAN", "VAE", "Autoencoder", "DenoisingAutoencoder", "load", "save"]

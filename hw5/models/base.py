@@ -6,6 +6,8 @@ from keras import ops
 
 from hw5.layers import SavedNoise
 
+DECODED = 500  # images decoded at once
+
 
 class LatentModel(SavedNoise, keras.Model):
     """A Keras model around an encoder and a decoder; its images are floats in [0, 1].
@@ -13,6 +15,8 @@ class LatentModel(SavedNoise, keras.Model):
     A subclass says what it minimises (`train_step`, `test_step`, `metrics`) and what a code is
     (`encode`); `to_images` turns the decoder's output into images.
     """
+
+    value_range = (0.0, 1.0)  # of images
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
         super().__init__(**kwargs)
@@ -26,6 +30,14 @@ class LatentModel(SavedNoise, keras.Model):
     @property
     def latent_dim(self) -> int:
         return self.decoder.input_shape[-1]
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        return [self.optimizer]
+
+    def compile(self, optimizer="rmsprop", **kwargs):
+        super().compile(optimizer=optimizer, **kwargs)
+        self.optimizer.build(self.trainable_variables)  # or loading its state would silently do nothing
 
     def to_images(self, outputs):
         """The decoder's output as images; by default a sigmoid of logits."""
@@ -44,9 +56,13 @@ class LatentModel(SavedNoise, keras.Model):
         return self.decode(self.encode(images))
 
     def sample(self, count: int, seed: int | None = None):
-        """Decode `count` codes drawn from N(0, I): new ones each call, or for a seed always the same."""
-        seed = self.seed_generator if seed is None else seed
-        return self.decode(keras.random.normal((count, self.latent_dim), seed=seed))
+        """Decode `count` codes drawn from N(0, I): new ones each call, or for a seed always the same.
+
+        They are decoded in parts: a convolutional network takes megabytes for every image under way.
+        """
+        noise = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
+        parts = [self.decode(noise[start : start + DECODED]) for start in range(0, count, DECODED)]
+        return ops.concatenate(parts)
 
     def interpolate(self, first, last, steps: int) -> np.ndarray:
         """Decode `steps` evenly spaced codes from those of `first` to those of `last`, both included.

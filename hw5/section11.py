@@ -1,0 +1,171 @@
+"""Section 11: a DCGAN (sheet 004).
+
+The sheet's generator, hidden dimension 16 and latent dimension 100, on MNIST at 32×32, with the
+non-saturating objective; its five curves, its FID, and interpolation beside a VAE of as many latents.
+
+    python -m hw5.section11
+    python -m hw5.section11 --average=0.999 --discriminator_learning_rate=4e-4   # beyond the sheet
+    python -m hw5.section11 --notrain --fid_samples=10000
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from hw5 import data, figures, flags, metrics, models, networks, results, training
+from hw5.callbacks import FixedNoise, fixed_noise
+from hw5.metrics import MnistClassifier, class_shares
+
+SIZE = 32
+RECORDS = 40
+ROWS = 6  # of interpolations
+SHARES = np.linspace(-0.5, 1.5, 13)  # i/K from beyond one end to beyond the other
+
+
+def run(
+    *,
+    latent_dim=100,
+    hidden=16,
+    dataset="mnist",
+    steps=8000,
+    batch_size=128,
+    learning_rate=2e-4,
+    discriminator_learning_rate=None,
+    beta_1=0.5,
+    average=0.0,
+    train_size=None,
+    vae="runs/section10/convolutional_z100",
+    seed=0,
+    fid_samples=3000,
+    inception_weights=None,
+    inception_dtype="float32",
+    restart=False,
+    train=True,
+    out="figures/section11",
+    run_dir="runs/section11",
+):
+    """Train the DCGAN, draw its figures and judge its samples.
+
+    Args:
+        steps: of the generator, the sheet's `num_train_steps`.
+        discriminator_learning_rate: where it is to differ from the generator's.
+        average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
+        vae: folder of section 10's VAE of 100 latents, for the interpolations; where it has not been
+            trained, a VAE is trained in its place, under `run_dir`.
+        fid_samples: samples for the FID (11.4) to as many training images.
+
+    Returns:
+        The contents of metrics.json; `results` holds fid (`metrics.frechet_report` by extractor), the
+        shares of the classes among samples, and what D says at the end (11.6).
+    """
+    settings, started = dict(locals()), time.time()
+    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
+    images, validation = (data.resize(part, SIZE) for part in data.train_validation(dataset, train_size))
+    extractors = metrics.extractors_for(dataset, inception_weights, inception_dtype)
+    reference = metrics.reference(dataset, fid_samples, SIZE)
+
+    gan, history = training.fit_gan(
+        lambda: models.GAN(*networks.dcgan(latent_dim, hidden, images.shape[1:]), average=average),
+        images,
+        run_dir=run_dir / "dcgan",
+        steps=steps,
+        records=RECORDS,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        discriminator_learning_rate=discriminator_learning_rate,
+        beta_1=beta_1,
+        settings={"dataset": dataset, "train_size": train_size, "hidden": hidden, "average": average},
+        watching=[FixedNoise(run_dir / "dcgan", seed)],
+        seed=seed,
+        restart=restart,
+        train=train,
+    )
+    generated = gan.generate(fid_samples, seed=seed)
+    fid = {judge.name: metrics.frechet_report(*reference, generated, judge, seed=seed) for judge in extractors}
+    at_the_end = {name: history[name][-1] for name in ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")}
+    measured = {"fid": fid, "at_the_end": at_the_end, "history": history}
+    if dataset == "mnist":
+        measured["class_shares"], measured["confidence"] = class_shares(MnistClassifier().logits(generated))
+
+    draw_training(folder, run_dir / "dcgan", history, steps)
+    noise = fixed_noise(run_dir / "dcgan", latent_dim, seed)
+    figures.image_grid(folder / "samples.png", np.reshape(gan.decode(noise), (8, 8, SIZE, SIZE, -1)), width=4)
+    partner = vae_for_comparison(
+        Path(vae), images, validation, run_dir / "vae", seed=seed, restart=restart, train=train
+    )
+    draw_interpolations(folder, gan, partner, seed)
+    return report(folder, settings, measured, started)
+
+
+def vae_for_comparison(folder, images, validation, own_folder, **arguments):
+    """The VAE of `folder`, or one trained here."""
+    if (folder / "config.json").exists():
+        return models.load(folder)
+    print(f"{folder}: no trained VAE there; one is trained in {own_folder}")
+    steps = 5000 if len(images) > 5000 else len(images)
+    schedule = dict(**training.recorded(steps), batch_size=64, learning_rate=4e-3)
+    trained, _ = training.fit(
+        lambda: models.VAE(*networks.convolutional_vae(100, images.shape[1:])),
+        images,
+        validation,
+        run_dir=own_folder,
+        **schedule,
+        **arguments,
+    )
+    return trained
+
+
+def draw_training(folder, run_dir, history, steps):
+    """The five curves (11.3), and what became of one noise."""
+    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
+    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
+    figures.curves(folder / "losses.png", losses, xlabel="training steps", ylabel="loss")
+    outputs = {
+        "D(x)": (at, history["d_real"]),
+        "D(G(z)) before G's step": (at, history["d_fake_g_step"]),
+        "D(G(z)) after G's step": (at, history["d_fake_d_step"]),
+        "equilibrium": (at, np.full(len(at), 0.5)),
+    }
+    figures.curves(
+        folder / "outputs.png", outputs, xlabel="training steps", ylabel="probability", dashed=["equilibrium"]
+    )
+    pictures = sorted((run_dir / "samples").glob("[0-9]*.png"))
+    chosen = [pictures[i] for i in np.unique(np.geomspace(1, len(pictures), 4).round().astype(int) - 1)]
+    figures.filmstrip(folder / "fixed_noise.png", {f"step {int(path.stem):,}": path for path in chosen})
+
+
+def draw_interpolations(folder, gan, vae, seed):
+    """z₁ + (i/K)(z₂ − z₁) for both models, one above the other; outside the marks it is extrapolation (11.5)."""
+    rng = np.random.default_rng(seed)
+    for name, model in (("dcgan", gan), ("vae", vae)):
+        first, last = rng.standard_normal((2, ROWS, 1, model.latent_dim), np.float32)
+        codes = first + SHARES[:, None].astype(np.float32) * (last - first)  # [rows, columns, latent_dim]
+        images = np.reshape(model.decode(codes.reshape(-1, model.latent_dim)), (*codes.shape[:2], SIZE, SIZE, -1))
+        labels = dict(
+            left="$i/K = -½$", xlabel="from 0 (fourth column) to 1 (tenth)", right="$1½$", ylabel=name.upper()
+        )
+        figures.image_grid(folder / f"interpolation_{name}.png", images, **labels)
+
+
+def report(folder, settings, measured, started):
+    """Print and save the numbers."""
+    headline = {}
+    for judge, row in measured["fid"].items():
+        print(metrics.frechet_line(row))
+        headline[f"FID {judge.partition('_')[0]}"] = row["fid"]
+    if "class_shares" in measured:
+        print("share of each class, %:", *np.round(100 * measured["class_shares"], 1))
+        headline["classes with 3 %"] = int((measured["class_shares"] >= 0.03).sum())
+    end = measured["at_the_end"]
+    print(f"at the end D(x) is {end['d_real']:.3f}, D(G(z)) {end['d_fake_g_step']:.3f}; ½ each at the equilibrium")
+    headline |= {"D(x)": end["d_real"], "D(G(z))": end["d_fake_g_step"]}
+    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+
+
+if __name__ == "__main__":
+    flags.shared(run)
+    flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
+    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels of the widest layer.", lower_bound=1)
+    flags.DEFINE_string("vae", flags.default(run, "vae"), "Folder of section 10's VAE of 100 latents.")
+    flags.launch(run)

@@ -1,0 +1,360 @@
+"""GANs: their steps against Algorithm 1 in NumPy, what they generate, and how a lost game ends."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit
+
+from hw5 import callbacks, models, networks, training
+from hw5.errors import InputError
+
+METRICS = ["d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step", "diversity"]
+RATE = 0.1
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+def linear_gan(objective="non_saturating", **settings):
+    """G(z) = z A, from two dimensions to three, and D(x) = x w + b."""
+    generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, use_bias=False)])
+    discriminator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    return models.GAN(generator, discriminator, objective, **{"activation": "linear"} | settings)
+
+
+def image_gan(**settings):
+    return models.GAN(*networks.dcgan(4, 2, (16, 16, 1)), **settings)
+
+
+def plane_gan(**settings):
+    return models.GAN(*networks.plane_gan(2, (8,), (8,)), activation="linear", **settings)
+
+
+def compiled(gan, optimizer=keras.optimizers.SGD):
+    gan.compile(optimizer(RATE), optimizer(RATE))
+    return gan
+
+
+def draw(*shape):
+    return np.random.default_rng(len(shape)).uniform(-1, 1, shape).astype(np.float32)
+
+
+def parabola(count=400):
+    x = draw(count)
+    return np.stack([x, x**2], axis=1)
+
+
+def values(network):
+    return [weight.numpy() for weight in network.weights]
+
+
+def trained(network):
+    return [weight.numpy() for weight in network.trainable_weights]
+
+
+def same(one, other):
+    return [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+
+
+# Of every objective D's loss by a real logit and by a generated one, G's loss by a generated one, and what
+# they are the derivatives of.
+def softplus(logits):
+    return np.logaddexp(0, logits)
+
+
+CROSS_ENTROPY = (lambda real: -expit(-real), expit), lambda real, fake: softplus(-real).mean() + softplus(fake).mean()
+SLOPES_AND_LOSSES = {
+    "minimax": (*CROSS_ENTROPY, lambda fake: -expit(fake), lambda fake: -softplus(fake).mean()),
+    "non_saturating": (*CROSS_ENTROPY, lambda fake: -expit(-fake), lambda fake: softplus(-fake).mean()),
+    "least_squares": (
+        (lambda real: real - 1, lambda fake: fake),
+        lambda real, fake: ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2,
+        lambda fake: fake - 1,
+        lambda fake: ((fake - 1) ** 2).mean() / 2,
+    ),
+    "wasserstein": (
+        (lambda real: -np.ones_like(real), np.ones_like),
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda fake: -np.ones_like(fake),
+        lambda fake: -fake.mean(),
+    ),
+}
+
+
+def algorithm_1(gan, batches, objective, *, critic_steps=1, clip=0.0, gradient_penalty=0.0):
+    """What the batches make of a linear GAN, in NumPy: (A, w, b), and the means of its metrics.
+
+    The noise is that which the model is about to draw, n times for D's steps and then anew for G's.
+    """
+    (slope_real, slope_fake), d_loss, slope_g, g_loss = SLOPES_AND_LOSSES[objective]
+    seeds = keras.random.SeedGenerator()
+    seeds.state.assign(gan.seed_generator.state)
+    (a,), (w, b) = values(gan.generator), values(gan.discriminator)
+    output = expit if gan.objective.has_probabilities else np.asarray
+    seen = {name: [] for name in METRICS}
+
+    def record(**metrics):
+        for name, value in metrics.items():
+            seen[name].append(np.mean(value))
+
+    for samples in batches:
+        for real in np.split(samples, critic_steps):
+            n = len(real)
+            fake = np.asarray(keras.random.normal((n, 2), seed=seeds)) @ a
+            logits = real @ w + b, fake @ w + b
+            by_real, by_fake = slope_real(logits[0]) / n, slope_fake(logits[1]) / n
+            by_w, by_b = real.T @ by_real + fake.T @ by_fake, by_real.sum(axis=0) + by_fake.sum(axis=0)
+            loss = d_loss(*logits)
+            if gradient_penalty:  # the gradient of a linear D is w, wherever it is taken
+                keras.random.uniform((n, 1), seed=seeds)
+                norm = np.linalg.norm(w)
+                loss += gradient_penalty * (norm - 1) ** 2
+                by_w = by_w + gradient_penalty * 2 * (norm - 1) * w / norm
+            record(d_loss=loss, d_real=output(logits[0]), d_fake_d_step=output(logits[1]))
+            record(diversity=fake.std(axis=0).mean() / real.std(axis=0).mean())
+            w, b = w - RATE * by_w, b - RATE * by_b
+            if clip:
+                w, b = np.clip(w, -clip, clip), np.clip(b, -clip, clip)
+        z = np.asarray(keras.random.normal((n, 2), seed=seeds))
+        logits = z @ a @ w + b
+        record(g_loss=g_loss(logits), d_fake_g_step=output(logits))
+        a = a - RATE * z.T @ (slope_g(logits) / n) @ w.T
+    return (a, w, b), {name: np.mean(metrics) for name, metrics in seen.items()}
+
+
+@pytest.mark.parametrize(
+    ("objective", "settings"),
+    [
+        ("minimax", {}),
+        ("non_saturating", {}),
+        ("least_squares", {}),
+        ("wasserstein", {"critic_steps": 3, "clip": 0.3}),
+        ("wasserstein", {"critic_steps": 2, "gradient_penalty": 10.0}),
+    ],
+)
+def test_training_steps_are_algorithm_1_in_numpy(objective, settings):
+    gan, batches = compiled(linear_gan(objective, **settings)), draw(2, 12, 3)
+    expected, metrics = algorithm_1(gan, batches, objective, **settings)
+    for batch in batches:
+        found = gan.train_step(tf.constant(batch))
+    for one, other in zip([*values(gan.generator), *values(gan.discriminator)], expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert list(found) == METRICS
+    for name, value in metrics.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, err_msg=name)
+    if "clip" in settings:
+        assert max(np.abs(weight).max() for weight in values(gan.discriminator)) == np.float32(settings["clip"])
+
+
+@pytest.mark.parametrize("gradient_penalty", [0.0, 10.0])
+def test_each_players_step_leaves_the_other_players_weights_alone(gradient_penalty):
+    gan = compiled(image_gan(gradient_penalty=gradient_penalty))
+    g, d = trained(gan.generator), trained(gan.discriminator)
+    gan.discriminator_step(tf.constant(draw(6, 16, 16, 1)))
+    assert all(same(trained(gan.generator), g))
+    assert not any(same(trained(gan.discriminator), d))
+    d = trained(gan.discriminator)
+    gan.generator_step(6)
+    assert all(same(trained(gan.discriminator), d))
+    assert not any(same(trained(gan.generator), g))
+
+
+def test_the_scales_of_a_sheet_scale_the_losses():
+    scales = {"discriminator_scale": 3.0, "generator_scale": 5.0}
+    plain, scaled = linear_gan("least_squares"), linear_gan("least_squares", scales=scales)
+    scaled.set_weights(plain.get_weights())
+    scaled.seed_generator.state.assign(plain.seed_generator.state)
+    one, other = (compiled(gan).test_step(tf.constant(draw(5, 3))) for gan in (plain, scaled))
+    np.testing.assert_allclose([other["d_loss"], other["g_loss"]], [6 * one["d_loss"], 10 * one["g_loss"]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 4, 1)])
+def test_the_gradient_penalty_of_a_linear_discriminator_is_known(shape):
+    flat = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)]
+    gan = models.GAN(linear_gan().generator, keras.Sequential(flat))
+    norm = np.linalg.norm(gan.discriminator.layers[-1].kernel)
+    real, fake = tf.constant(draw(7, *shape)), tf.constant(5 * draw(7, *shape))
+    np.testing.assert_allclose(gan.penalty(real, fake), (norm - 1) ** 2, rtol=1e-5)
+
+
+def test_the_gradient_penalty_is_taken_evenly_between_real_and_generated_samples():
+    inputs = keras.Input((2,))
+    half_square = keras.Model(inputs, 0.5 * keras.ops.sum(inputs**2, axis=-1, keepdims=True))  # whose gradient is x
+    gan, ones = models.GAN(linear_gan().generator, half_square), np.ones((20_000, 1), np.float32)
+    penalty = gan.penalty(tf.constant(ones * np.float32([0.6, 0.8])), tf.zeros((20_000, 2)))
+    # E (|x| − 1)² for |x| even in [0, 1] is 1/3; the standard deviation of one square is √(1/5 − 1/9).
+    assert abs(penalty - 1 / 3) < 5 * np.sqrt(1 / 5 - 1 / 9) / np.sqrt(20_000)
+
+
+def test_averaged_weights_follow_the_recursion_and_make_what_is_shown():
+    gan = compiled(image_gan(average=0.8))
+    expected = values(gan.generator)
+    for batch in draw(3, 6, 16, 16, 1):
+        gan.train_step(tf.constant(batch))
+        expected = [0.8 * old + 0.2 * new for old, new in zip(expected, values(gan.generator), strict=True)]
+    for one, other in zip(values(gan.averaged_generator), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
+    z = draw(5, 4)
+    shown = 2 * gan.decode(z) - 1
+    np.testing.assert_allclose(shown, np.tanh(gan.averaged_generator(z)), atol=1e-5)
+    assert np.abs(shown - gan(z)).max() > 0.1 * np.abs(shown).max()
+    assert not {id(weight) for weight in gan.averaged_generator.weights} & {id(w) for w in gan.trainable_weights}
+
+
+def test_images_are_the_tanh_of_the_generator_brought_to_0_1():
+    gan = linear_gan(activation="tanh")
+    gan.generator.set_weights([np.float32([[5, -1, 0], [0.5, 3, 0]])])
+    z = draw(50, 2)
+    outputs = z @ gan.generator.get_weights()[0]
+    np.testing.assert_allclose(gan(z), np.tanh(outputs), atol=1e-6)
+    np.testing.assert_allclose(gan.decode(z), expit(2 * outputs), atol=1e-6)  # (tanh x + 1)/2 = σ(2x)
+    assert gan.value_range == (-1, 1)
+    images = gan.generate(200).numpy()
+    assert 0 <= images.min() < 0.01
+    assert 0.99 < images.max() <= 1
+
+
+def test_samples_that_are_no_images_are_left_as_they_are():
+    gan, z = linear_gan(), draw(4, 2)
+    np.testing.assert_array_equal(gan.decode(z), gan.generator(z))
+    assert gan.value_range is None
+
+
+def test_generated_samples_are_new_each_time_and_for_a_seed_the_same():
+    gan = image_gan()
+    np.testing.assert_array_equal(gan.generate(3, seed=1), gan.generate(3, seed=1))
+    assert not np.allclose(gan.generate(3, seed=1), gan.generate(3, seed=2))
+    assert not np.allclose(gan.generate(3), gan.generate(3))
+    assert gan.sample(2).shape == (2, 16, 16, 1)
+
+
+def test_many_samples_are_made_in_parts_that_make_no_difference():
+    gan = linear_gan(activation="tanh")
+    z = keras.random.normal((1201, 2), seed=3)
+    np.testing.assert_allclose(gan.generate(1201, seed=3), gan.decode(z), atol=1e-6)
+
+
+def test_an_evaluation_leaves_all_weights_alone():
+    gan = compiled(image_gan(average=0.9))
+    before = [values(part) for part in (gan.generator, gan.discriminator, gan.averaged_generator)]
+    measured = gan.evaluate(draw(20, 16, 16, 1), batch_size=8, verbose=0, return_dict=True)
+    assert set(measured) == set(METRICS)
+    assert np.isfinite(list(measured.values())).all()
+    for part, weights in zip((gan.generator, gan.discriminator, gan.averaged_generator), before, strict=True):
+        assert all(same(values(part), weights))
+
+
+def test_a_saved_gan_generates_the_same(tmp_path):
+    scales = {"discriminator_scale": 0.5, "generator_scale": 1.0}
+    settings = {"objective": "least_squares", "scales": scales, "critic_steps": 2, "clip": 0.1, "average": 0.9}
+    gan = compiled(image_gan(**settings), keras.optimizers.Adam)
+    gan.train_step(tf.constant(draw(8, 16, 16, 1)))
+    models.save(gan, tmp_path)
+    loaded = models.load(tmp_path)
+    assert type(loaded) is models.GAN
+    assert loaded.settings == gan.settings
+    np.testing.assert_array_equal(loaded.generate(5, seed=1), gan.generate(5, seed=1))
+    np.testing.assert_array_equal(loaded(draw(5, 4)), gan(draw(5, 4)))
+    np.testing.assert_array_equal(loaded.discriminator(draw(2, 16, 16, 1)), gan.discriminator(draw(2, 16, 16, 1)))
+    np.testing.assert_array_equal(loaded.generate(5), gan.generate(5))  # the noise goes on where it was
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="activation='relu': must be one of tanh, linear"):
+        linear_gan(activation="relu")
+    with pytest.raises(InputError, match="objective 'hinge' is unknown"):
+        linear_gan("hinge")
+
+
+def fit(folder, build=plane_gan, samples=None, **changes):
+    arguments = dict(run_dir=folder, steps=30, records=3, batch_size=20, learning_rate=1e-3)
+    return training.fit_gan(build, parabola() if samples is None else samples, **arguments | changes)
+
+
+def test_a_gan_learns_where_the_points_are(tmp_path):
+    gan, history = fit(tmp_path, samples=parabola() + np.float32([3, 0]), steps=400, records=4, learning_rate=5e-3)
+    assert np.asarray(gan.generate(500, seed=0))[:, 0].mean() == pytest.approx(3, abs=1)
+    assert list(map(len, history.values())) == [4] * len(METRICS)
+    assert set(history) == set(METRICS)
+    assert not any(value in (None, 0) for name in METRICS for value in history[name])
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_each_player_has_a_learning_rate_and_0_is_one(tmp_path, player):
+    rates = {"generator": 1e-3, "discriminator": 1e-3} | {player: 0.0}
+    gan, _ = fit(tmp_path, learning_rate=rates["generator"], discriminator_learning_rate=rates["discriminator"])
+    keras.utils.set_random_seed(0)
+    untrained = plane_gan()
+    for name, rate in rates.items():
+        assert all(same(values(getattr(gan, name)), values(getattr(untrained, name)))) == (rate == 0)
+
+
+def test_a_critic_gets_its_steps_and_each_step_its_batch(tmp_path):
+    gan, _ = fit(tmp_path, lambda: plane_gan(objective="wasserstein", critic_steps=3), critic_steps=3, steps=6)
+    assert gan.discriminator_optimizer.iterations.numpy() == 18
+    assert gan.generator_optimizer.iterations.numpy() == 6
+
+
+def test_a_training_that_diverges_says_so_and_keeps_its_history(tmp_path):
+    message = r"training diverged: \w+ is (nan|inf) in epoch \d+, after step \d+; lower --learning_rate"
+    with pytest.raises(training.Failure, match=message) as caught:
+        fit(tmp_path, learning_rate=1e6)
+    assert caught.value.history == {}
+    assert isinstance(caught.value, InputError)
+    assert not list((tmp_path / "checkpoints").glob("*.npz"))
+
+
+def test_a_collapsed_generator_ends_the_training(tmp_path):
+    def constant():
+        gan = plane_gan()
+        gan.generator.layers[-1].kernel.assign(np.zeros((8, 2)))
+        return gan
+
+    message = "mode collapse: in epoch 2, by step 20 generated samples differ by 0.0% of what real ones do; "
+    with pytest.raises(training.Failure, match=message) as caught:
+        fit(tmp_path, constant, learning_rate=0.0)
+    assert {name: len(seen) for name, seen in caught.value.history.items()} == dict.fromkeys(METRICS, 1)
+
+
+def test_a_decided_game_ends_the_training(tmp_path):
+    def hopeless():
+        gan = linear_gan()
+        gan.discriminator.set_weights([np.full((3, 1), 100.0), np.array([-1000.0])])  # D(x) = σ(100 (Σ x − 10))
+        return gan
+
+    message = r"the discriminator has won: in epoch 2, by step 20 D\(x\) is 1.00000 and D\(G\(z\)\) 0.00000, and "
+    with pytest.raises(training.Failure, match=message) as caught:
+        fit(tmp_path, hopeless, draw(400, 3) + 9, learning_rate=0.0)
+    assert len(caught.value.history["d_loss"]) == 1
+
+
+FINE = {"diversity": 0.8, "d_real": 0.7, "d_fake_g_step": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("objective", "epoch", "changes", "message"),
+    [
+        ("non_saturating", 1, {}, None),
+        ("non_saturating", 1, {"diversity": 0.04}, "mode collapse: in epoch 2, by step 0 .* by 4.0% of what"),
+        ("non_saturating", 0, {"diversity": 0.04}, None),  # at the start, all is grey
+        ("minimax", 7, {"d_real": 0.99995, "d_fake_g_step": 5e-5}, "has won: in epoch 8, by step 0 D.x. is 0.99995"),
+        ("minimax", 7, {"d_real": 0.99995}, None),  # sure of the real ones alone
+        ("minimax", 7, {"d_fake_g_step": 5e-5}, None),
+        ("least_squares", 7, {"d_real": 1.0, "d_fake_g_step": 0.0}, None),  # no probabilities
+    ],
+)
+def test_the_watch_tells_a_lost_game_from_one_that_goes_on(objective, epoch, changes, message):
+    watch = callbacks.GameWatch(types.SimpleNamespace(history={"d_loss": [1.0]}))
+    watch.set_model(compiled(linear_gan(objective)))
+    if message is None:
+        watch.on_epoch_end(epoch, FINE | changes)
+        return
+    with pytest.raises(training.Failure, match=message) as caught:
+        watch.on_epoch_end(epoch, FINE | changes)
+    assert caught.value.history == {"d_loss": [1.0]}
+    assert "lower --learning_rate, or choose another objective" in str(caught.value)
