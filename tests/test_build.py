@@ -1,14 +1,13 @@
 """Datasets from folders, zip files and IDX files."""
 
 import gzip
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
+from processes import python_m
 
 from hw5 import data
 from hw5.data import build
@@ -139,8 +138,7 @@ def test_bad_arguments_get_one_line(folder, tmp_path, arguments, message):
     (tmp_path / "short.csv").write_text("a\n1\n")
     if "--source=." in arguments:
         folder.rename(tmp_path.parent / f"{tmp_path.name}_elsewhere")
-    command = [sys.executable, "-m", "hw5.data.build", "--data_dir=out", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = python_m("hw5.data.build", "--data_dir=out", *arguments, cwd=tmp_path)
     lines = [line for line in done.stderr.splitlines() if "images/s" not in line and line]
     assert done.returncode == 1, done.stderr
     assert len(lines) == 1, done.stderr

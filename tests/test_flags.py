@@ -1,9 +1,7 @@
 """From a function's signature to a program."""
 
-import subprocess
-import sys
-
 import pytest
+from processes import python_m
 
 PROGRAM = """
 from hw5 import flags
@@ -37,8 +35,7 @@ if __name__ == "__main__":
 
 def launch(tmp_path, *arguments, program=PROGRAM):
     (tmp_path / "program.py").write_text(program)
-    command = [sys.executable, "program.py", *arguments]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    return python_m("program", *arguments, cwd=tmp_path)
 
 
 def test_defaults_are_those_of_the_signature_and_flags_replace_them(tmp_path):

@@ -1,13 +1,12 @@
 """`python -m hw5.metrics`: two sides in, a table or JSON out, one line on a mistake."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import python_m
 
 from hw5.errors import InputError
 from hw5.metrics.__main__ import run
@@ -126,8 +125,7 @@ def test_mistakes_in_the_arguments(arguments, message):
 
 
 def program(*arguments):
-    command = [sys.executable, "-m", "hw5.metrics", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return python_m("hw5.metrics", *arguments)
 
 
 def test_the_program_prints_json_alone_and_progress_elsewhere(sides):

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import multiprocessing
 import os
 import random
 import resource
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from processes import SERVER
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hw5 import callbacks, checkpoints, models, networks, training
@@ -234,9 +234,6 @@ def test_pretraining_keeps_a_run_for_every_pair_and_does_none_twice(digits, tmp_
 
 # Runs that are killed. Each is a process of its own, forked from one that has imported TensorFlow already.
 
-forkserver = multiprocessing.get_context("forkserver")
-forkserver.set_forkserver_preload(["hw5.training"])
-
 
 def train_in_its_own_process(folder, digits, torn_at, how=train):
     """What a killed process runs: `train`, but the checkpoint of step `torn_at` is the last it begins."""
@@ -270,7 +267,7 @@ def quiet(folder):
 
 
 def start(folder, digits, torn_at=None, how=train):
-    process = forkserver.Process(target=train_in_its_own_process, args=(folder, digits, torn_at, how), daemon=True)
+    process = SERVER.Process(target=train_in_its_own_process, args=(folder, digits, torn_at, how), daemon=True)
     process.start()
     return process
 
@@ -377,7 +374,7 @@ def train_gan_on_two_devices(folder, digits):
 
 
 def test_a_gan_trains_on_two_devices(digits, tmp_path):
-    process = forkserver.Process(target=train_gan_on_two_devices, args=(tmp_path / "two", digits[:400]), daemon=True)
+    process = SERVER.Process(target=train_gan_on_two_devices, args=(tmp_path / "two", digits[:400]), daemon=True)
     process.start()
     process.join(120)
     assert process.exitcode == 0, Path(f"{tmp_path / 'two'}.log").read_text()[-2000:]
@@ -387,7 +384,7 @@ def test_a_gan_trains_on_two_devices(digits, tmp_path):
 
 
 def test_two_devices_train_as_one_does(digits, tmp_path):
-    process = forkserver.Process(target=train_on_two_devices, args=(tmp_path / "two", digits[:460]), daemon=True)
+    process = SERVER.Process(target=train_on_two_devices, args=(tmp_path / "two", digits[:460]), daemon=True)
     process.start()
     model, history = train(tmp_path / "one", digits, build=linear, epochs=2)
     process.join(120)
