@@ -122,7 +122,7 @@ class Progress(keras.callbacks.Callback):
             )
 
     def _check(self, logs):
-        for name, value in logs.items():
+        for name, value in sorted(logs.items(), key=lambda item: "loss" not in item[0]):  # a loss tells most
             if not np.isfinite(value):
                 raise Failure(
                     f"training diverged: {name} is {value} in epoch {self.epoch}, after step {self.step}; "
@@ -150,13 +150,14 @@ class GameWatch(keras.callbacks.Callback):
     """Ends the training of a GAN that has collapsed, or is decided.
 
     Both are judged on the metrics of whole epochs (`hw5.models.GAN`), and only from the second on: at
-    the very start a generator's samples are all grey.
+    the very start a generator's samples are all grey, which is why collapse waits for a hundred steps as well.
 
     Args:
         progress: whose history the failure is to carry.
     """
 
     COLLAPSED = 0.05  # of the diversity of real samples
+    EARLY = 100  # steps
     DECIDED = 1e-4  # probability that D grants to fakes, and withholds from real samples
 
     def __init__(self, progress: Progress):
@@ -166,9 +167,10 @@ class GameWatch(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch < 1:
             return
-        when = f"in epoch {epoch + 1}, by step {int(self.model.generator_optimizer.iterations.numpy())}"
+        step = int(self.model.generator_optimizer.iterations.numpy())
+        when = f"in epoch {epoch + 1}, by step {step}"
         advice = "lower --learning_rate, or choose another objective"
-        if logs["diversity"] < self.COLLAPSED:
+        if step >= self.EARLY and logs["diversity"] < self.COLLAPSED:
             text = f"mode collapse: {when} generated samples differ by {logs['diversity']:.1%} of what real ones do"
             raise Failure(f"{text}; {advice}", self.progress.history)
         real, fake = logs["d_real"], logs["d_fake_g_step"]

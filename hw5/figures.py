@@ -199,6 +199,8 @@ def curve_panels(
             for label, values in runs.items():
                 axes.plot(step * np.arange(1, len(values) + 1), values, label=label)
             axes.set(xlabel=xlabel, title=title)
+        for axes in grid.flat[len(panels) :]:
+            axes.set_axis_off()
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, borderpad=0)
         _save(figure, path)

@@ -95,6 +95,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
     def call(self, inputs, training=False, mask=None):
+        training = bool(training and self.trainable)
         moments = (self.moving_mean, self.moving_variance)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -103,7 +104,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             mean=tf.constant([], tf.float32) if training else self.moving_mean,
             variance=tf.constant([], tf.float32) if training else self.moving_variance,
             epsilon=self.epsilon,
-            is_training=bool(training),
+            is_training=training,
         )
         if training:
             for moving, batch in zip(moments, (mean, variance), strict=True):

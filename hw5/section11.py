@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hw5 import data, figures, flags, metrics, models, networks, results, training
-from hw5.callbacks import FixedNoise, fixed_noise
+from hw5 import data, figures, flags, metrics, models, networks, results, training, visualize
+from hw5.callbacks import FixedNoise
+from hw5.errors import InputError
 from hw5.metrics import MnistClassifier, class_shares
 
 SIZE = 32
@@ -88,9 +89,7 @@ def run(
     if dataset == "mnist":
         measured["class_shares"], measured["confidence"] = class_shares(MnistClassifier().logits(generated))
 
-    draw_training(folder, run_dir / "dcgan", history, steps)
-    noise = fixed_noise(run_dir / "dcgan", latent_dim, seed)
-    figures.image_grid(folder / "samples.png", np.reshape(gan.decode(noise), (8, 8, SIZE, SIZE, -1)), width=4)
+    visualize.gan_training(gan, history, folder, run_dir / "dcgan", steps=steps, seed=seed)  # 11.3
     partner = vae_for_comparison(
         Path(vae), images, validation, run_dir / "vae", seed=seed, restart=restart, train=train
     )
@@ -101,7 +100,10 @@ def run(
 def vae_for_comparison(folder, images, validation, own_folder, **arguments):
     """The VAE of `folder`, or one trained here."""
     if (folder / "config.json").exists():
-        return models.load(folder)
+        vae = models.load(folder)
+        if vae.decoder.output_shape[1:] != images.shape[1:]:
+            raise InputError(f"--vae={folder}: makes images {vae.decoder.output_shape[1:]}, not {images.shape[1:]}")
+        return vae
     print(f"{folder}: no trained VAE there; one is trained in {own_folder}")
     steps = 5000 if len(images) > 5000 else len(images)
     schedule = dict(**training.recorded(steps), batch_size=64, learning_rate=4e-3)
@@ -114,25 +116,6 @@ def vae_for_comparison(folder, images, validation, own_folder, **arguments):
         **arguments,
     )
     return trained
-
-
-def draw_training(folder, run_dir, history, steps):
-    """The five curves (11.3), and what became of one noise."""
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    figures.curves(folder / "losses.png", losses, xlabel="training steps", ylabel="loss")
-    outputs = {
-        "D(x)": (at, history["d_real"]),
-        "D(G(z)) before G's step": (at, history["d_fake_g_step"]),
-        "D(G(z)) after G's step": (at, history["d_fake_d_step"]),
-        "equilibrium": (at, np.full(len(at), 0.5)),
-    }
-    figures.curves(
-        folder / "outputs.png", outputs, xlabel="training steps", ylabel="probability", dashed=["equilibrium"]
-    )
-    pictures = sorted((run_dir / "samples").glob("[0-9]*.png"))
-    chosen = [pictures[i] for i in np.unique(np.geomspace(1, len(pictures), 4).round().astype(int) - 1)]
-    figures.filmstrip(folder / "fixed_noise.png", {f"step {int(path.stem):,}": path for path in chosen})
 
 
 def draw_interpolations(folder, gan, vae, seed):
@@ -166,6 +149,6 @@ def report(folder, settings, measured, started):
 if __name__ == "__main__":
     flags.shared(run)
     flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels of the widest layer.", lower_bound=1)
+    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
     flags.DEFINE_string("vae", flags.default(run, "vae"), "Folder of section 10's VAE of 100 latents.")
     flags.launch(run)

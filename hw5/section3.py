@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from hw5 import data, figures, flags, metrics, models, networks, results, training
+from hw5 import data, figures, flags, metrics, models, networks, results, training, visualize
 from hw5.callbacks import FixedNoise, fixed_noise
 from hw5.metrics import MnistClassifier, class_shares
 
@@ -93,7 +93,7 @@ def run(
             shares, confidence = class_shares(classifier.logits(generated))
             measured[name] |= {"fid": fid, "class_shares": shares, "confidence": confidence}
         if (rate, beta) == chosen:
-            draw_training(folder, own_dir, gan, history, steps, seed)
+            visualize.gan_training(gan, history, folder, own_dir, steps=steps, seed=seed)  # 3.1
 
     draw_study(folder, measured, rows, steps)
     print_table(measured)
@@ -102,21 +102,6 @@ def run(
     if "fid" in first:
         headline |= {"digits' FID": first["fid"]["fid"], "classes with 3 %": int((first["class_shares"] >= 0.03).sum())}
     return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
-
-
-def draw_training(folder, run_dir, gan, history, steps, seed):
-    """Losses, D's outputs, and samples of one noise over the training (3.1)."""
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    figures.curves(folder / "losses.png", losses, xlabel="training steps", ylabel="loss")
-    outputs = {"D(x)": (at, history["d_real"]), "D(G(z))": (at, history["d_fake_g_step"])}
-    figures.curves(folder / "outputs.png", outputs, xlabel="training steps", ylabel="probability")
-    pictures = sorted((run_dir / "samples").glob("[0-9]*.png"))
-    some = [pictures[i] for i in np.unique(np.geomspace(1, len(pictures), 4).round().astype(int) - 1)]
-    figures.filmstrip(folder / "fixed_noise.png", {f"step {int(path.stem):,}": path for path in some})
-    noise = fixed_noise(run_dir, gan.latent_dim, seed)
-    samples = np.asarray(gan.decode(noise))
-    figures.image_grid(folder / "samples.png", samples.reshape(8, 8, *samples.shape[1:]), width=4)
 
 
 def draw_study(folder, measured, rows, steps):
@@ -152,7 +137,7 @@ def print_table(measured):
 if __name__ == "__main__":
     flags.shared(run)
     flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels of the widest layer.", lower_bound=1)
+    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
     flags.DEFINE_multi_float("study", flags.default(run, "study"), "Learning rates to compare; repeat.", lower_bound=0)
     text, bounds = "Values of β₁ to compare; repeat.", {"lower_bound": 0, "upper_bound": 0.9999}
     flags.DEFINE_multi_float("study_beta_1", flags.default(run, "study_beta_1"), text, **bounds)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from hw5 import figures, flags, models, networks, results, training
+from hw5.errors import InputError
 from hw5.files import replacing
 from hw5.metrics import maximum_mean_discrepancy
 
@@ -56,19 +57,22 @@ def run(
     """
     settings, started = dict(locals()), time.time()
     folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    widths = [np.atleast_1d(hidden).tolist() for hidden in (generator_hidden, discriminator_hidden)]
+    widths = {"generator_hidden": [*generator_hidden], "discriminator_hidden": [*discriminator_hidden]}
+    for name, hidden in widths.items():
+        if len(hidden) != 2:
+            raise InputError(f"--{name}={', '.join(map(str, hidden))}: give it twice, for two hidden layers")
     rng = np.random.default_rng(seed)
     panels = max(steps // EVERY, 1)
     gan, history = training.fit_gan(
-        lambda: models.GAN(*networks.plane_gan(latent_dim, *widths), activation="linear", average=average),
+        lambda: models.GAN(*networks.plane_gan(latent_dim, **widths), activation="linear", average=average),
         parabola(train_size, rng),
         run_dir=run_dir,
         steps=steps,
         records=panels * RECORDS,
         batch_size=batch_size,
         learning_rate=learning_rate,
-        rmsprop=optimizer == "rmsprop",
-        settings={"train_size": train_size, "widths": widths, "latent_dim": latent_dim, "average": average},
+        optimizer=optimizer,
+        settings={"train_size": train_size, **widths, "latent_dim": latent_dim, "average": average},
         watching=[GeneratedPoints(run_dir / "samples", min(steps, RECORDS))],
         seed=seed,
         restart=restart,

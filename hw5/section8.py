@@ -13,15 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from hw5 import data, figures, flags, metrics, models, networks, results, training
-from hw5.callbacks import FixedNoise, fixed_noise
+from hw5 import data, figures, flags, metrics, models, networks, results, training, visualize
+from hw5.callbacks import FixedNoise
 from hw5.data.build import ImageFiles
+from hw5.errors import InputError
 from hw5.metrics.inception import MissingWeights
 
 SIZE = 32
 EVERY = 200  # iterations between two pictures of the fixed noise
 SCALES = {"discriminator_scale": 0.5, "generator_scale": 1.0}  # Algorithm 1, lines 5 and 9
 FRAMES = 25  # of the animation
+FEWEST = 4  # images: the floor of the FID compares halves
 
 
 def run(
@@ -61,6 +63,9 @@ def run(
     settings, started = dict(locals()), time.time()
     folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
     images = load(dataset, data_dir, train_size)
+    if len(images) < max(train_size or 0, FEWEST):
+        asked = f"--train_size={train_size}: " if train_size else ""
+        raise InputError(f"{asked}{data_dir or dataset} has {len(images)} images; at least {FEWEST} are needed")
     gan, history = training.fit_gan(
         lambda: models.GAN(
             *networks.dcgan(latent_dim, hidden, images.shape[1:]), "least_squares", scales=SCALES, average=average
@@ -79,7 +84,8 @@ def run(
         restart=restart,
         train=train,
     )
-    draw(folder, run_dir, gan, history, steps, seed, images)
+    visualize.gan_training(gan, history, folder, run_dir, steps=steps, seed=seed, loss="least-squares loss")
+    draw(folder, run_dir, images, seed)
     generated = gan.generate(fid_samples, seed=seed)
     measured = {"history": history, "images": len(images)}
     measured |= judge(images, generated, inception_weights, inception_dtype, seed)
@@ -98,25 +104,14 @@ def load(dataset, data_dir, train_size):
     return data.resize(data.load(dataset, "train", limit=train_size), SIZE)
 
 
-def draw(folder, run_dir, gan, history, steps, seed, images):
-    """Losses and D's outputs, samples beside real images, and the fixed noise over the training (8.3)."""
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    figures.curves(folder / "losses.png", losses, xlabel="iteration", ylabel="least-squares loss")
-    outputs = {"D(x)": (at, history["d_real"]), "D(G(z))": (at, history["d_fake_g_step"])}
-    figures.curves(folder / "outputs.png", outputs, xlabel="iteration", ylabel="output of D (real: 1, generated: 0)")
-    noise = fixed_noise(run_dir, gan.latent_dim, seed)
-    shape = (8, 8, *images.shape[1:])
-    figures.image_grid(folder / "samples.png", np.reshape(gan.decode(noise), shape), width=4)
+def draw(folder, run_dir, images, seed):
+    """Real images to hold beside the samples, and the fixed noise over the training as an animation (8.3)."""
     if len(images) >= 64:
         some = images[np.random.default_rng(seed).choice(len(images), 64, replace=False)]
-        figures.image_grid(folder / "real.png", some.reshape(shape), width=4)
+        figures.image_grid(folder / "real.png", some.reshape(8, 8, *images.shape[1:]), width=4)
     pictures = sorted((run_dir / "samples").glob("[0-9]*.png"))
     frames = np.unique(np.linspace(0, len(pictures) - 1, FRAMES).round().astype(int))
     figures.animation(folder / "fixed_noise.gif", [pictures[i] for i in frames])
-    chosen = np.unique(np.geomspace(1, len(pictures), 4).round().astype(int) - 1)
-    strip = {f"iteration {int(pictures[i].stem):,}": pictures[i] for i in chosen}
-    figures.filmstrip(folder / "fixed_noise.png", strip)
 
 
 def judge(images, generated, inception_weights, inception_dtype, seed):
@@ -138,6 +133,6 @@ def judge(images, generated, inception_weights, inception_dtype, seed):
 if __name__ == "__main__":
     flags.shared(run)
     flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels of the widest layer.", lower_bound=1)
+    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
     flags.DEFINE_string("data_dir", None, "Folder or zip file of images to imitate, in place of --dataset.")
     flags.launch(run)

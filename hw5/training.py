@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from hw5 import callbacks, figures, models
-from hw5.callbacks import Failure, fixed_noise  # noqa: F401  (Failure: what `fit` raises)
+from hw5.callbacks import Failure, fixed_noise
 from hw5.data import pipeline, scale
 from hw5.errors import InputError
+from hw5.files import replacing
 from hw5.models import GAN, VAE, Autoencoder
 from hw5.models.autoencoder import layer_pairs
 from hw5.optimizers import Adam, WarmupDecay
@@ -89,7 +90,8 @@ def fit(
         (model, history): for every metric, and for it on validation (`val_…`), one value an epoch.
 
     Raises:
-        Failure (an InputError): a metric became infinite or NaN; a GAN collapsed, or was decided.
+        Failure (an InputError): a metric became infinite or NaN; a GAN collapsed, or was decided. Called
+            again for the same, it is raised again without training.
         InputError: the checkpoint belongs to other settings, or there is none and `train` is false.
         KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
     """
@@ -109,6 +111,9 @@ def fit(
         chosen = optimizers or (lambda length: {"optimizer": Adam(WarmupDecay(learning_rate, length))})
         model.compile(**chosen(epochs * steps), steps_per_execution=steps_per_execution)
     progress = callbacks.Progress(run_dir, settings, epochs, steps)
+    failed = run_dir / "failure.json"
+    if not restart and failed.exists() and (failure := json.loads(failed.read_text()))["settings"] == settings:
+        raise Failure(failure["message"], failure["history"])  # it would come to the same again
     restored = not restart and progress.restore(model)
     if not train:
         if not restored:
@@ -131,7 +136,7 @@ def fit(
         shown = scale((images if validation_images is None else validation_images)[: callbacks.GRID**2])
         noise = fixed_noise(run_dir, model.latent_dim, seed)
         watching.append(callbacks.ImageGrids(run_dir / "images", settings, shown, noise, epochs))
-    with callbacks.catching_interrupts(progress):
+    with callbacks.catching_interrupts(progress), _remembering(failed, settings):
         while not progress.finished:
             # The rest of an epoch that a checkpoint lies in is a `fit` of its own; Keras cannot enter an
             # epoch in its middle.
@@ -163,7 +168,7 @@ def fit_gan(
     learning_rate: float,
     discriminator_learning_rate: float | None = None,
     beta_1: float = 0.5,
-    rmsprop: bool = False,
+    optimizer: str = "adam",
     critic_steps: int = 1,
     settings: dict | None = None,
     watching: Sequence[keras.callbacks.Callback] = (),
@@ -177,22 +182,28 @@ def fit_gan(
         records: values a metric's history gets, each the mean since the one before.
         batch_size: samples that each step of each network sees.
         learning_rate: of both networks, unless the discriminator has its own (Heusel et al. 2017).
+        optimizer: "adam" or "rmsprop".
         beta_1: of Adam; ½ is Radford et al.'s.
-        rmsprop: RMSprop in place of Adam.
         critic_steps: the model's.
         arguments: seed, restart, train and strategy, as in `fit`.
+
+    Raises:
+        InputError: fewer than two samples a batch, which cannot be told to differ; and as in `fit`.
     """
+    batch_size = min(batch_size, len(samples) // critic_steps)
+    if batch_size < 2:
+        raise InputError(f"a GAN needs batches of 2 or more, here of {batch_size}: see --batch_size and --train_size")
 
     def optimizers(_):
         of_discriminator = learning_rate if discriminator_learning_rate is None else discriminator_learning_rate
         rates = {"generator_optimizer": learning_rate, "discriminator_optimizer": of_discriminator}
-        make = keras.optimizers.RMSprop if rmsprop else functools.partial(Adam, beta_1=beta_1)
+        make = functools.partial(Adam, beta_1=beta_1) if optimizer == "adam" else keras.optimizers.RMSprop
         return {name: make(rate) for name, rate in rates.items()}
 
     played = {
         "discriminator_learning_rate": discriminator_learning_rate,
         "beta_1": beta_1,
-        "rmsprop": rmsprop,
+        "optimizer": optimizer,
         "critic_steps": critic_steps,
     }
     return fit(
@@ -221,7 +232,8 @@ def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **schedul
 
 def evaluate(model: keras.Model, images: np.ndarray) -> dict[str, float]:
     """The model's metrics on uint8 images; the batch size does not enter."""
-    return model.evaluate(pipeline(images, EVALUATION_BATCH), verbose=0, return_dict=True)
+    batches = pipeline(images, EVALUATION_BATCH, value_range=model.value_range)
+    return model.evaluate(batches, verbose=0, return_dict=True)
 
 
 def negative_elbo(model: VAE, images: np.ndarray) -> dict[str, float]:
@@ -235,8 +247,20 @@ def _checksum(images):
     return None if images is None else zlib.crc32(np.ascontiguousarray(images))
 
 
+@contextlib.contextmanager
+def _remembering(path, settings):
+    """Keep a `Failure` on disk, so that it need not be trained for once more."""
+    try:
+        yield
+    except Failure as failure:
+        with replacing(path) as partial:
+            partial.write_text(json.dumps({"settings": settings, "message": str(failure), "history": failure.history}))
+        raise
+
+
 def _forget(run_dir):
     """Remove what an earlier run left, be it killed before its first checkpoint: its curves would mix with the new."""
     for name in ("checkpoints", "train", "validation", "images", "samples"):
         shutil.rmtree(run_dir / name, ignore_errors=True)
-    (run_dir / "noise.npy").unlink(missing_ok=True)
+    for name in ("noise.npy", "failure.json"):
+        (run_dir / name).unlink(missing_ok=True)

@@ -309,15 +309,36 @@ def test_a_training_that_diverges_says_so_and_keeps_its_history(tmp_path):
     assert not list((tmp_path / "checkpoints").glob("*.npz"))
 
 
+def test_a_failure_is_remembered_until_something_changes(tmp_path, monkeypatch):
+    with pytest.raises(training.Failure) as first:
+        fit(tmp_path, learning_rate=1e6)
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+        for train in (True, False):
+            with pytest.raises(training.Failure) as again:
+                fit(tmp_path, learning_rate=1e6, train=train)
+            assert (str(again.value), again.value.history) == (str(first.value), first.value.history)
+    fit(tmp_path, learning_rate=1e-3)
+    fit(tmp_path, learning_rate=1e-3, train=False)
+    with pytest.raises(training.Failure):
+        fit(tmp_path, learning_rate=1e6, restart=True)
+
+
+@pytest.mark.parametrize("changes", [{"batch_size": 1}, {"samples": parabola()[:1]}, {"critic_steps": 300}])
+def test_one_sample_makes_no_batch(changes, tmp_path):
+    with pytest.raises(InputError, match="a GAN needs batches of 2 or more, here of [01]: see --batch_size and"):
+        fit(tmp_path, **changes)
+
+
 def test_a_collapsed_generator_ends_the_training(tmp_path):
     def constant():
         gan = plane_gan()
         gan.generator.layers[-1].kernel.assign(np.zeros((8, 2)))
         return gan
 
-    message = "mode collapse: in epoch 2, by step 20 generated samples differ by 0.0% of what real ones do; "
+    message = "mode collapse: in epoch 2, by step 100 generated samples differ by 0.0% of what real ones do; "
     with pytest.raises(training.Failure, match=message) as caught:
-        fit(tmp_path, constant, learning_rate=0.0)
+        fit(tmp_path, constant, learning_rate=0.0, steps=100, records=2)
     assert {name: len(seen) for name, seen in caught.value.history.items()} == dict.fromkeys(METRICS, 1)
 
 
@@ -340,9 +361,9 @@ FINE = {"diversity": 0.8, "d_real": 0.7, "d_fake_g_step": 0.3}
     ("objective", "epoch", "changes", "message"),
     [
         ("non_saturating", 1, {}, None),
-        ("non_saturating", 1, {"diversity": 0.04}, "mode collapse: in epoch 2, by step 0 .* by 4.0% of what"),
+        ("non_saturating", 1, {"diversity": 0.04}, "mode collapse: in epoch 2, by step 100 .* by 4.0% of what"),
         ("non_saturating", 0, {"diversity": 0.04}, None),  # at the start, all is grey
-        ("minimax", 7, {"d_real": 0.99995, "d_fake_g_step": 5e-5}, "has won: in epoch 8, by step 0 D.x. is 0.99995"),
+        ("minimax", 7, {"d_real": 0.99995, "d_fake_g_step": 5e-5}, "has won: in epoch 8, by step 100 D.x. is 0.99995"),
         ("minimax", 7, {"d_real": 0.99995}, None),  # sure of the real ones alone
         ("minimax", 7, {"d_fake_g_step": 5e-5}, None),
         ("least_squares", 7, {"d_real": 1.0, "d_fake_g_step": 0.0}, None),  # no probabilities
@@ -351,6 +372,7 @@ FINE = {"diversity": 0.8, "d_real": 0.7, "d_fake_g_step": 0.3}
 def test_the_watch_tells_a_lost_game_from_one_that_goes_on(objective, epoch, changes, message):
     watch = callbacks.GameWatch(types.SimpleNamespace(history={"d_loss": [1.0]}))
     watch.set_model(compiled(linear_gan(objective)))
+    watch.model.generator_optimizer.iterations.assign(watch.EARLY)
     if message is None:
         watch.on_epoch_end(epoch, FINE | changes)
         return

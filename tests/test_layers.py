@@ -130,3 +130,14 @@ def test_batch_normalization_keeps_float32_statistics_of_bfloat16_images():
     for one, other in zip(mixed.weights, layer.weights, strict=True):
         assert one.dtype == "float32"
         np.testing.assert_allclose(one, other, rtol=5e-3, atol=5e-3)
+
+
+def test_batch_normalization_that_is_frozen_keeps_its_statistics():
+    layer = BatchNormalization()
+    images = keras.random.normal((6, 4, 4, 3), mean=2.0, seed=0)
+    layer(images, training=True)
+    layer.trainable = False
+    before = layer.get_weights()
+    np.testing.assert_allclose(layer(images, training=True), layer(images, training=False), rtol=1e-6)
+    for one, two in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, two)

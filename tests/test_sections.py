@@ -183,6 +183,9 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
         (6, "--noise=0"),
         (6, "--hidden=0"),
         (7, "--optimizer=sgd"),
+        (7, "--generator_hidden=5"),
+        (8, "--train_size=3"),
+        (8, "--train_size=99999"),
         (8, "--average=1"),
         (9, "--latent_dim=0"),
         (9, "--dataset=emojione"),
@@ -260,6 +263,8 @@ def test_a_game_that_is_lost_is_one_of_the_things_that_section_3_shows(tmp_path)
     assert re.match(r"training diverged: \w+ is nan in epoch 1, after step 0; ", lost["failure"])
     assert lost["history"] == {}
     assert json.loads((tmp_path / "figures" / "metrics.json").read_text())["results"] == measured["results"]
+    arguments = dict(hidden=2, latent_dim=3, steps=3, batch_size=10, study=[1e30], study_beta_1=())
+    assert section3.run(**arguments, train=False, **where)["results"].keys() == measured["results"].keys()
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):

@@ -1,0 +1,41 @@
+"""Programs as their user starts them, in a process each, without waiting for TensorFlow's import each time."""
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# A server that has imported what takes seconds, and used none of it, forks a process for every program.
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.flags", "hw5.training", "hw5.metrics"])
+
+
+def python_m(module: str, *arguments: str, cwd=".", without: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    """What `python -m module arguments` prints and returns in the folder `cwd`.
+
+    Args:
+        without: packages that it shall not find.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = [Path(folder, name) for name in ("stdout", "stderr")]
+        task = (module, arguments, cwd, without, dict(os.environ), outputs)
+        process = SERVER.Process(target=_main, args=task)
+        process.start()
+        process.join()
+        return subprocess.CompletedProcess([module, *arguments], process.exitcode, *(p.read_text() for p in outputs))
+
+
+def _main(module, arguments, cwd, without, environment, outputs):
+    os.chdir(cwd)
+    sys.path.insert(0, os.getcwd())
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.modules.update(dict.fromkeys(without))
+    for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
+        with open(path, "wb") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
