@@ -33,6 +33,7 @@ def _main(module, arguments, cwd, without, environment, outputs):
     sys.path.insert(0, os.getcwd())
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = str(outputs[0].parent)  # a forked process ends without cleaning up
     sys.modules.update(dict.fromkeys(without))
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
