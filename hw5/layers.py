@@ -19,11 +19,9 @@ class SavedNoise:
         self.seed_generator.state.assign(store["seed_generator_state"])
 
 
-@keras.saving.register_keras_serializable("hw5")
-class Sampling(SavedNoise, keras.layers.Layer):
-    """Draw z = μ + exp(s/2)·ε with ε ~ N(0, I), differentiably in μ and s.
+class Noise(SavedNoise, keras.layers.Layer):
+    """A layer that draws random numbers.
 
-    The reparametrisation trick of Kingma & Welling 2014, section 2.4; s = log σ² (sheet 000, II.1).
     Args:
         seed: integer seed; None takes one from Keras' global seed.
     """
@@ -33,17 +31,25 @@ class Sampling(SavedNoise, keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def call(self, mean, log_var):
-        """Both arguments and the result: float [batch, latent_dim]."""
-        epsilon = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
-        return mean + ops.exp(0.5 * log_var) * epsilon
-
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("hw5")
-class PatchNoise(SavedNoise, keras.layers.Layer):
+class Sampling(Noise):
+    """Draw z = μ + exp(s/2)·ε with ε ~ N(0, I), differentiably in μ and s.
+
+    The reparametrisation trick of Kingma & Welling 2014, section 2.4; s = log σ² (sheet 000, II.1).
+    """
+
+    def call(self, mean, log_var):
+        """Both arguments and the result: float [batch, latent_dim]."""
+        epsilon = keras.random.normal(ops.shape(mean), seed=self.seed_generator)
+        return mean + ops.exp(0.5 * log_var) * epsilon
+
+
+@keras.saving.register_keras_serializable("hw5")
+class PatchNoise(Noise):
     """Add Gaussian noise inside one square patch, at a random place of every image (sheet 003, 1.2).
 
     The patch lies wholly within the image; the result is clipped to [0, 1], as an image is.
@@ -51,15 +57,12 @@ class PatchNoise(SavedNoise, keras.layers.Layer):
     Args:
         size: of the patch, in pixels.
         stddev: of the noise, in the units of the images.
-        seed: integer seed; None takes one from Keras' global seed.
     """
 
-    def __init__(self, size: int = 8, stddev: float = 0.5, seed: int | None = None, **kwargs):
+    def __init__(self, size: int = 8, stddev: float = 0.5, **kwargs):
         super().__init__(**kwargs)
         self.size = size
         self.stddev = stddev
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images):
         """Images float [batch, h, w, c] in [0, 1]. Returns (noisy images, mask), the mask [batch, h, w, 1]
@@ -79,7 +82,30 @@ class PatchNoise(SavedNoise, keras.layers.Layer):
         return ops.one_hot(start + ops.arange(self.size), length, axis=1)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size, "stddev": self.stddev, "seed": self.seed}
+        return {**super().get_config(), "size": self.size, "stddev": self.stddev}
+
+
+@keras.saving.register_keras_serializable("hw5")
+class Dequantization(Noise):
+    """Spread each of the 256 levels evenly over its cell: (255 x + u) / 256 with u ~ U[0, 1).
+
+    A density of such images bounds the probability of the 8-bit ones (Theis et al. 2016, section 3.1);
+    without the noise, it could grow without bound. `hw5.metrics.dequantize` is the same in NumPy.
+    """
+
+    def call(self, images):
+        """Images float [batch, h, w, c], k/255 for levels k. Returns float of that shape, in [0, 1)."""
+        return (255.0 * images + keras.random.uniform(ops.shape(images), seed=self.seed_generator)) / 256.0
+
+
+@keras.saving.register_keras_serializable("hw5")
+class Binarization(Noise):
+    """Draw each pixel as 1 with its grey value as the probability, anew every time (Burda et al. 2016, section 5)."""
+
+    def call(self, images):
+        """Images float [batch, h, w, c] in [0, 1]. Returns 0 and 1, float of that shape."""
+        noise = keras.random.uniform(ops.shape(images), seed=self.seed_generator)
+        return ops.cast(noise < images, images.dtype)
 
 
 @keras.saving.register_keras_serializable("hw5")

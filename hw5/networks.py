@@ -111,6 +111,29 @@ def tanh_vae(
     return encoder, _decoder("tanh_decoder", image_shape, latent_dim, up)
 
 
+def deep_tanh_vae(
+    latent_dim: int = 50,
+    hidden: Sequence[int] = (200, 200),
+    context: int = 0,
+    image_shape: Sequence[int] = MNIST_SHAPE,
+):
+    """Burda et al. 2016, section 5.1: 784 → 200 → 200 (tanh) → (μ, log σ²) of 50, and the reverse, to logits.
+
+    Args:
+        context: width of a third output of the encoder, for a flow; 0 for none.
+    """
+    images = keras.Input(image_shape, name="images")
+    features = layers.Flatten(name="flatten")(images)
+    for number, units in enumerate(hidden, 1):
+        features = layers.Dense(units, activation="tanh", name=f"down_{number}")(features)
+    encoder = keras.Model(images, _posterior(features, latent_dim, context), name="deep_tanh_encoder")
+    up = [
+        layers.Dense(units, activation="tanh", name=f"up_{number}")
+        for number, units in reversed([*enumerate(hidden, 1)])
+    ]
+    return encoder, _decoder("deep_tanh_decoder", image_shape, latent_dim, up)
+
+
 def convolutional_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
     """Sheet 004, the table of the VAE: four convolutions and two dense layers, and their mirror image.
 
@@ -160,7 +183,17 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
 
 
-def dcgan(latent_dim: int = 100, hidden: int = 16, image_shape: Sequence[int] = (32, 32, 1)):
+UPSAMPLINGS = ("deconv", "nearest", "bilinear")
+NORMALIZATIONS = ("batch", "layer")
+
+
+def dcgan(
+    latent_dim: int = 100,
+    hidden: int = 16,
+    image_shape: Sequence[int] = (32, 32, 1),
+    upsampling: str = "deconv",
+    normalization: str = "batch",
+):
     """Generator and discriminator of Radford et al. 2016, as small as the sheets have them.
 
     The generator of sheet 004 for 32×32: z → 4×4 with 4·hidden channels → 8×8, 2·hidden → 16×16, hidden
@@ -175,34 +208,94 @@ def dcgan(latent_dim: int = 100, hidden: int = 16, image_shape: Sequence[int] = 
         latent_dim: dimensions of z.
         hidden: channels at half the image's size.
         image_shape: (h, w, c), h = w.
+        upsampling: how the generator doubles the size (sheet 002, 3): "deconv", as above; "nearest" or
+            "bilinear", interpolation and then a convolution of kernel 3, with 9/16 of the weights.
+        normalization: the discriminator's: "batch"; or "layer", which a gradient penalty needs, as it is
+            of single images (Gulrajani et al. 2017, section 4).
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
         images in [−1, 1] → logits [batch, 1].
     """
+    volume, doublings = _dcgan_size(image_shape, hidden)
+    generator = _dcgan_generator("dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling)
+    down = [*_dcgan_down(hidden, doublings, normalization), layers.Dense(1, **_dcgan_normal(), dtype="float32")]
+    return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
+
+
+def dcgan_vae(
+    latent_dim: int = 100,
+    hidden: int = 32,
+    image_shape: Sequence[int] = (64, 64, 3),
+    upsampling: str = "deconv",
+    *,
+    extra_channels: int = 0,
+    context: int = 0,
+):
+    """The generator of `dcgan` as decoder and its discriminator, down to the last volume, as encoder (sheet 002, 3).
+
+    Args:
+        latent_dim, hidden, image_shape, upsampling: as of `dcgan`.
+        extra_channels: of the decoder's output, beyond those of the images (`hw5.likelihoods`).
+        context: width of a third output of the encoder, for a flow; 0 for none.
+
+    Returns:
+        (encoder, decoder): images [batch, h, w, c] → [μ, log σ²] and the context; z → logits
+        [batch, h, w, c + extra_channels].
+    """
+    volume, doublings = _dcgan_size(image_shape, hidden)
+    images = keras.Input(image_shape, name="images")
+    features = keras.Sequential(_dcgan_down(hidden, doublings, "batch"), name="convolutions")(images)
+    encoder = keras.Model(images, _posterior(features, latent_dim, context), name="dcgan_encoder")
+    channels = image_shape[-1] + extra_channels
+    return encoder, _dcgan_generator("dcgan_decoder", latent_dim, volume, doublings, channels, upsampling)
+
+
+def _dcgan_size(image_shape, hidden):
+    """The smallest volume (side, side, channels), and how often it is doubled."""
     side, doublings = image_shape[0], 0
     while side > 7 and side % 2 == 0:
         side, doublings = side // 2, doublings + 1
     if image_shape[0] != image_shape[1] or side > 7 or not doublings:
         raise ValueError(f"image_shape={tuple(image_shape)}: must be square, 4 to 7 times a power of 2 a side")
-    widths = [hidden * 2**i for i in range(doublings)]
+    return (side, side, hidden * 2 ** (doublings - 1)), doublings
 
-    def normal():  # section 4. An initializer of its own for every layer: one draws the same numbers each time.
-        return dict(kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias=False)
 
-    def normalized(layer, activation):
-        return [layer, BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02)), activation]
+def _dcgan_normal():
+    """Section 4 of the paper. An initializer of its own for every layer: one draws the same numbers each time."""
+    return dict(kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias=False)
 
-    volume = (side, side, widths[-1])
-    up = [layers.Dense(prod(volume), **normal()), *normalized(layers.Reshape(volume), layers.ReLU())]
-    down = [layers.Conv2D(widths[0], 4, 2, "same", **normal()), layers.LeakyReLU(0.2)]
-    for width in widths[1:]:
-        up[4:4] = normalized(layers.Conv2DTranspose(width // 2, 4, 2, "same", **normal()), layers.ReLU())
-        down += normalized(layers.Conv2D(width, 4, 2, "same", **normal()), layers.LeakyReLU(0.2))
-    up += [layers.Conv2DTranspose(image_shape[-1], 4, 2, "same", **normal())]
-    down += [layers.Flatten(), layers.Dense(1, **normal())]
-    generator = keras.Sequential([keras.Input((latent_dim,)), *up], name="dcgan_generator")
-    return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
+
+def _dcgan_normalization():
+    return BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02))
+
+
+def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling):
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling={upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
+
+    def doubling(width, **dtype):
+        if upsampling == "deconv":
+            return [layers.Conv2DTranspose(width, 4, 2, "same", **_dcgan_normal(), **dtype)]
+        interpolation = layers.UpSampling2D(2, interpolation=upsampling)
+        return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]
+
+    up = [layers.Dense(prod(volume), **_dcgan_normal()), layers.Reshape(volume)]
+    for number in range(1, doublings):
+        up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2**number)]
+    up += [_dcgan_normalization(), layers.ReLU(), *doubling(channels, dtype="float32")]
+    return keras.Sequential([keras.Input((latent_dim,)), *up], name=name)
+
+
+def _dcgan_down(hidden, doublings, normalization):
+    """The discriminator's layers but the last: a volume, flattened."""
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f"normalization={normalization!r}: must be one of {', '.join(NORMALIZATIONS)}")
+    down = [layers.Conv2D(hidden, 4, 2, "same", **_dcgan_normal()), layers.LeakyReLU(0.2)]
+    for number in range(1, doublings):
+        normalized = _dcgan_normalization() if normalization == "batch" else layers.LayerNormalization(axis=(1, 2, 3))
+        down += [layers.Conv2D(hidden * 2**number, 4, 2, "same", **_dcgan_normal()), normalized, layers.LeakyReLU(0.2)]
+    return [*down, layers.Flatten()]
 
 
 def plane_gan(
@@ -225,6 +318,14 @@ def plane_gan(
     down = [*hidden(discriminator_hidden), layers.Dense(2), layers.LeakyReLU(0.2, name="features"), layers.Dense(1)]
     generator = keras.Sequential([keras.Input((latent_dim,)), *up], name="plane_generator")
     return generator, keras.Sequential([keras.Input((2,)), *down], name="plane_discriminator")
+
+
+def _posterior(features, latent_dim, context):
+    """Dense layers for μ and log σ², and where it is wanted a third of `context` units."""
+    outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]
+    if context:
+        outputs.append(layers.Dense(context, name="context", dtype="float32")(features))
+    return outputs
 
 
 def _mean_and_log_var(features, latent_dim, name):

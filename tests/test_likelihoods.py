@@ -44,7 +44,7 @@ def test_bernoulli_against_scipy(batch):
     images, outputs = batch
     expected = bernoulli.logpmf(images > 0.5, expit(outputs.astype(np.float64))).sum(axis=(1, 2, 3))
     np.testing.assert_allclose(Bernoulli().log_prob((images > 0.5).astype("float32"), outputs), expected, rtol=1e-5)
-    assert Bernoulli().sigma is None
+    assert not Bernoulli().learns_sigma
     assert not built(Bernoulli()).variables
 
 
@@ -126,9 +126,27 @@ def test_a_scale_per_pixel_is_that_of_its_pixel(likelihood, batch):
     np.testing.assert_allclose(layer.log_prob(images, outputs).numpy() - before, change, atol=2e-4)
 
 
+@pytest.mark.parametrize("likelihood", LEARNED)
+def test_a_scale_per_image_is_moved_by_the_extra_channel(likelihood, batch):
+    images, outputs = batch
+    layer = built(likelihood("per_image", initial=0.2), (4, 5, 4))
+    extra = np.random.default_rng(0).normal(size=(*outputs.shape[:-1], 1)).astype(np.float32)
+    both = np.concatenate([outputs, extra], axis=-1)
+    np.testing.assert_allclose(layer.mean(both), expit(outputs), rtol=1e-6)
+    scales = MINIMUM + np.logaddexp(0, np.log(np.expm1(0.2 - MINIMUM)) + extra.mean(axis=(1, 2, 3)))
+    np.testing.assert_allclose(np.ravel(layer.scale(both)), scales, rtol=1e-5)
+    for image, output, scale, value in zip(images, outputs, scales, layer.log_prob(images, both), strict=True):
+        alone = built(likelihood(initial=float(scale))).log_prob(image[None], output[None])
+        np.testing.assert_allclose(value, alone[0], rtol=1e-5)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    np.testing.assert_array_equal(again.log_prob(images, both), layer.log_prob(images, both))
+
+
 def test_sigma_is_the_standard_deviation():
-    assert float(built(Gaussian(initial=0.3)).sigma) == pytest.approx(0.3, rel=1e-6)
-    assert float(built(DiscretizedLogistic(initial=0.3)).sigma) == pytest.approx(logistic.std(scale=0.3), rel=1e-6)
+    assert float(built(Gaussian(initial=0.3)).sigma(None)) == pytest.approx(0.3, rel=1e-6)
+    assert float(built(DiscretizedLogistic(initial=0.3)).sigma(None)) == pytest.approx(
+        logistic.std(scale=0.3), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("likelihood", LEARNED)
@@ -136,7 +154,7 @@ def test_the_scale_is_positive_and_bounded_below(likelihood):
     layer = built(likelihood())
     for raw in (-1000.0, -20.0, 0.0, 1000.0):
         layer.raw_scale.assign(raw)
-        assert MINIMUM <= float(layer.scale) <= 1001
+        assert MINIMUM <= float(layer.scale(None)) <= 1001
 
 
 @pytest.mark.parametrize("likelihood", [Bernoulli, *LEARNED])
@@ -151,7 +169,7 @@ def test_the_arguments_are_kept_and_checked(likelihood):
     assert type(again) is likelihood
     assert (again.sharing, again.initial) == ("per_pixel", 0.25)
     assert again.raw_scale.shape == (4, 5, 3)
-    with pytest.raises(ValueError, match="'per_image': must be one of shared, per_pixel"):
-        likelihood("per_image")
+    with pytest.raises(ValueError, match="'per_row': must be one of shared, per_pixel, per_image"):
+        likelihood("per_row")
     with pytest.raises(ValueError, match="initial=0"):
         likelihood(initial=0)

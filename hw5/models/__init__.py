@@ -4,6 +4,15 @@ from hw5.models.autoencoder import Autoencoder
 from hw5.models.denoising import DenoisingAutoencoder
 from hw5.models.gan import GAN
 from hw5.models.saving import load, save
-from hw5.models.vae import VAE
+from hw5.models.vae import VAE, FlowVAE, ImportanceWeightedVAE
 
-__all__ = ["GAN", "VAE", "Autoencoder", "DenoisingAutoencoder", "load", "save"]
+__all__ = [
+    "GAN",
+    "VAE",
+    "Autoencoder",
+    "DenoisingAutoencoder",
+    "FlowVAE",
+    "ImportanceWeightedVAE",
+    "load",
+    "save",
+]

@@ -1,4 +1,6 @@
-"""The variational autoencoder of Kingma & Welling 2014."""
+"""The variational autoencoder of Kingma & Welling 2014, with a tighter bound, and with a richer posterior."""
+
+from math import log
 
 import keras
 import tensorflow as tf
@@ -20,13 +22,17 @@ class VAE(LatentModel):
 
     Args:
         encoder: images [batch, h, w, c] → (μ, log σ²), each [batch, latent_dim].
-        decoder: z [batch, latent_dim] → [batch, h, w, c], the logits of images.
+        decoder: z [batch, latent_dim] → [batch, h, w, c], what the likelihood makes p(x|z) of: logits.
         kl_weight: weight of the KL divergence; 0 leaves the reconstruction alone.
         likelihood: p(x|z), one of `hw5.likelihoods`; by default Bernoulli.
+        preprocessing: a layer through which images go first in training and evaluation, such as
+            `hw5.layers.Dequantization`; `call`, `encode` and the like take them as they come out of it.
 
     Metrics: `loss`, what is minimised; `reconstruction` and `kl`, its terms, the KL unweighted; with a
     likelihood that learns it, `sigma`, the standard deviation of a pixel given z, the mean over pixels.
     """
+
+    PARTS = ("likelihood", "preprocessing")  # layers among the arguments
 
     def __init__(
         self,
@@ -34,10 +40,12 @@ class VAE(LatentModel):
         decoder: keras.Model,
         kl_weight: float = 1.0,
         likelihood: Likelihood | None = None,
+        preprocessing: keras.layers.Layer | None = None,
         **kwargs,
     ):
         super().__init__(encoder, decoder, **kwargs)
         self.kl_weight = kl_weight
+        self.preprocessing = preprocessing
         self.likelihood = Bernoulli() if likelihood is None else likelihood
         if not self.likelihood.built:  # that of a loaded model is
             self.likelihood.build(decoder.output_shape)
@@ -45,7 +53,7 @@ class VAE(LatentModel):
         self.loss_tracker = keras.metrics.Mean("loss")
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
-        self.sigma_tracker = None if self.likelihood.sigma is None else keras.metrics.Mean("sigma")
+        self.sigma_tracker = keras.metrics.Mean("sigma") if self.likelihood.learns_sigma else None
 
     @property
     def metrics(self):
@@ -62,20 +70,31 @@ class VAE(LatentModel):
 
     def posterior(self, images, training=False):
         """(μ, log σ²) of q(z|x), each [batch, latent_dim]."""
-        return self.encoder(images, training=training)
+        mean, log_var, *_ = self.encoder(images, training=training)
+        return mean, log_var
+
+    def transform(self, z):
+        """What becomes of a sample of N(μ, σ²) before it is decoded, and how much that adds to
+        log p(z) − log q(z|x); nothing here, a flow in a `FlowVAE`, which has the encoder's third output as well."""
+        return z, 0.0
 
     def call(self, images, training=False):
         """Images decoded from one z ~ q(z|x) each; adds both terms of the loss (`self.losses`)."""
-        mean, log_var = self.posterior(images, training=training)
-        outputs = self.decoder(self.sampling(mean, log_var), training=training)
-        reconstruction, kl = -self.likelihood.log_prob(images, outputs), gaussian_kl(mean, log_var)
+        mean, log_var, *context = self.encoder(images, training=training)
+        z, gain = self.transform(self.sampling(mean, log_var), *context)
+        outputs = self.decoder(z, training=training)
+        reconstruction, kl = -self.likelihood.log_prob(images, outputs), gaussian_kl(mean, log_var) - gain
         self.add_loss(ops.mean(reconstruction))
         self.add_loss(self.kl_weight * ops.mean(kl))
+        self.track(reconstruction, kl, outputs)
+        return self.to_images(outputs)
+
+    def track(self, reconstruction, kl, outputs):
+        """Count both terms, and what is known of σ, in the metrics."""
         self.reconstruction_tracker.update_state(reconstruction)
         self.kl_tracker.update_state(kl)
         if self.sigma_tracker is not None:
-            self.sigma_tracker.update_state(self.likelihood.sigma)
-        return self.to_images(outputs)
+            self.sigma_tracker.update_state(self.likelihood.sigma(outputs))
 
     def log_weights(self, images, epsilon):
         """log w = log p(x|z) + log p(z) − log q(z|x) for z = μ + σ·ε: exp(log w) is p(x) on average.
@@ -90,16 +109,24 @@ class VAE(LatentModel):
         Returns:
             [count, batch], in nats; count · batch codes are decoded at once.
         """
-        mean, log_var = self.posterior(images)
-        z = mean + ops.exp(0.5 * log_var) * epsilon
-        outputs = self.decoder(ops.reshape(z, (-1, self.latent_dim)))
-        repeated = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
-        log_likelihood = ops.reshape(self.likelihood.log_prob(repeated, outputs), ops.shape(epsilon)[:2])
-        # log p(z) − log q(z|x), in which the constants cancel
-        log_ratio = 0.5 * ops.sum(ops.square(epsilon) + log_var - ops.square(z), axis=-1)
+        log_likelihood, log_ratio, _ = self.weigh(images, epsilon)
         return log_likelihood + log_ratio
 
+    def weigh(self, images, epsilon, training=False):
+        """The parts of `log_weights`: log p(x|z) and log p(z) − log q(z|x), [count, batch] each, and the
+        decoder's outputs [count · batch, h, w, c]."""
+        mean, log_var, *context = self.encoder(images, training=training)
+        first = mean + ops.exp(0.5 * log_var) * epsilon
+        z, gain = self.transform(first, *context)
+        outputs = self.decoder(ops.reshape(z, (-1, self.latent_dim)), training=training)
+        repeated = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
+        log_likelihood = ops.reshape(self.likelihood.log_prob(repeated, outputs), ops.shape(epsilon)[:2])
+        # in which the constants of both Gaussians cancel
+        log_ratio = 0.5 * ops.sum(ops.square(epsilon) + log_var - ops.square(first), axis=-1) + gain
+        return log_likelihood, log_ratio, outputs
+
     def train_step(self, images):
+        images = self.prepared(images)
         with tf.GradientTape() as tape:
             self(images, training=True)
             loss = ops.sum(self.losses)
@@ -108,8 +135,12 @@ class VAE(LatentModel):
         return self._track(images, loss)
 
     def test_step(self, images):
+        images = self.prepared(images)
         self(images)
         return self._track(images, ops.sum(self.losses))
+
+    def prepared(self, images):
+        return images if self.preprocessing is None else self.preprocessing(images)
 
     def _track(self, images, loss):
         # Weighted by the batch size, so that a smaller last batch does not distort the mean.
@@ -117,10 +148,81 @@ class VAE(LatentModel):
         return self.get_metrics_result()
 
     def get_config(self):
-        likelihood = keras.saving.serialize_keras_object(self.likelihood)
-        return {**super().get_config(), "kl_weight": self.kl_weight, "likelihood": likelihood}
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
+        return {**super().get_config(), "kl_weight": self.kl_weight, **parts}
 
     @classmethod
     def from_config(cls, config):
-        likelihood = keras.saving.deserialize_keras_object(config.get("likelihood"))
-        return super().from_config({**config, "likelihood": likelihood})
+        parts = {name: keras.saving.deserialize_keras_object(config.get(name)) for name in cls.PARTS}
+        return super().from_config({**config, **parts})
+
+
+@keras.saving.register_keras_serializable("hw5")
+class ImportanceWeightedVAE(VAE):
+    """The importance weighted autoencoder of Burda et al. 2016: a VAE that minimises a tighter bound.
+
+    −E log (1/k) Σ w_i  with  w_i = p(x|z_i) p(z_i) / q(z_i|x)  and z_i ~ q(z|x) independent, equation (8):
+    between the negative ELBO, which it is for k = 1, and −log p(x), to which it falls with k.
+
+    Args:
+        importance_samples: k.
+        encoder, decoder, likelihood, preprocessing: as in `VAE`. There is no weight of the KL divergence.
+
+    Metrics: `loss`, the bound in nats an image; `reconstruction` and `kl`, the terms of the negative ELBO,
+    which is not what is minimised; `sigma` as in `VAE`.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, importance_samples: int = 5, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        if importance_samples < 1 or self.kl_weight != 1.0:
+            raise ValueError(f"importance_samples={importance_samples}, kl_weight={self.kl_weight}: at least 1, and 1")
+        self.importance_samples = importance_samples
+
+    def call(self, images, training=False):
+        """Images decoded from the first of k z ~ q(z|x) each; adds the loss."""
+        shape = (self.importance_samples, ops.shape(images)[0], self.latent_dim)
+        epsilon = keras.random.normal(shape, seed=self.sampling.seed_generator)
+        log_likelihood, log_ratio, outputs = self.weigh(images, epsilon, training=training)
+        # The gradient of logsumexp weighs that of each log w_i by its share of Σ w, equation (13).
+        bound = ops.logsumexp(log_likelihood + log_ratio, axis=0) - log(self.importance_samples)
+        self.add_loss(-ops.mean(bound))
+        self.track(-log_likelihood, -log_ratio, outputs)
+        return self.to_images(outputs[: ops.shape(images)[0]])
+
+    def get_config(self):
+        config = {**super().get_config(), "importance_samples": self.importance_samples}
+        del config["kl_weight"]
+        return config
+
+
+@keras.saving.register_keras_serializable("hw5")
+class FlowVAE(VAE):
+    """A VAE whose posterior is a normalising flow (Rezende & Mohamed 2015): z = f(z₀, x), z₀ ~ N(μ, σ²).
+
+    log q(z|x) = log N(z₀; μ, σ²) − log |det ∂z/∂z₀|. Of the KL divergence, the part of N(μ, σ²) stays in
+    closed form and only what the flow changes is estimated with one sample: a flow of no steps is a `VAE`.
+
+    Args:
+        encoder: images → (μ, log σ², context), the last [batch, n] for the flow.
+        flow: a layer (z [..., latent_dim], context) → (z, log |det ∂z/∂z₀| [...]), one of `hw5.flows`.
+        decoder, kl_weight, likelihood, preprocessing: as in `VAE`.
+
+    Metrics: as of `VAE`; `kl` is an estimate and may be negative for a batch.
+    """
+
+    PARTS = (*VAE.PARTS, "flow")
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, flow: keras.layers.Layer, **kwargs):
+        super().__init__(encoder, decoder, **kwargs)
+        self.flow = flow
+        if not flow.built:  # that of a loaded model is
+            flow.build((None, self.latent_dim), encoder.output_shape[2])
+
+    def transform(self, z, context):
+        moved, log_det = self.flow(z, context)
+        return moved, log_det + 0.5 * ops.sum(ops.square(z) - ops.square(moved), axis=-1)
+
+    def encode(self, images):
+        """Where the flow takes μ, [batch, latent_dim]."""
+        mean, _, context = self.encoder(images)
+        return self.flow(mean, context)[0]
