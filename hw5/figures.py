@@ -206,6 +206,26 @@ def curve_panels(
         _save(figure, path)
 
 
+def spectra(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
+    """Draw power spectra side by side, in one logarithmic scale of grey.
+
+    Args:
+        panels: title → power [h, w], the zero frequency in the middle.
+    """
+    with plt.rc_context(STYLE):
+        levels = {title: np.log10(np.maximum(power, 1e-12)) for title, power in panels.items()}
+        least, most = (np.percentile(np.stack(list(levels.values())), share) for share in (1, 99))
+        size = (WIDTH, WIDTH / len(panels))
+        figure, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="compressed")
+        for axes, (title, level) in zip(row[0], levels.items(), strict=True):
+            shown = axes.imshow(level, cmap="gray", vmin=least, vmax=most, extent=(-0.5, 0.5, -0.5, 0.5))
+            axes.set(title=title, xticks=[-0.5, 0, 0.5], yticks=[])
+            axes.grid(False)
+        row[0][0].set_xlabel("cycles a pixel")
+        figure.colorbar(shown, ax=row[0], label="power, $\\log_{10}$", shrink=0.8)
+        _save(figure, path)
+
+
 def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Draw sets of points in the plane, a colour each, a panel per entry of `panels`.
 

@@ -19,10 +19,12 @@ class Likelihood(keras.layers.Layer):
     Attributes:
         extra_channels: channels of the decoder's output beyond those of the images.
         learns_sigma: whether there is a `sigma`.
+        is_density: whether `log_prob` is a log-density of continuous images, not a log-probability.
     """
 
     extra_channels = 0
     learns_sigma = False
+    is_density = False
 
     def sigma(self, outputs):
         """Standard deviation of a pixel, in the units of the images, of a shape that broadcasts to theirs."""
@@ -100,6 +102,8 @@ class Gaussian(LocationScale):
         sigma: "shared", "per_pixel" or "per_image".
         initial: σ before training.
     """
+
+    is_density = True
 
     def __init__(self, sigma: str = "shared", initial: float = 0.2, **kwargs):
         super().__init__(sigma, initial, **kwargs)

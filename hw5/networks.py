@@ -5,6 +5,7 @@ model's likelihood is Bernoulli, pixel values where its loss is the squared erro
 the pair (encoder, decoder) as Keras models.
 """
 
+import contextlib
 from collections.abc import Sequence
 from math import prod
 
@@ -181,6 +182,18 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
     ]
     encoder = keras.Model(images, outputs, name="shallow_encoder")
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
+
+
+@contextlib.contextmanager
+def precision(mixed: bool = True):
+    """Context in which networks are built to compute in bfloat16, with weights, normalisation statistics and
+    outputs in float32; if not `mixed`, all in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 UPSAMPLINGS = ("deconv", "nearest", "bilinear")

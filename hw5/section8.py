@@ -7,7 +7,6 @@ Algorithm 1; what becomes of one noise every 200 of them; FID and Inception Scor
     python -m hw5.section8 --data_dir=joypixels-7.0-free/png/unicode/32     # your own PNGs
 """
 
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from hw5 import data, figures, flags, metrics, models, networks, results, traini
 from hw5.callbacks import FixedNoise
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
-from hw5.metrics.inception import MissingWeights
 
 SIZE = 32
 EVERY = 200  # iterations between two pictures of the fixed noise
@@ -57,8 +55,8 @@ def run(
         fid_samples: samples for the FID to all training images.
 
     Returns:
-        The contents of metrics.json; `results` holds fid (`metrics.frechet_report`) and inception_score
-        where their weights are, and the history of the training.
+        The contents of metrics.json; `results` holds fid (`metrics.frechet_report`) and the scores of
+        `metrics.class_scores` where their weights are, and the history of the training.
     """
     settings, started = dict(locals()), time.time()
     folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
@@ -120,14 +118,10 @@ def judge(images, generated, inception_weights, inception_dtype, seed):
     for extractor in metrics.extractors_for("", inception_weights, inception_dtype):
         measured["fid"] = metrics.frechet_report(images, None, generated, extractor, seed=seed)
         print(metrics.frechet_line(measured["fid"]))
-    try:
-        logits = metrics.Inception("imagenet", dtype=inception_dtype).logits(generated, verbose=True)
-    except MissingWeights as error:
-        print(f"warning: no Inception Score; {error}", file=sys.stderr)
-    else:
-        measured["inception_score"] = metrics.inception_score(logits, seed=seed)
-        print("Inception Score {:.2f} ± {:.2f}".format(*measured["inception_score"]))
-    return measured
+    scores = metrics.class_scores(images, generated, inception_dtype, seed=seed)
+    if scores:
+        print("Inception Score {is:.2f} ± {is_std:.2f}, mode score {mode_score:.2f}".format(**scores))
+    return measured | scores
 
 
 if __name__ == "__main__":

@@ -80,3 +80,61 @@ def gan_training(
     figures.filmstrip(folder / "fixed_noise.png", strip)
     samples = np.asarray(gan.decode(fixed_noise(run_dir, gan.latent_dim, seed)))
     figures.image_grid(folder / "samples.png", samples.reshape(8, 8, *samples.shape[1:]), width=4)
+
+
+def traversal(model: LatentModel | GAN, path: Path, codes: np.ndarray, rows: int = 8, columns: int = 9) -> None:
+    """Move one latent dimension after another from −3 to 3, those that change images most first (sheet 002, 5 b).
+
+    They are ranked by the mean change of a pixel from z_i = −3 to 3, over all `codes`; what is drawn starts
+    from the first code.
+
+    Args:
+        model: with `decode`.
+        codes: [n, latent_dim] from N(0, I).
+    """
+    latent_dim = codes.shape[1]
+
+    def moved(code, dimension, values):
+        along = np.repeat(code, len(values), axis=0)
+        along[:, dimension] = np.tile(values, len(code))
+        return np.asarray(model.decode(along))
+
+    ends = (moved(codes[:8], dimension, [-3, 3]) for dimension in range(latent_dim))
+    change = [np.abs(images[::2] - images[1::2]).mean() for images in ends]
+    chosen = np.argsort(change)[::-1][:rows]
+    values = np.linspace(-3, 3, columns)
+    drawn = [(f"$z_{{{dimension + 1}}}$", moved(codes[:1], dimension, values)) for dimension in chosen]
+    figures.image_rows(path, drawn)
+
+
+def two_interpolations(model: LatentModel | GAN, path: Path, codes: np.ndarray, pairs: int = 3) -> None:
+    """Between pairs of samples, by codes and below that by pixels (sheet 002, 5 c).
+
+    z' = α z₀ + (1 − α) z₁ and x' = α x₀ + (1 − α) x₁ for α = 0, 0.1 … 1.
+
+    Args:
+        model: with `decode`.
+        codes: [n, latent_dim], n ≥ 2 · pairs.
+    """
+    share = np.linspace(0, 1, 11, dtype=np.float32)
+    rows = []
+    for first, last in codes[: 2 * pairs].reshape(pairs, 2, -1):
+        images = np.asarray(model.decode(share[:, None] * first + (1 - share[:, None]) * last))
+        mixed = share[:, None, None, None] * images[-1] + (1 - share[:, None, None, None]) * images[0]
+        rows += [("codes", images), ("pixels", mixed)]
+    figures.image_rows(path, rows)
+
+
+def power_spectrum(images: np.ndarray) -> np.ndarray:
+    """Mean power of every spatial frequency, [h, w], the zero frequency in the middle.
+
+    |DFT|² / (h·w) of the mean over channels, each image less its own mean. A checkerboard of one pixel has
+    all its power at the corner [0, 0], stripes of one pixel at the middle of an edge.
+
+    Args:
+        images: [n, h, w, c].
+    """
+    grey = np.asarray(images, np.float64).mean(axis=-1)
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    power = np.abs(np.fft.fft2(grey)) ** 2 / grey[0].size
+    return np.fft.fftshift(power.mean(axis=0))

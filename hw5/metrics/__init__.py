@@ -11,7 +11,7 @@ from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantiz
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.mnist_classifier import MnistClassifier, class_shares
 from hw5.metrics.precision_recall import precision_recall
-from hw5.metrics.report import extractors_for, frechet_line, frechet_report, reference
+from hw5.metrics.report import class_scores, extractors_for, frechet_line, frechet_report, reference
 from hw5.metrics.statistics import Statistics
 from hw5.metrics.wasserstein import wasserstein_distance
 
@@ -21,6 +21,7 @@ __all__ = [
     "Statistics",
     "bits_per_dimension",
     "bits_per_pixel",
+    "class_scores",
     "class_shares",
     "dequantize",
     "extractors_for",

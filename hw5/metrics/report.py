@@ -114,8 +114,11 @@ def extractors_for(
         return classifier
 
 
-def reference(dataset: str, count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+def reference(dataset: str, count: int, size: int, **source) -> tuple[np.ndarray, np.ndarray]:
     """Training images to compare `count` generated ones with, and as many others, which tell the floor.
+
+    Args:
+        source: more for `data.load`.
 
     Returns:
         Two arrays, uint8 [count, size, size, c]: the first and the next images of the training split.
@@ -123,7 +126,7 @@ def reference(dataset: str, count: int, size: int) -> tuple[np.ndarray, np.ndarr
     Raises:
         InputError: there are not so many.
     """
-    images = data.load(dataset, "train", limit=2 * count)
+    images = data.load(dataset, "train", limit=2 * count, **source)
     if len(images) < 2 * count:
         raise InputError(f"--fid_samples={count}: {dataset} has {len(images)} training images, it takes twice as many")
     images = data.resize(images, size)
@@ -135,6 +138,7 @@ def frechet_report(
     other_images: np.ndarray | None,
     fake_images: np.ndarray,
     extractor: Extractor,
+    also: Sequence[str] = (),
     *,
     seed: int = 0,
     verbose: bool = True,
@@ -146,6 +150,7 @@ def frechet_report(
         other_images: other real images, for the floor; best as many as generated ones. Where there are
             none, the floor is that of one half of `real_images`, at random, to the other.
         fake_images: [m, h, w, c], uint8, or float in [0, 1].
+        also: more of `METRICS`.
 
     Returns:
         `fid`; `floor`, what the other real images get: less, no generator can be told to deserve;
@@ -162,11 +167,26 @@ def frechet_report(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of few images: the floor and FID∞ tell how few
         return {
-            **compare(real, fake, ("fid", "fid_infinity"), seed=seed),
+            **compare(real, fake, ("fid", "fid_infinity", *also), seed=seed),
             "floor": first.distance(second),
             "images": len(fake_images),
             "extractor": extractor.name,
         }
+
+
+def class_scores(real_images: np.ndarray, fake_images: np.ndarray, dtype: str = "float32", *, seed: int = 0) -> dict:
+    """Inception Score and mode score of generated images, by InceptionV3 with Keras' weights, which have classes.
+
+    Returns:
+        `is`, `is_std` and `mode_score`; nothing where there are no such weights, which is said on stderr.
+    """
+    try:
+        extractor = Inception("imagenet", dtype=dtype)
+    except MissingWeights as error:
+        print(f"warning: no Inception Score; {error}", file=sys.stderr)
+        return {}
+    real, fake = cached(real_images, extractor), Statistics.of(fake_images, extractor, verbose=True)
+    return compare(real, fake, ("is", "mode_score"), seed=seed)
 
 
 def frechet_line(report: dict) -> str:

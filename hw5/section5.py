@@ -1,0 +1,333 @@
+"""Section 5: faces at 64×64, by GANs and by VAEs (sheet 002).
+
+A DCGAN, and a VAE of the same networks, with three ways to double the size of a feature map, in all their
+variants, the VAE with four likelihoods. Called alone, it compares what the sheet asks to compare: every
+upsampling in the plain models, and every variant and likelihood with the first upsampling.
+
+    python -m hw5.section5
+    python -m hw5.section5 --model=gan --upsampling=bilinear --variant=wgan     # one run
+    python -m hw5.section5 --dataset=celeb_a --data_dir=celeba                  # the sheet's photographs
+"""
+
+import dataclasses
+import time
+from types import SimpleNamespace
+
+import numpy as np
+
+from hw5 import (
+    data,
+    figures,
+    flags,
+    flows,
+    layers,
+    likelihoods,
+    metrics,
+    models,
+    networks,
+    results,
+    training,
+    visualize,
+)
+from hw5.callbacks import FixedNoise, fixed_noise
+from hw5.errors import InputError
+
+SIZE = 64
+RECORDS = 20
+GANS = {  # 5.4; the Wasserstein GANs' clip and critic steps are flags
+    "vanilla": dict(objective="non_saturating"),
+    "wgan": dict(objective="wasserstein"),
+    "lsgan": dict(objective="least_squares", scales={"discriminator_scale": 1.0, "generator_scale": 1.0}),
+    "wgan_gp": dict(objective="wasserstein", gradient_penalty=10.0),
+}
+VAES = ("vanilla", "flow", "iwae")
+LIKELIHOODS = {
+    "gaussian": lambda: likelihoods.Gaussian("shared"),
+    "gaussian_per_pixel": lambda: likelihoods.Gaussian("per_pixel"),
+    "gaussian_per_image": lambda: likelihoods.Gaussian("per_image"),
+    "logistic": lambda: likelihoods.DiscretizedLogistic("shared"),
+}
+VARIANTS = tuple(dict.fromkeys([*GANS, *VAES]))
+ALSO = ("kid", "mmd", "wasserstein", "sliced_wasserstein", "precision_recall")  # metrics beside FID (5.6)
+FLOW_STEPS = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One training of the comparison."""
+
+    model: str
+    variant: str
+    upsampling: str
+    likelihood: str | None = None  # of a VAE
+
+    @property
+    def name(self) -> str:
+        return "_".join(filter(None, dataclasses.astuple(self)))
+
+
+def run(
+    *,
+    model=("gan", "vae"),
+    variant=VARIANTS,
+    upsampling=networks.UPSAMPLINGS,
+    likelihood=tuple(LIKELIHOODS),
+    dataset="cartoon_faces",
+    data_dir=None,
+    latent_dim=100,
+    hidden=16,
+    steps=1500,
+    batch_size=32,
+    gan_learning_rate=2e-4,
+    vae_learning_rate=2e-3,
+    critic_steps=2,
+    clip=0.05,
+    average=0.99,
+    importance_samples=5,
+    mixed_precision=False,
+    train_size=None,
+    seed=0,
+    fid_samples=3000,
+    likelihood_images=32,
+    likelihood_samples=2000,
+    inception_weights=None,
+    inception_dtype="float32",
+    restart=False,
+    train=True,
+    out="figures/section5",
+    run_dir="runs/section5",
+):
+    """Train the models of the comparison, draw their figures and measure them.
+
+    Args:
+        model, variant, upsampling, likelihood: what is compared; with one of each, it is one run (5.2–5.4).
+        data_dir: folder of CelebA's aligned JPEGs, for `dataset="celeb_a"` (5.1).
+        hidden: channels at half the image's size.
+        steps: of each training; of a GAN, its generator's.
+        critic_steps, clip: of the Wasserstein GANs; `clip` of the one without a gradient penalty.
+        average: decay of the running average of a generator's weights; 0 for none.
+        importance_samples: k of the importance weighted autoencoder.
+        mixed_precision: networks in bfloat16; their weights, the losses and what is sampled in float32.
+        fid_samples: samples of every variant that are compared with as many training images (5.6).
+        likelihood_images, likelihood_samples: test images of which bits per dimension are estimated, and
+            importance samples for each (5.7).
+
+    Returns:
+        The contents of metrics.json; `results` holds by run the history, and what was measured.
+    """
+    given, started = dict(locals()), time.time()
+    settings = SimpleNamespace(**given)
+    settings.folder, settings.run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
+    chosen = comparison(*map(as_list, (model, variant, upsampling, likelihood)))
+    images = load(settings, "train")
+    validation, test = load(settings, "validation"), load(settings, "test")
+    judges = metrics.extractors_for("", inception_weights, inception_dtype)
+    reference = metrics.reference(dataset, fid_samples, SIZE, data_dir=data_dir) if judges else None
+
+    trained, measured = {}, {}
+    for one in chosen:
+        print(one.name)
+        fit = fit_gan if one.model == "gan" else fit_vae
+        trained[one], history = fit(one, settings, images, validation)
+        measured[one.name] = {"history": history, "parameters": trained[one].count_params()}
+        draw(one, trained[one], history, settings)
+        if one.model == "vae":
+            measured[one.name] |= bits(trained[one], validation, test, settings)
+        if one.upsampling == chosen[0].upsampling and one.likelihood in (None, as_list(likelihood)[0]):
+            generated = trained[one].sample(fid_samples, seed=seed)
+            for judge in judges:
+                measured[one.name]["fid"] = metrics.frechet_report(*reference, generated, judge, ALSO, seed=seed)
+                measured[one.name]["fid"] |= metrics.class_scores(reference[0], generated, inception_dtype, seed=seed)
+
+    draw_upsamplings(trained, images, settings)
+    print_table(measured)
+    headline = {f"FID {name}": row["fid"]["fid"] for name, row in measured.items() if "fid" in row}
+    headline |= {f"bits {name}": row["bits_per_dimension"] for name, row in measured.items() if "logistic" in name}
+    return results.save_metrics(settings.folder, settings=given, results=measured, headline=headline, started=started)
+
+
+def as_list(choice):
+    return [choice] if isinstance(choice, str) else list(choice)
+
+
+def comparison(model, variant, upsampling, likelihood) -> list[Setting]:
+    """What is trained: every variant with the first upsampling and likelihood, and the first variant of
+    each model with every upsampling and every likelihood.
+
+    Raises:
+        InputError: a variant of a model that is not asked for alone.
+    """
+    chosen = []
+    for each, known in (("gan", GANS), ("vae", VAES)):
+        variants = [name for name in variant if name in known] if each in model else []
+        decoders = likelihood if each == "vae" else [None]
+        chosen += [Setting(each, name, upsampling[0], decoders[0]) for name in variants]
+        chosen += [Setting(each, variants[0], other, decoders[0]) for other in upsampling[1:] if variants]
+        chosen += [Setting(each, variants[0], upsampling[0], other) for other in decoders[1:] if variants]
+    if not chosen:
+        raise InputError(f"--variant={', '.join(variant)}: no variant of --model={', '.join(model)}")
+    return chosen
+
+
+def load(settings, split):
+    """Images of a split, uint8 [n, 64, 64, 3]."""
+    limit = settings.train_size if split == "train" else None
+    images = data.load(settings.dataset, split, limit=limit, data_dir=settings.data_dir)
+    if settings.train_size and split == "train" and len(images) < settings.train_size:
+        raise InputError(f"--train_size={limit}: {settings.dataset} has only {len(images)} training images")
+    return data.resize(images, SIZE)
+
+
+def fit_gan(one, settings, images, _):
+    """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
+    playing = GANS[one.variant] | {"average": settings.average}
+    if one.variant in ("wgan", "wgan_gp"):
+        playing["critic_steps"] = settings.critic_steps
+    if one.variant == "wgan":
+        playing["clip"] = settings.clip
+    normalization = "layer" if one.variant == "wgan_gp" else "batch"
+    shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
+
+    def build():
+        with networks.precision(settings.mixed_precision):
+            pair = networks.dcgan(*shape, normalization)
+        return models.GAN(*pair, **playing)
+
+    own_dir = settings.run_dir / one.name
+    return training.fit_gan(
+        build,
+        images,
+        run_dir=own_dir,
+        steps=settings.steps,
+        records=RECORDS,
+        batch_size=settings.batch_size,
+        learning_rate=settings.gan_learning_rate,
+        critic_steps=playing.get("critic_steps", 1),
+        watching=[FixedNoise(own_dir, settings.seed)],
+        **what_it_is(settings, "hidden", "average", "clip"),
+    )
+
+
+def fit_vae(one, settings, images, validation):
+    """One of the VAEs (5.4 b). What has a density is trained on dequantised images (5.7)."""
+
+    def build():
+        likelihood = LIKELIHOODS[one.likelihood]()
+        extras = {"extra_channels": likelihood.extra_channels, "context": settings.latent_dim * (one.variant == "flow")}
+        shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
+        with networks.precision(settings.mixed_precision):
+            pair = networks.dcgan_vae(*shape, **extras)
+        arguments = {"likelihood": likelihood}
+        if likelihood.is_density:
+            arguments["preprocessing"] = layers.Dequantization()
+        if one.variant == "flow":
+            return models.FlowVAE(*pair, flows.InverseAutoregressiveFlow(FLOW_STEPS), **arguments)
+        if one.variant == "iwae":
+            return models.ImportanceWeightedVAE(*pair, settings.importance_samples, **arguments)
+        return models.VAE(*pair, **arguments)
+
+    return training.fit(
+        build,
+        images,
+        validation,
+        run_dir=settings.run_dir / one.name,
+        **training.recorded(settings.steps, RECORDS),
+        batch_size=settings.batch_size,
+        learning_rate=settings.vae_learning_rate,
+        **what_it_is(settings, "hidden", "importance_samples"),
+    )
+
+
+def what_it_is(settings, *names):
+    """Arguments of a training that all runs share; `names` are flags of their own."""
+    names = ("dataset", "data_dir", "train_size", "latent_dim", "mixed_precision", *names)
+    own = {name: getattr(settings, name) for name in names}
+    return {"settings": own} | {name: getattr(settings, name) for name in ("seed", "restart", "train")}
+
+
+def bits(vae, validation, test, settings):
+    """The terms of −ELBO on validation images; bits per dimension and pixel of test images with their error (5.7)."""
+    terms = training.negative_elbo(vae, validation)
+    images, value_range = test[: settings.likelihood_images], None
+    if vae.likelihood.is_density:
+        scaled, value_range = metrics.dequantize(images, settings.seed), (0.0, 1.0)
+    else:
+        scaled = np.asarray(data.scale(images))
+    log_likelihood = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, seed=settings.seed, verbose=True)
+    each = metrics.bits_per_dimension(log_likelihood, images.shape[1:], value_range=value_range)
+    return terms | {
+        "bits_per_dimension": each.mean(),
+        "bits_per_dimension_error": each.std(ddof=1) / np.sqrt(len(each)),
+        "bits_per_pixel": each.mean() * images.shape[-1],
+        "images": len(each),
+    }
+
+
+def draw(one, model, history, settings):
+    """Curves (5.8), samples (5.5 a), traversals (b), and both interpolations (c) of one run."""
+    name, folder = one.name, settings.folder
+    steps = settings.steps // len(next(iter(history.values()), [1]))
+    figures.training_curves(folder / f"curves_{name}.png", history, steps=steps)
+    noise = fixed_noise(settings.run_dir / name, settings.latent_dim, settings.seed)
+    samples = np.asarray(model.decode(noise))
+    figures.image_grid(folder / f"samples_{name}.png", samples.reshape(8, 8, *samples.shape[1:]))
+    visualize.traversal(model, folder / f"traversal_{name}.png", noise)
+    visualize.two_interpolations(model, folder / f"interpolation_{name}.png", noise)
+
+
+def draw_upsamplings(trained, images, settings):
+    """What one noise becomes with each upsampling, and where each has its energy (5.3)."""
+    for plain in trained:
+        by_upsampling = {
+            one.upsampling: model
+            for one, model in trained.items()
+            if dataclasses.replace(one, upsampling=plain.upsampling) == plain
+        }
+        if len(by_upsampling) < 2 or plain.upsampling != next(iter(by_upsampling)):
+            continue
+        noise = fixed_noise(settings.run_dir / plain.name, settings.latent_dim, settings.seed)
+        rows = [(name, model.decode(noise[:8])) for name, model in by_upsampling.items()]
+        figures.image_rows(settings.folder / f"upsampling_{plain.model}.png", rows)
+        spectra = {name: model.sample(500, seed=settings.seed) for name, model in by_upsampling.items()}
+        spectra = {name: visualize.power_spectrum(samples) for name, samples in spectra.items()}
+        spectra["real"] = visualize.power_spectrum(images[:500] / np.float32(255))
+        figures.spectra(settings.folder / f"spectrum_{plain.model}.png", spectra)
+
+
+def print_table(measured):
+    """All metrics of all runs, a row each."""
+    columns = ("fid", "floor", "fid_infinity", "is", "mode_score", "kid", "mmd", "wasserstein", "precision", "recall")
+    columns += ("negative_elbo", "bits_per_dimension", "bits_per_dimension_error")
+    print(f"{'':<40}" + "".join(f"{name[:12]:>13}" for name in columns))
+    for name, row in measured.items():
+        values = row | row.get("fid", {})
+        print(f"{name:<40}" + "".join(f"{values[key]:>13.4g}" if key in values else f"{'':>13}" for key in columns))
+
+
+if __name__ == "__main__":
+    flags.shared(run)
+    for name, choices, text in (
+        ("model", ["gan", "vae"], "Models"),
+        ("variant", list(VARIANTS), "Variants of GAN and VAE; wgan_gp has a gradient penalty"),
+        ("upsampling", list(networks.UPSAMPLINGS), "How the generator doubles the size"),
+        ("likelihood", list(LIKELIHOODS), "p(x|z) of the VAE, with σ shared, per pixel or per image"),
+    ):
+        flags.DEFINE_multi_enum(name, flags.default(run, name), choices, f"{text}; repeat for several.")
+    flags.DEFINE_string("data_dir", None, "Folder of CelebA's aligned JPEGs, for --dataset=celeb_a.")
+    for name, text in (
+        ("latent_dim", "Latent dimensions."),
+        ("hidden", "Channels at half the image's size."),
+        ("critic_steps", "Steps of a Wasserstein critic for one of the generator."),
+        ("importance_samples", "Importance samples of the iwae's bound."),
+        ("likelihood_images", "Test images for the bits per dimension."),
+        ("likelihood_samples", "Importance samples for the bits per dimension."),
+    ):
+        flags.DEFINE_integer(name, flags.default(run, name), text, lower_bound=1)
+    for name, text in (
+        ("gan_learning_rate", "Learning rate of the GANs."),
+        ("vae_learning_rate", "Highest learning rate of the VAEs."),
+        ("clip", "Bound of the weights of the wgan's critic."),
+    ):
+        flags.DEFINE_float(name, flags.default(run, name), text, lower_bound=0)
+    flags.DEFINE_boolean("mixed_precision", False, "Networks in bfloat16, their weights and the losses in float32.")
+    flags.launch(run)
