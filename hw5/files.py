@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and where those go that can be made again."""
 
 import contextlib
 import os
@@ -25,3 +25,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Where what took long to compute is kept: `$XDG_CACHE_HOME/hw5`, by default `~/.cache/hw5`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"

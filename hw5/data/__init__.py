@@ -2,11 +2,12 @@
 
 `load` reads a whole split as uint8; `pipeline` turns such an array into float batches. The datasets
 `mnist`, `emojione` and `cartoon_faces` lie in this package (`hw5/data/store`), as TensorFlow Datasets
-folders; any other name is looked up, and if need be downloaded, by TFDS. `python -m hw5.data.build`
-makes a dataset from a folder of images.
+folders; any other name is looked up, and if need be downloaded, by TFDS. `celeb_a` is never downloaded,
+and comes at 64×64 (`hw5.data.celeb_a`). `python -m hw5.data.build` makes a dataset from a folder of images.
 """
 
 import functools
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.file_adapters import ADAPTER_FOR_FORMAT
 
+from hw5.data import celeb_a
 from hw5.errors import InputError
 
 STORE = Path(__file__).parent / "store"
@@ -23,14 +25,25 @@ PREFETCHED = 4  # batches ready ahead of the model
 READ_BATCH = 512  # examples parsed by one call; parsing them singly takes three times as long
 
 
-def load(name: str, split: str = "train", *, feature: str = "image", limit: int | None = None) -> np.ndarray:
+def load(
+    name: str,
+    split: str = "train",
+    *,
+    feature: str = "image",
+    limit: int | None = None,
+    data_dir: str | os.PathLike | None = None,
+) -> np.ndarray:
     """Read one feature of a dataset split into memory, in the stored order.
+
+    Only the images of `celeb_a` are mapped instead, as memory may not hold them (`hw5.data.celeb_a.load`).
 
     Args:
         name: an embedded dataset, one built by `hw5.data.build`, or a TFDS name ("cifar10", "fashion_mnist").
         split: a TFDS split, slices included: "train", "test", "train[:90%]", "train[54000:]".
         feature: "image", "label", or a path such as "attributes/Smiling".
         limit: read only the first `limit` examples.
+        data_dir: where TFDS keeps its datasets (default: TFDS_DATA_DIR); for `celeb_a`, also the folder
+            with its JPEGs.
 
     Returns:
         Images: uint8 [n, h, w, c]. Other features: [n] of the feature's type (labels are int64).
@@ -41,7 +54,9 @@ def load(name: str, split: str = "train", *, feature: str = "image", limit: int 
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: must be at least 1")
-    builder = _builder(name)
+    if (name, feature) == (celeb_a.NAME, "image"):
+        return celeb_a.load(split, limit=limit, data_dir=data_dir)
+    builder = _builder(name, data_dir)
     info = builder.info
     try:
         files = info.splits[split].file_instructions
@@ -110,7 +125,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     if images.shape[1:3] == (size, size):
         return images
     parts = np.array_split(images, -(-len(images) // READ_BATCH))
-    scaled = [tf.image.resize(part, (size, size), antialias=True) for part in parts]
+    scaled = (tf.image.resize(part, (size, size), antialias=True) for part in parts)
     return np.concatenate([np.round(part).astype(np.uint8) for part in scaled])
 
 
@@ -124,7 +139,7 @@ def pipeline(
     epochs: int | None = 1,
     start: int = 0,
 ) -> tf.data.Dataset:
-    """Batch images held in memory: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
+    """Batch images of an array: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
 
     Batch i is a pure function of the arguments and of i: every pass has its own permutation, keyed by
     (seed, number of the pass), and a batch that reaches the end of one pass goes on in the next. So
@@ -133,6 +148,7 @@ def pipeline(
 
     Args:
         images: uint8 [n, h, w, c]; or float32 [n, …], samples of another kind, which are passed on unscaled.
+            A memory map is not read into memory; each batch is gathered from it when its turn comes.
         batch_size: images a batch; the very last batch of a finite pipeline may be smaller.
         value_range: what 0 and 255 become.
         epochs: passes over the images; None for an endless stream.
@@ -143,8 +159,14 @@ def pipeline(
         raise InputError(f"images must be uint8 [n, h, w, c], not {images.dtype} {list(images.shape)}")
     if batch_size < 1:
         raise InputError(f"batch_size={batch_size}: must be at least 1")
-    with tf.device("CPU"):  # where tf.data reads it, also on a machine with a GPU
-        stored = tf.constant(images)
+    if isinstance(images, np.memmap):  # a constant would be a copy in memory
+
+        def gather(indices):
+            (gathered,) = tf.numpy_function(lambda i: images[i], [indices], [images.dtype], stateful=False)
+            return tf.ensure_shape(gathered, [*indices.shape, *images.shape[1:]])
+    else:
+        with tf.device("CPU"):  # where tf.data reads it, also on a machine with a GPU
+            gather = functools.partial(tf.gather, tf.constant(images))
 
     first, skipped = divmod(start * batch_size, len(images))  # the pass that `start` lies in, and where
 
@@ -155,7 +177,7 @@ def pipeline(
         return indices[tf.where(number == first, skipped, 0) :]
 
     def batch(indices):
-        gathered = tf.gather(stored, indices)
+        gathered = gather(indices)
         return scale(gathered, value_range) if is_bytes else gathered
 
     passes = tf.data.Dataset.counter(first) if epochs is None else tf.data.Dataset.range(first, epochs)
@@ -171,13 +193,15 @@ def pipeline(
     return batches.apply(tf.data.experimental.assert_cardinality(size)).with_options(options)
 
 
-def _builder(name: str) -> tfds.core.DatasetBuilder:
+def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.DatasetBuilder:
     """Find a dataset: in this package, in the TFDS folder (TFDS_DATA_DIR), or in TFDS' catalogue."""
+    if name == celeb_a.NAME:
+        return celeb_a.builder(data_dir)
     embedded = {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
     if name in embedded:
         return tfds.builder_from_directory(embedded[name])
     try:
-        builder = tfds.builder(name)
+        builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise InputError(
             f"unknown dataset {name!r}; embedded are {', '.join(embedded)}; "

@@ -7,12 +7,11 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from hw5.errors import InputError
-from hw5.files import replacing
+from hw5.files import cache_folder, replacing
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
 
@@ -113,8 +112,3 @@ def cached(images: np.ndarray, extractor: Extractor, *, keep: bool = True, verbo
     statistics = Statistics.of(images, extractor, keep=keep, verbose=verbose)
     statistics.save(path)
     return statistics
-
-
-def cache_folder() -> Path:
-    """Where `cached` keeps its files: `$XDG_CACHE_HOME/hw5`, by default `~/.cache/hw5`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"
