@@ -1,5 +1,7 @@
 """Layer shapes and parameter counts from the sheets."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -312,6 +314,70 @@ def test_the_dense_layers_of_a_dcgan_are_the_convolutions_of_a_pixel():
     assert convolution.count_params() == last.count_params() == 16 * 12
     convolution.set_weights([last.kernel.numpy().reshape(4, 4, 12, 1)])
     np.testing.assert_allclose(last(maps.reshape(5, -1)), convolution(maps)[:, 0, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("upsampling", "weights"), [("deconv", 16), ("nearest", 9), ("bilinear", 9)])
+def test_upsamplings_of_a_dcgan_make_the_same_sizes(upsampling, weights):
+    """Of 64×64×3: kernel 4 has 16 weights for each pair of channels, the convolution after an interpolation 9."""
+    generator, discriminator = networks.dcgan(10, 4, (64, 64, 3), upsampling)
+    assert generator.output_shape == (None, 64, 64, 3)
+    assert volumes(generator) == [(8, 8, 16), (16, 16, 8), (32, 32, 4), (64, 64, 3)]
+    channels = [32, 16, 8, 4, 3]
+    convolutions = sum(weights * first * second for first, second in itertools.pairwise(channels))
+    assert generator.count_params() == 10 * 512 + convolutions + 4 * (32 + 16 + 8 + 4)
+    assert discriminator.count_params() == networks.dcgan(10, 4, (64, 64, 3))[1].count_params()
+    kinds = {layer.interpolation for layer in generator.layers if isinstance(layer, keras.layers.UpSampling2D)}
+    assert kinds == ({upsampling} if upsampling != "deconv" else set())
+    decoder = networks.dcgan_vae(10, 4, (64, 64, 3), upsampling)[1]
+    assert [weight.shape for weight in decoder.weights] == [weight.shape for weight in generator.weights]
+
+
+def test_upsamplings_and_normalizations_are_known():
+    with pytest.raises(ValueError, match="upsampling='cubic': must be one of deconv, nearest, bilinear"):
+        networks.dcgan(upsampling="cubic")
+    with pytest.raises(ValueError, match="normalization='instance': must be one of batch, layer"):
+        networks.dcgan(normalization="instance")
+
+
+def test_layer_normalization_is_of_single_images():
+    discriminator = networks.dcgan(10, 4, normalization="layer")[1]
+    images = np.random.default_rng(0).normal(size=(6, 32, 32, 1)).astype(np.float32)
+    np.testing.assert_allclose(
+        discriminator(images, training=True)[:2], discriminator(images[:2], training=True), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_dcgan_vae_mirrors_its_decoder():
+    encoder, decoder = networks.dcgan_vae(10, 4, (64, 64, 3), extra_channels=1, context=7)
+    assert encoder.output_shape == [(None, 10), (None, 10), (None, 7)]
+    assert decoder.output_shape == (None, 64, 64, 4)
+    downwards = volumes(encoder.get_layer("convolutions"))
+    assert downwards == [(32, 32, 4), (16, 16, 8), (8, 8, 16), (4, 4, 32)]
+    assert len(networks.dcgan_vae(10, 4)[0].outputs) == 2
+
+
+def test_deep_tanh_vae_of_burda():
+    encoder, decoder = networks.deep_tanh_vae()
+    sizes = [785 * 200, 201 * 200, 2 * 201 * 50]
+    assert encoder.count_params() == sum(sizes)
+    assert decoder.count_params() == 51 * 200 + 201 * 200 + 201 * 784
+
+
+@pytest.mark.parametrize("build", [networks.dcgan, networks.dcgan_vae])
+def test_mixed_precision_keeps_weights_and_logits_in_float32(build):
+    with networks.precision():
+        networks_of_both = build(10, 4, (32, 32, 3))
+    assert keras.config.dtype_policy().name == "float32"
+    images = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
+    z = np.random.default_rng(0).normal(size=(8, 10)).astype(np.float32)
+    for network, inputs in zip(networks_of_both, (z, images) if build is networks.dcgan else (images, z), strict=True):
+        assert {weight.dtype for weight in network.weights} == {"float32"}
+        outputs = keras.tree.flatten(network(inputs, training=True))
+        assert {output.dtype.name for output in outputs} == {"float32"}
+        computed = [layer.compute_dtype for layer in network._flatten_layers() if "conv" in layer.name]
+        assert "bfloat16" in computed
+    with networks.precision(False):
+        assert networks.dcgan(10, 4)[0].layers[0].compute_dtype == "float32"
 
 
 def test_weights_of_a_dcgan_start_out_normal_and_each_on_its_own():

@@ -22,6 +22,7 @@ from hw5 import (
     section2,
     section3,
     section4,
+    section5,
     section6,
     section7,
     section8,
@@ -30,6 +31,7 @@ from hw5 import (
     section11,
 )
 from hw5.errors import InputError
+from hw5.metrics import MnistClassifier
 
 TINY = ["--train_size=300", "--batch_size=50"]
 SECTIONS = {
@@ -58,6 +60,17 @@ SECTIONS = {
         "flags": ["--steps=30", "--sweep=0"],
         "figures": {"hand_in", "sweep", "sweep_images", "training_images", "classes", "curves"},
         "models": {"kl0", "kl1"},
+    },
+    5: {
+        "flags": ["--steps=2", "--hidden=4", "--latent_dim=5", "--variant=vanilla", "--upsampling=deconv",
+                  "--upsampling=nearest", "--likelihood=gaussian", "--likelihood=logistic", "--likelihood_images=3",
+                  "--likelihood_samples=5"],
+        "figures": {f"{kind}_{name}" for kind in ("curves", "samples", "traversal", "interpolation")
+                    for name in ("gan_vanilla_deconv", "gan_vanilla_nearest", "vae_vanilla_deconv_gaussian",
+                                 "vae_vanilla_nearest_gaussian", "vae_vanilla_deconv_logistic")}
+        | {f"{kind}_{name}" for kind in ("upsampling", "spectrum") for name in ("gan", "vae")},
+        "models": {"gan_vanilla_deconv", "gan_vanilla_nearest", "vae_vanilla_deconv_gaussian",
+                   "vae_vanilla_nearest_gaussian", "vae_vanilla_deconv_logistic"},
     },
     6: {
         "flags": ["--epochs=1", "--hidden=64", "--hidden=32"],
@@ -179,6 +192,9 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
         (4, "--steps=0"),
         (4, "--kl_weight=-1"),
         (4, "--dropout=1"),
+        (5, "--variant=iwea"),
+        (5, "--likelihood_images=1"),
+        (5, "--train_size=99999"),
         (6, "--patch=29"),
         (6, "--noise=0"),
         (6, "--hidden=0"),
@@ -265,6 +281,47 @@ def test_a_game_that_is_lost_is_one_of_the_things_that_section_3_shows(tmp_path)
     assert json.loads((tmp_path / "figures" / "metrics.json").read_text())["results"] == measured["results"]
     arguments = dict(hidden=2, latent_dim=3, steps=3, batch_size=10, study=[1e30], study_beta_1=())
     assert section3.run(**arguments, train=False, **where)["results"].keys() == measured["results"].keys()
+
+
+@pytest.mark.parametrize(
+    ("choice", "count"),
+    [
+        ((["gan", "vae"], section5.VARIANTS, ["deconv", "nearest", "bilinear"], list(section5.LIKELIHOODS)), 6 + 8),
+        ((["gan"], ["wgan"], ["bilinear"], ["gaussian"]), 1),
+        ((["vae"], ["iwae", "flow", "wgan"], ["nearest"], ["logistic", "gaussian"]), 3),
+    ],
+)
+def test_the_comparison_of_section_5_has_each_run_once(choice, count):
+    chosen = section5.comparison(*choice)
+    assert len(chosen) == len(set(chosen)) == count
+    assert {one.variant for one in chosen} <= set(choice[1])
+    assert {one.upsampling for one in chosen} == set(choice[2])
+    assert {one.likelihood for one in chosen if one.model == "vae"} in (set(), set(choice[3]))
+
+
+def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [MnistClassifier()])
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, steps=2, hidden=4, latent_dim=5)
+    asked = dict(upsampling="bilinear", likelihood="gaussian_per_image", variant=["wgan", "wgan_gp", "flow", "iwae"])
+    small = dict(batch_size=10, fid_samples=20, likelihood_images=2, likelihood_samples=10, mixed_precision=True)
+    measured = section5.run(**where, **asked, **small, critic_steps=3, clip=0.01)["results"]
+    assert list(measured) == [
+        "gan_wgan_bilinear",
+        "gan_wgan_gp_bilinear",
+        "vae_flow_bilinear_gaussian_per_image",
+        "vae_iwae_bilinear_gaussian_per_image",
+    ]
+    for row in measured.values():
+        assert {"fid", "floor", "fid_infinity", "kid", "mmd", "wasserstein", "precision", "recall"} <= set(row["fid"])
+    wgan, wgan_gp, flow, iwae = (models.load(tmp_path / "runs" / name) for name in measured)
+    assert max(np.abs(weight).max() for weight in wgan.discriminator.trainable_weights) <= np.float32(0.01)
+    assert (wgan.critic_steps, wgan_gp.critic_steps, wgan_gp.gradient_penalty, wgan_gp.clip) == (3, 3, 10, 0)
+    assert isinstance(flow, models.FlowVAE)
+    assert (type(iwae), iwae.importance_samples) == (models.ImportanceWeightedVAE, 5)
+    for vae, row in ((flow, measured["vae_flow_bilinear_gaussian_per_image"]), (iwae, list(measured.values())[-1])):
+        assert vae.likelihood.sharing == "per_image"
+        assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
+        assert 0 < row["bits_per_dimension"] < 20
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
