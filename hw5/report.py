@@ -38,7 +38,7 @@ from hw5.files import replacing
 from hw5.results import output_folder
 
 ENGINES = {  # by preference; each is called in the folder of the figures
-    "latexmk": ["-pdf", "-interaction=nonstopmode", "-halt-on-error", "-outdir={build}", "{source}"],
+    "latexmk": ["-g", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-outdir={build}", "{source}"],
     "pdflatex": ["-interaction=nonstopmode", "-halt-on-error", "-output-directory={build}", "{source}"],
     "xelatex": ["-interaction=nonstopmode", "-halt-on-error", "-output-directory={build}", "{source}"],
     "tectonic": ["--outdir={build}", "{source}"],
@@ -67,6 +67,8 @@ def run(*, source="report/report.tex", figures="figures", out="report", build="r
     source, figures = Path(source), Path(figures)
     if not source.is_file():
         raise InputError(f"--source={source}: no such file; call this in the folder that README.md lies in")
+    if not figures.is_dir():
+        raise InputError(f"--figures={figures}: no such folder")
     folder, build = output_folder(out), output_folder(build, "build").resolve()
     text = expand(source.read_text(encoding="utf-8"), figures, author)
     expanded = build / "report.tex"
@@ -209,8 +211,9 @@ class Expansion:
             with Image.open(path) as image:
                 width = image.width / STYLE["savefig.dpi"] / WIDTH
             lines.append(f"\\includegraphics[width={min(width, share):.3f}\\linewidth]{{{name}.png}}")
-        body = "\n".join(lines)
-        return f"\\begin{{figure}}[!htbp]\n\\centering\n{body}\n\\caption{{{caption}}}\\label{{{files[0]}}}\n\\end{{figure}}"
+        body = "\n".join(lines) if columns else "\\\\[1ex]\n".join(lines)
+        caption = f"\\caption{{{caption}}}\\label{{{files[0]}}}"
+        return f"\\begin{{figure}}[!htbp]\n\\centering\n{body}\n{caption}\n\\end{{figure}}"
 
     def pictures(self, _, section):
         names = sorted(path.stem for path in (self.figures / section).glob("[!.]*.png"))
