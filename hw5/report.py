@@ -44,6 +44,9 @@ ENGINES = {  # by preference; each is called in the folder of the figures
     "tectonic": ["--outdir={build}", "{source}"],
 }
 RUNS = {"pdflatex": 3, "xelatex": 3}  # for the contents and the references; the others repeat by themselves
+# log, ln, min and so on, as pandoc writes them: identifiers, to which browsers give none of TeX's thin spaces.
+FUNCTION = re.compile(r'<mi mathvariant="normal">([a-z]{2,})</mi>(?:<mo>(?:\u2061|&#8289;)</mo>)?')
+OPERATOR = r'<mo form="prefix" lspace="0.167em" rspace="0.167em">\1</mo>'
 DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra"
 SPECIAL = str.maketrans({char: "\\" + char for char in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"})
 
@@ -103,6 +106,8 @@ def write_html(expanded: Path, figures: Path, style: Path, path: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"pandoc: {' '.join(done.stderr.split())}")
+        page = partial.read_text(encoding="utf-8")
+        partial.write_text(FUNCTION.sub(OPERATOR, page), encoding="utf-8")
 
 
 def write_pdf(engine: str, expanded: Path, figures: Path, path: Path) -> None:
@@ -175,7 +180,7 @@ class Expansion:
         if ran and (path == section or self.find(path) is not None):
             return text
         if otherwise or path != section:
-            return otherwise
+            return otherwise.lstrip(" ")
         number = section.removeprefix("section")
         return f"\n\\emph{{Section {number} was not run: \\texttt{{./run\\_all.sh {number}}} makes its figures.}}\n"
 
@@ -253,12 +258,12 @@ def formatted(value, form: str) -> str:
     """A value of metrics.json as LaTeX, outside of formulas: −0.5 as $-0.5$, 1e-7 as $1 \\times 10^{-7}$."""
     if isinstance(value, list | dict):
         raise InputError(f"{value}: is no single value, so the report cannot show it")
-    if isinstance(value, str):
-        return value.translate(SPECIAL)
     try:
         text = format(value, form)
     except (TypeError, ValueError) as error:
         raise InputError(f"{value} cannot be shown as {form!r}: {error}") from error
+    if isinstance(value, str):
+        return text.translate(SPECIAL)
     mantissa, exponential, exponent = text.partition("e")
     if exponential and exponent.lstrip("+-").isdigit():
         return f"${mantissa} \\times 10^{{{int(exponent)}}}$"
