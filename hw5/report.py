@@ -97,10 +97,12 @@ def write_html(expanded: Path, figures: Path, style: Path, path: Path) -> None:
     """One HTML file: formulas as MathML, pictures and style inside."""
     try:
         import pypandoc
-    except ImportError as error:
+
+        pandoc = pypandoc.get_pandoc_path()
+    except (ImportError, OSError) as error:  # or pypandoc without its program
         raise InputError("report.html is made by pandoc: pip install -e '.[report]' installs it") from error
     with replacing(path) as partial:
-        words = [pypandoc.get_pandoc_path(), expanded, "--from=latex", "--to=html5", f"--output={partial.resolve()}"]
+        words = [pandoc, expanded, "--from=latex", "--to=html5", f"--output={partial.resolve()}"]
         words += ["--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--metadata=lang:en"]
         words += [f"--resource-path={figures}", f"--css={style}", "--fail-if-warnings"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
