@@ -10,6 +10,8 @@ usage() {
 ./run_all.sh paper [1 2]     run at the sheets' full settings (for a GPU)
 ./run_all.sh smoke [1 2]     run at tiny settings, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
+./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
+./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; a folder among ARGS is compared with
 ./run_all.sh setup           only set up .venv
 
 A run that was stopped goes on where it was when it is called again; what is trained already is only
@@ -88,7 +90,7 @@ set_up() {
   "$python" -m venv --clear .venv >/dev/null 2>&1 || "$python" -m venv --clear --without-pip .venv ||
     fail "cannot create .venv with $python (Debian: apt install python3-venv)"
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
-    install --quiet --constraint constraints.txt --editable '.[test]' ||
+    install --quiet --constraint constraints.txt --editable '.[test,report]' ||
     fail "the installation failed; mend what pip says above and run this again"
   # Without its dependencies: only the file of InceptionV3's weights in it is used.
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
@@ -137,6 +139,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     help | -h | --help) usage; exit ;;
     test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && exec .venv/bin/python -m pytest -n 2 "$@"; exit 1 ;;
+    report | handin) word=$1; shift; set_up; exec .venv/bin/python -m "hw5.$word" "$@" ;;
     setup) set_up; exit ;;
     smoke | paper) mode=$1 ;;
     *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;

@@ -109,6 +109,14 @@ def test_python_too_old_or_without_pip(tree, script, message):
     assert message in done.stderr
 
 
+@pytest.mark.parametrize("word", ["report", "handin"])
+def test_report_and_hand_in_take_their_own_arguments(tree, word):
+    (tree / "hw5" / f"{word}.py").write_text("import sys; print(sys.argv[1:]); sys.exit(1)")
+    done = run_all(tree, word, "a folder", "--author=A B")
+    assert done.stdout == "['a folder', '--author=A B']\n"
+    assert done.returncode == 1
+
+
 def test_set_up_is_skipped_when_nothing_changed(tree):
     assert run_all(tree, "setup", PYTHON="/nonexistent/python").returncode == 0
     (tree / "setup.cfg").write_text("[metadata]\nname = other\n")

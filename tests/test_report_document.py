@@ -1,0 +1,200 @@
+"""The report: what is put into its text, and the two documents that come out."""
+
+import importlib.util
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from processes import python_m
+
+from hw5 import report
+from hw5.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "report" / "report.tex"
+TINY = r"""\documentclass{article}
+\usepackage{graphicx}
+\title{Numbers of \student}
+\begin{document}
+\maketitle
+\begin{given}{section1}
+The error is \metric{section1/results/mse}{.2f}, $\min_x \frac12 x$.
+\picture{section1/error}{A grey picture.}
+\end{given}
+\begin{given}{section2}
+Never to be seen: \metric{section2/results/nothing}{.2f}.
+\end{given}
+\end{document}
+"""
+
+needs_pandoc = pytest.mark.skipif(not importlib.util.find_spec("pypandoc"), reason="no pandoc (the extra `report`)")
+needs_latex = pytest.mark.skipif(
+    not any(map(shutil.which, report.ENGINES)), reason=f"no LaTeX engine: none of {', '.join(report.ENGINES)}"
+)
+
+
+@pytest.fixture
+def figures(tmp_path):
+    """A folder of figures of which only section 1 was run."""
+    folder = tmp_path / "figures" / "section1"
+    folder.mkdir(parents=True)
+    results = {"mse": 0.1234, "list": [1, -2.5], "linear/PCA at worst": 1.5, "by k": {"2": 1e-7, "10": 20000}}
+    results |= {"inception-fid_float32": {"fid": 39.96}, "name": "a_b"}
+    (folder / "metrics.json").write_text(json.dumps({"headline": {"a & b": 2.0}, "results": results}))
+    Image.fromarray(np.full((60, 630), 128, np.uint8)).save(folder / "error.png")
+    return folder.parent
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "report.tex"
+    path.write_text(TINY)
+    shutil.copy(SOURCE.with_name("style.css"), tmp_path)
+    return path
+
+
+def build(source, figures, **arguments):
+    return report.run(source=source, figures=figures, out=source.parent, build=source.parent / "build", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        (r"\metric{section1/results/mse}{.1%}", r"12.3\%"),
+        (r"\metric{section1/results/list/-1}{.1f}", "$-2.5$"),
+        (r"\metric{section1/results/linear/PCA at worst}{g}", "1.5"),
+        (r"\metric{section1/results/by k/2}{.0e}", r"$1 \times 10^{-7}$"),
+        (r"\metric{section1/results/inception-*/fid}{.1f}", "40.0"),
+        (r"\metric{section1/results/name}{}", r"a\_b"),
+        (r"\metric[--]{section1/results/nothing}{.1f}", "--"),
+        (r"\cells[--]{section1/results/by k/{2,5,10}}{,.0f}", "0 & -- & 20,000"),
+        (r"\headline{section1}", r"a \& b & 2 \\"),
+        (r"\below{section1/results/inception-*/fid}{40}{yes, \student}{no}", "yes, me"),
+        (r"\begin{given}{section2}a\otherwise b\end{given}", "b"),
+        (r"\begin{given}{section1/results/nothing}a\end{given}", ""),
+        (r"\begin{given}{section1}a\begin{given}{section2/results}b\otherwise c\end{given}\end{given}", "ac"),
+        ("% \\metric{in a comment}\nx", "x"),
+    ],
+)
+def test_commands(figures, text, expanded):
+    assert report.expand(text, figures, author="me") == expanded
+
+
+def test_pictures_are_as_wide_as_they_were_drawn(figures):
+    text = report.expand(r"\picture{section1/error}{Half: \metric{section1/results/mse}{.1f}.}", figures)
+    assert r"\includegraphics[width=0.500\linewidth]{section1/error.png}" in text
+    assert r"\caption{Half: 0.1.}\label{section1/error}" in text
+    assert "width=0.327" in report.expand(r"\picture[3]{section1/error, section1/error}{Small.}", figures)
+    assert r"\caption{Error.}" in report.expand(r"\pictures{section1}", figures)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r"\metric{section1/results/by k/7}{.1f}", r"section1/metrics.json has no results/by k/7"),
+        (r"\metric{section1/results/list}{.1f}", "no single value"),
+        (r"\metric{section1/results/name}{.1f}", "a_b cannot be shown as '.1f'"),
+        (r"\metric{section2/results/mse}{.1f}", r"section2/metrics.json: no such file; ./run_all.sh 2 writes it"),
+        (r"\picture{section1/other}{Caption}", r"section1/other.png: no such file; ./run_all.sh 1 draws it"),
+        (r"\metric{section1/results/mse}", "braces do not match"),
+    ],
+)
+def test_what_is_missing_is_named(figures, text, message):
+    with pytest.raises(InputError, match=message):
+        report.expand(text, figures)
+
+
+def test_a_broken_file_is_named(figures):
+    (figures / "section1" / "metrics.json").write_text("{")
+    with pytest.raises(InputError, match=r"section1/metrics.json: is not JSON .* run its section again"):
+        report.expand(r"\metric{section1/results/mse}{.1f}", figures)
+
+
+def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
+    figures = tmp_path / "figures"
+    shutil.copytree(ROOT / "figures", figures)
+    text = report.expand(SOURCE.read_text(), figures)
+    assert not re.search(r"\\(metric|cells|picture|below|headline)\b|\{given\}", text)
+    path = figures / "section2" / "metrics.json"
+    content = json.loads(path.read_text())
+    content["results"]["validation"]["kl_weight=1"]["k=5"]["kl"] = 4321.0
+    path.write_text(json.dumps(content))
+    changed = report.expand(SOURCE.read_text(), figures)
+    different = [new for old, new in zip(text.splitlines(), changed.splitlines(), strict=True) if old != new]
+    assert len(different) == 1
+    assert "& 4321.0 &" in different[0]
+
+    shutil.rmtree(figures / "section2")
+    without = report.expand(SOURCE.read_text(), figures)
+    assert r"\emph{Section 2 was not run: \texttt{./run\_all.sh 2} makes its figures.}" in without
+    assert "{section2/" not in without
+
+
+@needs_pandoc
+def test_the_page_needs_nothing_but_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)  # no PDF
+    paths = report.run(source=SOURCE, figures=ROOT / "figures", out=tmp_path, build=tmp_path / "build", author="A & B")
+    page = (tmp_path / "report.html").read_text()
+    assert paths == [tmp_path / "report.html"]
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
+    assert not re.search(r"<(link|script|iframe)\b|@import|url\((?!data:)", page)
+    sources = re.findall(r"<img[^>]* src=\"([^\"]{0,22})", page)
+    assert len(sources) == (tmp_path / "build" / "report.tex").read_text().count(r"\includegraphics") > 20
+    assert set(sources) == {"data:image/png;base64,"}
+    assert page.count("<math") > 100
+    assert 'name="viewport"' in page
+    assert "A &amp; B" in page
+    assert not re.search(r'data-reference-type="ref"[^>]*>\[', page)  # a reference to nothing
+
+
+@needs_pandoc
+def test_without_latex_there_is_a_page_and_no_old_pdf(source, figures, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    old = source.with_name("report.pdf")
+    old.touch()
+    (path,) = build(source, figures)
+    page = path.read_text()
+    assert "The error is 0.12," in page
+    assert '<mo form="prefix" lspace="0.167em" rspace="0.167em">min</mo>' in page
+    assert "Section 2 was not run" in page
+    assert "Never to be seen" not in page
+    assert not old.exists()
+    assert "no PDF: none of latexmk, pdflatex, xelatex, tectonic is installed" in capsys.readouterr().out
+
+
+@needs_pandoc
+@needs_latex
+def test_the_pdf(source, figures, capsys):
+    page, pdf = build(source, figures, author="Ada_1")
+    assert pdf.read_bytes().startswith(b"%PDF")
+    assert re.search(r"report.pdf: by \w+", capsys.readouterr().out)
+    assert page.exists()
+
+
+@needs_latex
+def test_what_latex_says_is_passed_on(tmp_path, figures):
+    broken = tmp_path / "broken.tex"
+    broken.write_text(r"\documentclass{article}\usepackage{nosuchpackage}\begin{document}\end{document}")
+    engine = next(filter(shutil.which, report.ENGINES))
+    with pytest.raises(InputError, match=r"nosuchpackage.sty' not found.*broken.log.*texlive"):
+        report.write_pdf(engine, broken, figures, tmp_path / "broken.pdf")
+    assert not (tmp_path / "broken.pdf").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without", "message"),
+    [
+        (["--source=nowhere.tex"], (), "--source=nowhere.tex: no such file"),
+        (["--figures=nowhere"], (), "--figures=nowhere: no such folder"),
+        ([], ("pypandoc",), "report.html is made by pandoc: pip install -e '.[report]' installs it"),
+    ],
+)
+def test_mistakes_are_one_line(source, figures, arguments, without, message):
+    done = python_m("hw5.report", "--source=report.tex", *arguments, cwd=source.parent, without=without)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
