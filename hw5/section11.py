@@ -28,6 +28,7 @@ def run(
     *,
     latent_dim=100,
     hidden=16,
+    upsampling="deconv",
     dataset="mnist",
     steps=8000,
     batch_size=128,
@@ -51,6 +52,7 @@ def run(
     Args:
         steps: of the generator, the sheet's `num_train_steps`.
         discriminator_learning_rate: where it is to differ from the generator's.
+        upsampling: "deconv", "nearest" or "bilinear", how the generator doubles the size.
         average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
         vae: folder of section 10's VAE of 100 latents, for the interpolations; where it has not been
             trained, a VAE is trained in its place, under `run_dir`.
@@ -67,7 +69,7 @@ def run(
     reference = metrics.reference(dataset, fid_samples, SIZE)
 
     gan, history = training.fit_gan(
-        lambda: models.GAN(*networks.dcgan(latent_dim, hidden, images.shape[1:]), average=average),
+        lambda: models.GAN(*networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling), average=average),
         images,
         run_dir=run_dir / "dcgan",
         steps=steps,
@@ -76,7 +78,13 @@ def run(
         learning_rate=learning_rate,
         discriminator_learning_rate=discriminator_learning_rate,
         beta_1=beta_1,
-        settings={"dataset": dataset, "train_size": train_size, "hidden": hidden, "average": average},
+        settings={
+            "dataset": dataset,
+            "train_size": train_size,
+            "hidden": hidden,
+            "upsampling": upsampling,
+            "average": average,
+        },
         watching=[FixedNoise(run_dir / "dcgan", seed)],
         seed=seed,
         restart=restart,
@@ -149,6 +157,9 @@ def report(folder, settings, measured, started):
 if __name__ == "__main__":
     flags.shared(run)
     flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
+    flags.DEFINE_enum(
+        "upsampling", flags.default(run, "upsampling"), networks.UPSAMPLINGS, "How the generator doubles the size."
+    )
     flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
     flags.DEFINE_string("vae", flags.default(run, "vae"), "Folder of section 10's VAE of 100 latents.")
     flags.launch(run)

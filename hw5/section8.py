@@ -28,6 +28,7 @@ def run(
     *,
     latent_dim=100,
     hidden=32,
+    upsampling="deconv",
     dataset="emojione",
     data_dir=None,
     steps=20_000,
@@ -51,6 +52,7 @@ def run(
     Args:
         data_dir: folder or zip file of images in place of the dataset; transparency is composited on white.
         steps: iterations of the training loop.
+        upsampling: "deconv", "nearest" or "bilinear", how the generator doubles the size.
         average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
         fid_samples: samples for the FID to all training images.
 
@@ -66,7 +68,10 @@ def run(
         raise InputError(f"{asked}{data_dir or dataset} has {len(images)} images; at least {FEWEST} are needed")
     gan, history = training.fit_gan(
         lambda: models.GAN(
-            *networks.dcgan(latent_dim, hidden, images.shape[1:]), "least_squares", scales=SCALES, average=average
+            *networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling),
+            "least_squares",
+            scales=SCALES,
+            average=average,
         ),
         images,
         run_dir=run_dir,
@@ -76,7 +81,13 @@ def run(
         learning_rate=learning_rate,
         discriminator_learning_rate=discriminator_learning_rate,
         beta_1=beta_1,
-        settings={"dataset": data_dir or dataset, "train_size": train_size, "hidden": hidden, "average": average},
+        settings={
+            "dataset": data_dir or dataset,
+            "train_size": train_size,
+            "hidden": hidden,
+            "upsampling": upsampling,
+            "average": average,
+        },
         watching=[FixedNoise(run_dir, seed, rows=4)],
         seed=seed,
         restart=restart,
@@ -127,6 +138,9 @@ def judge(images, generated, inception_weights, inception_dtype, seed):
 if __name__ == "__main__":
     flags.shared(run)
     flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
+    flags.DEFINE_enum(
+        "upsampling", flags.default(run, "upsampling"), networks.UPSAMPLINGS, "How the generator doubles the size."
+    )
     flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
     flags.DEFINE_string("data_dir", None, "Folder or zip file of images to imitate, in place of --dataset.")
     flags.launch(run)
