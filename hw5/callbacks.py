@@ -150,14 +150,16 @@ class GameWatch(keras.callbacks.Callback):
     """Ends the training of a GAN that has collapsed, or is decided.
 
     Both are judged on the metrics of whole epochs (`hw5.models.GAN`), and only from the second on: at
-    the very start a generator's samples are all grey, which is why collapse waits for a hundred steps as well.
+    the very start a generator's samples are all grey. It may take thousands of steps to leave that; so lack
+    of diversity counts as collapse where there was some, or after many steps.
 
     Args:
         progress: whose history the failure is to carry.
     """
 
     COLLAPSED = 0.05  # of the diversity of real samples
-    EARLY = 100  # steps
+    DIVERSE = 0.2
+    EARLY = 5000  # steps
     DECIDED = 1e-4  # probability that D grants to fakes, and withholds from real samples
 
     def __init__(self, progress: Progress):
@@ -170,7 +172,8 @@ class GameWatch(keras.callbacks.Callback):
         step = int(self.model.generator_optimizer.iterations.numpy())
         when = f"in epoch {epoch + 1}, by step {step}"
         advice = "lower --learning_rate, or choose another objective"
-        if step >= self.EARLY and logs["diversity"] < self.COLLAPSED:
+        was_diverse = max(self.progress.history.get("diversity", [0.0])) > self.DIVERSE
+        if logs["diversity"] < self.COLLAPSED and (was_diverse or step >= self.EARLY):
             text = f"mode collapse: {when} generated samples differ by {logs['diversity']:.1%} of what real ones do"
             raise Failure(f"{text}; {advice}", self.progress.history)
         real, fake = logs["d_real"], logs["d_fake_g_step"]

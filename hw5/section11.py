@@ -33,7 +33,7 @@ def run(
     steps=8000,
     batch_size=128,
     learning_rate=2e-3,
-    discriminator_learning_rate=5e-4,
+    discriminator_learning_rate=None,
     beta_1=0.5,
     average=0.999,
     train_size=None,

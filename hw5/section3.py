@@ -26,7 +26,7 @@ def run(
     dataset="mnist",
     steps=2000,
     batch_size=64,
-    learning_rate=2e-4,
+    learning_rate=1e-3,
     beta_1=0.5,
     study=(2e-5, 2e-4, 1e-3, 5e-3),
     study_beta_1=(0.9,),

@@ -330,7 +330,9 @@ def test_one_sample_makes_no_batch(changes, tmp_path):
         fit(tmp_path, **changes)
 
 
-def test_a_collapsed_generator_ends_the_training(tmp_path):
+def test_a_generator_of_one_sample_ends_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks.GameWatch, "EARLY", 100)
+
     def constant():
         gan = plane_gan()
         gan.generator.layers[-1].kernel.assign(np.zeros((8, 2)))
@@ -358,25 +360,33 @@ FINE = {"diversity": 0.8, "d_real": 0.7, "d_fake_g_step": 0.3}
 
 
 @pytest.mark.parametrize(
-    ("objective", "epoch", "changes", "message"),
+    ("objective", "epoch", "changes", "message", "diversity"),
     [
-        ("non_saturating", 1, {}, None),
-        ("non_saturating", 1, {"diversity": 0.04}, "mode collapse: in epoch 2, by step 100 .* by 4.0% of what"),
-        ("non_saturating", 0, {"diversity": 0.04}, None),  # at the start, all is grey
-        ("minimax", 7, {"d_real": 0.99995, "d_fake_g_step": 5e-5}, "has won: in epoch 8, by step 100 D.x. is 0.99995"),
-        ("minimax", 7, {"d_real": 0.99995}, None),  # sure of the real ones alone
-        ("minimax", 7, {"d_fake_g_step": 5e-5}, None),
-        ("least_squares", 7, {"d_real": 1.0, "d_fake_g_step": 0.0}, None),  # no probabilities
+        ("non_saturating", 1, {}, None, 0.5),
+        ("non_saturating", 1, {"diversity": 0.04}, "mode collapse: in epoch 2, by step 100 .* by 4.0% of what", 0.5),
+        ("non_saturating", 1, {"diversity": 0.04}, None, 0.06),  # still grey
+        ("non_saturating", 0, {"diversity": 0.04}, None, 0.5),  # at the start, all is grey
+        (
+            "minimax",
+            7,
+            {"d_real": 0.99995, "d_fake_g_step": 5e-5},
+            "has won: in epoch 8, by step 100 D.x. is 0.99995",
+            0.5,
+        ),
+        ("minimax", 7, {"d_real": 0.99995}, None, 0.5),  # sure of the real ones alone
+        ("minimax", 7, {"d_fake_g_step": 5e-5}, None, 0.5),
+        ("least_squares", 7, {"d_real": 1.0, "d_fake_g_step": 0.0}, None, 0.5),  # no probabilities
     ],
 )
-def test_the_watch_tells_a_lost_game_from_one_that_goes_on(objective, epoch, changes, message):
-    watch = callbacks.GameWatch(types.SimpleNamespace(history={"d_loss": [1.0]}))
+def test_the_watch_tells_a_lost_game_from_one_that_goes_on(objective, epoch, changes, message, diversity):
+    history = {"d_loss": [1.0], "diversity": [diversity]}
+    watch = callbacks.GameWatch(types.SimpleNamespace(history=history))
     watch.set_model(compiled(linear_gan(objective)))
-    watch.model.generator_optimizer.iterations.assign(watch.EARLY)
+    watch.model.generator_optimizer.iterations.assign(100)
     if message is None:
         watch.on_epoch_end(epoch, FINE | changes)
         return
     with pytest.raises(training.Failure, match=message) as caught:
         watch.on_epoch_end(epoch, FINE | changes)
-    assert caught.value.history == {"d_loss": [1.0]}
+    assert caught.value.history == history
     assert "lower --learning_rate, or choose another objective" in str(caught.value)
