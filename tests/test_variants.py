@@ -75,12 +75,12 @@ def test_one_importance_sample_is_the_vae(images, fixed):
     """On average: the VAE has the KL divergence in closed form, the other estimates it by its sample."""
     one, plain = importance_weighted(1), models.VAE(*networks_of())
     differences = []
-    for seed in range(300):
+    for seed in range(100):
         fixed(noise(1, seed))
         for model in (one, plain):
             model(images)
         differences.append(float(sum(one.losses) - sum(plain.losses)))
-    assert abs(np.mean(differences)) < 4 * np.std(differences) / np.sqrt(300)
+    assert abs(np.mean(differences)) < 4 * np.std(differences) / np.sqrt(100)
     none = np.zeros((1, 16, LATENT), np.float32)
     fixed(none)
     one(images)
@@ -133,11 +133,11 @@ def test_the_terms_of_a_flow_average_to_its_log_weights(images):
     for weight in model.flow.weights:
         weight.assign(np.random.default_rng(3).normal(0, 0.3, weight.shape))
     losses = []
-    for _ in range(400):
+    for _ in range(150):
         model(images)
         losses.append(float(sum(model.losses)))
-    weights = np.mean(model.log_weights(images, noise(400)), axis=1)
-    error = np.hypot(np.std(losses), np.std(weights)) / np.sqrt(400)
+    weights = np.mean(model.log_weights(images, noise(150)), axis=1)
+    error = np.hypot(np.std(losses), np.std(weights)) / np.sqrt(150)
     assert abs(np.mean(losses) + np.mean(weights)) < 4 * error
 
 
