@@ -8,10 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import points_plugin
 import pytest
 import submission
-from points_plugin import grade, leaderboard, pytest_addoption  # noqa: F401  (pytest finds them here)
-from points_plugin import pytest_configure as configure_points
+from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
 from submission import hw5
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -32,10 +32,17 @@ TINY = {
 }
 
 
+def pytest_addoption(parser):
+    points_plugin.pytest_addoption(parser)
+    parser.addoption("--submission", metavar="DIR", help="folder of the package to grade")
+    parser.addoption("--weights", metavar="DIR", help="folder of trained weights, for the leaderboard")
+
+
 def pytest_configure(config):
-    configure_points(config)
-    if folder := config.getoption("--submission", None):
-        submission.Submission.folder = Path(folder).resolve()
+    points_plugin.pytest_configure(config)
+    config.addinivalue_line("markers", "runs: calls a section's run, which takes seconds")
+    # By default, what is graded is the checkout that this folder lies in.
+    submission.grade(Path(config.getoption("--submission") or Path(__file__).parents[2]))
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,6 @@ The plugin knows neither the tests nor what they grade: the `conftest.py` beside
 
 import json
 import math
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +26,6 @@ LONGEST = 2000  # characters of a reason
 def pytest_addoption(parser):
     group = parser.getgroup("points")
     group.addoption("--results-json", metavar="PATH", help="write the points to PATH, as Gradescope's results.json")
-    group.addoption("--submission", metavar="DIR", help="grade the package that lies in DIR")
 
 
 def pytest_configure(config):
@@ -37,7 +34,7 @@ def pytest_configure(config):
     )
     # The workers of pytest-xdist report to the process that started them; only that one writes.
     path = None if hasattr(config, "workerinput") else config.getoption("--results-json", None)
-    config.pluginmanager.register(Gradebook(path, config.getoption("--submission", None)))
+    config.pluginmanager.register(Gradebook(path))
 
 
 @pytest.fixture
@@ -114,9 +111,8 @@ class Entry:
 class Gradebook:
     """The hooks that keep the score; `path` is the file that always holds it, or None."""
 
-    def __init__(self, path, submission):
+    def __init__(self, path):
         self.path = path and Path(path).absolute()
-        self.submission = submission
         self.entries = {}  # by node id
         self.leaderboard = {}  # by name
         self.started = time.time()
@@ -135,10 +131,6 @@ class Gradebook:
     def pytest_collection_finish(self, session):
         self.entries = {item.nodeid: entry for item in session.items if (entry := Entry.of(item))}
         self.write()
-        # The submission comes to the front only now, so that it shadows nothing that the tests import, and not
-        # at all in the process that keeps the score where workers run the tests.
-        if self.submission and not session.config.pluginmanager.has_plugin("dsession"):
-            sys.path.insert(0, os.path.abspath(self.submission))
 
     def pytest_runtest_logreport(self, report):
         if report.when == "setup" and report.passed:

@@ -19,7 +19,7 @@ def run_of(section_run, **changes):
     return section_run(5, **{name: value for name, value in tiny.items() if name in known}, **changes)
 
 
-@pytest.mark.points(6, part="5.1")
+@pytest.mark.points(2, part="5.1")
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_faces_are_embedded(split):
     faces = hw5.data.load("cartoon_faces", split, limit=5)
@@ -88,7 +88,7 @@ def test_the_importance_weighted_loss_is_a_log_mean():
     assert loss(model) == pytest.approx(cross_entropy().mean(), rel=1e-5)
 
 
-@pytest.mark.points(4, part="5.4")
+@pytest.mark.points(2, part="5.4")
 @pytest.mark.parametrize("model", ["VAE", "ImportanceWeightedVAE"])
 def test_log_weights(model):
     vae = constant_vae([0.5], [-0.8], model=model)
@@ -98,6 +98,13 @@ def test_log_weights(model):
     expected = -cross_entropy() + norm.logpdf(z) - norm.logpdf(z, 0.5, deviation)
     np.testing.assert_allclose(vae.log_weights(IMAGES, epsilon), expected, rtol=1e-4)
     assert isinstance(vae, hw5.models.VAE)
+
+
+@pytest.mark.runs
+@pytest.mark.points(4, part="5.4")
+def test_a_flow_makes_the_posterior(section_run):
+    assert issubclass(hw5.models.FlowVAE, hw5.models.VAE)
+    assert run_of(section_run, model="vae", variant="flow").fed
 
 
 @pytest.mark.runs

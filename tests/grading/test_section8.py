@@ -13,11 +13,12 @@ REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """A folder of eight PNGs of 32×32: each half opaque red, half transparent."""
+    """A folder of eight PNGs of 32×32: red, below it a grey that differs, below it transparent."""
     folder = tmp_path_factory.mktemp("pictures")
     pixels = np.zeros((32, 32, 4), np.uint8)
     pixels[:16] = [255, 0, 0, 255]
     for number in range(8):
+        pixels[8:16, :, :3] = 30 * number
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return folder
 
