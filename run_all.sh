@@ -10,6 +10,7 @@ usage() {
 ./run_all.sh paper [1 2]     run at the sheets' full settings (for a GPU)
 ./run_all.sh smoke [1 2]     run at tiny settings, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
+./run_all.sh grade DIR       grade the package hw5 in DIR; more, like --weights=DIR, goes to python -m hw5.grade
 ./run_all.sh setup           only set up .venv
 
 A run that was stopped goes on where it was when it is called again; what is trained already is only
@@ -137,6 +138,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     help | -h | --help) usage; exit ;;
     test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && exec .venv/bin/python -m pytest -n 2 "$@"; exit 1 ;;
+    grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
     smoke | paper) mode=$1 ;;
     *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;

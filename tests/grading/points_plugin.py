@@ -183,7 +183,9 @@ class Gradebook:
         return {
             "score": round(sum(test["score"] for test in tests), 6),
             "execution_time": round(time.time() - self.started, 1),
-            "output": "" if self.finished else "The grading was stopped before its end; what was not run gave no points.",
+            "output": ""
+            if self.finished
+            else "The grading was stopped before its end; what was not run gave no points.",
             "stdout_visibility": "hidden",  # it names the hidden tests
             "tests": tests,
             "leaderboard": list(self.leaderboard.values()),
@@ -212,7 +214,9 @@ class Gradebook:
         for entry in self.entries.values():
             if entry.score < entry.points:
                 reason = entry.output.split("\n")[0][:100]
-                terminalreporter.write_line(f"{entry.part:<8}{entry.name}: {entry.score:g} of {entry.points:g}; {reason}")
+                terminalreporter.write_line(
+                    f"{entry.part:<8}{entry.name}: {entry.score:g} of {entry.points:g}; {reason}"
+                )
 
 
 def _reason(report) -> str:

@@ -77,7 +77,9 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
 @pytest.mark.points(5, part="10.5")
 def test_the_frechet_distance_of_covariances_that_do_not_commute():
     # tr √(Σ₁Σ₂) of 2×2 matrices is √(tr + 2 √det) = √(10 + 2 √12)
-    distance = hw5.metrics.frechet_distance(np.zeros(2), [[2.0, 1.0], [1.0, 2.0]], np.zeros(2), [[1.0, 0.0], [0.0, 4.0]])
+    distance = hw5.metrics.frechet_distance(
+        np.zeros(2), [[2.0, 1.0], [1.0, 2.0]], np.zeros(2), [[1.0, 0.0], [0.0, 4.0]]
+    )
     assert distance == pytest.approx(9 - 2 * np.sqrt(10 + 2 * np.sqrt(12)), rel=1e-9)
 
 

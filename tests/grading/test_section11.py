@@ -57,7 +57,9 @@ def test_the_generators_step_follows_with_the_new_discriminator():
 @pytest.mark.points(4, part="11.3")
 def test_five_curves_and_samples(section_run):
     done = section_run(11)
-    curves = [done.results["history"][name] for name in ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")]
+    curves = [
+        done.results["history"][name] for name in ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
+    ]
     assert np.isfinite(curves).all()
     assert len(done.figures) >= 3
 

@@ -76,7 +76,9 @@ def test_twenty_thousand_iterations():
 @pytest.mark.points(6, part="8.3")
 def test_the_fixed_noise_over_the_training(section_run, pictures):
     done = section_run(8, data_dir=str(pictures))
-    kept = [path for folder in (done.out, done.run_dir) for path in folder.rglob("*") if path.suffix in (".png", ".gif")]
+    kept = [
+        path for folder in (done.out, done.run_dir) for path in folder.rglob("*") if path.suffix in (".png", ".gif")
+    ]
     assert any(path.parent.name not in ("out", "runs") for path in kept)  # a file for a moment of the training
     assert any(path.parent == done.out for path in kept)  # and the strip or animation
 
