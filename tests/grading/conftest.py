@@ -63,7 +63,7 @@ def section_run(tmp_path_factory):
             except BaseException as error:  # a time-out as well: the next test must not wait for it again
                 done[key] = error
         if isinstance(done[key], BaseException):
-            raise done[key]
+            raise done[key].with_traceback(None)
         return done[key]
 
     return run

@@ -102,10 +102,10 @@ class Entry:
             return n, part, visibility
 
         try:
-            values = read(*mark.args, **mark.kwargs)
+            n, part, visibility = read(*mark.args, **mark.kwargs)
         except TypeError as error:
             raise pytest.UsageError(f"{item.nodeid}: points{mark.args}: {error}") from error
-        return cls(item.name.removeprefix("test_").replace("_", " "), *values[1:2], *values[:1], *values[2:])
+        return cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility)
 
 
 class Gradebook:

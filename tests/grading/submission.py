@@ -18,7 +18,7 @@ class Submission:
         if name.startswith("_"):  # pytest asks for such when it collects, before any test
             raise AttributeError(name)
         if name in self._failures:  # an import that takes a minute to fail need not do it for every test
-            raise self._failures[name]
+            raise self._failures[name].with_traceback(None)
         try:
             return importlib.import_module(f"{PACKAGE}.{name}")
         except BaseException as error:
