@@ -12,6 +12,7 @@ usage() {
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; a folder among ARGS is compared with
+./run_all.sh grade DIR       grade the package hw5 in DIR; more, like --weights=DIR, goes to python -m hw5.grade
 ./run_all.sh setup           only set up .venv
 
 A run that was stopped goes on where it was when it is called again; what is trained already is only
@@ -142,6 +143,7 @@ while [ $# -gt 0 ]; do
     help | -h | --help) usage; exit ;;
     test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && exec .venv/bin/python -m pytest -n 2 "$@"; exit 1 ;;
     report | handin) word=$1; shift; set_up; exec .venv/bin/python -m "hw5.$word" "$@" ;;
+    grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
     smoke | paper) mode=$1 ;;
     *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;

@@ -73,6 +73,14 @@ def test_modes_choose_flags_and_folder(tree):
     assert "flags ['--epochs=50', '--run_dir=runs/paper/section1']" in run_all(tree, "paper", "1").stdout
 
 
+def test_grade_hands_its_words_on(tree):
+    (tree / "hw5" / "grade.py").write_text("import sys\nprint(sys.argv[1:])")
+    assert (
+        "['inbox/alice', '--weights', 'trained']"
+        in run_all(tree, "grade", "inbox/alice", "--weights", "trained").stdout
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

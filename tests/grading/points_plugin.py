@@ -1,0 +1,227 @@
+"""A pytest plugin for tests that give points, with results as Gradescope reads them.
+
+    @pytest.mark.points(4, part="2.2", visibility="hidden")
+    def test_the_kl_divergence(grade):
+        ...
+        grade(0.5, "right but for the factor ½")
+
+What can be earned is fixed when the tests are collected. A test that fails in a fixture, is skipped, runs out of
+time or takes the process down earns nothing and stays in the total, with its reason.
+
+The plugin knows neither the tests nor what they grade: the `conftest.py` beside it loads it.
+"""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
+LONGEST = 2000  # characters of a reason
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("points")
+    group.addoption("--results-json", metavar="PATH", help="write the points to PATH, as Gradescope's results.json")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "points(n, part, visibility='visible'): the test gives n points of a part of the assignment"
+    )
+    # The workers of pytest-xdist report to the process that started them; only that one writes.
+    path = None if hasattr(config, "workerinput") else config.getoption("--results-json", None)
+    config.pluginmanager.register(Gradebook(path))
+
+
+@pytest.fixture
+def grade(request):
+    """A function (fraction, note="") for partial credit, 0 to 1: the last call counts, be the test passed or failed.
+
+    Raises:
+        ValueError: a fraction outside [0, 1].
+    """
+
+    def record(fraction: float, note: str = ""):
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"a grade is a fraction from 0 to 1, not {fraction}")
+        request.node.user_properties.append(("grade", [float(fraction), note]))
+
+    return record
+
+
+@pytest.fixture
+def leaderboard(request):
+    """A function (name, value, order="desc") for an entry of the leaderboard; "asc" puts the smallest first.
+
+    Raises:
+        ValueError: a number that is not finite, or an order that is neither.
+    """
+
+    def record(name: str, value, order: str = "desc"):
+        if not isinstance(value, str):
+            value = float(value)
+            if not math.isfinite(value):
+                raise ValueError(f"leaderboard entry {name!r} is {value}")
+        if order not in ("asc", "desc"):
+            raise ValueError(f"order={order!r}: must be asc or desc")
+        request.node.user_properties.append(("leaderboard", {"name": name, "value": value, "order": order}))
+
+    return record
+
+
+@dataclass
+class Entry:
+    """What one test can give, and has given."""
+
+    name: str
+    part: str
+    points: float
+    visibility: str
+    score: float = 0.0
+    status: str = "failed"
+    output: str = "not run: the grading ended before this test"
+
+    @classmethod
+    def of(cls, item):
+        """The entry of a collected test; None if it gives no points.
+
+        Raises:
+            pytest.UsageError: a mark that makes no sense.
+        """
+        mark = item.get_closest_marker("points")
+        if mark is None:
+            return None
+
+        def read(n, part, visibility="visible"):
+            if not (0 < n < math.inf) or not isinstance(part, str) or visibility not in VISIBILITIES:
+                raise TypeError(f"visibility is one of {', '.join(VISIBILITIES)}, n above 0, part a string")
+            return n, part, visibility
+
+        try:
+            n, part, visibility = read(*mark.args, **mark.kwargs)
+        except TypeError as error:
+            raise pytest.UsageError(f"{item.nodeid}: points{mark.args}: {error}") from error
+        return cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility)
+
+
+class Gradebook:
+    """The hooks that keep the score; `path` is the file that always holds it, or None."""
+
+    def __init__(self, path):
+        self.path = path and Path(path).absolute()
+        self.entries = {}  # by node id
+        self.leaderboard = {}  # by name
+        self.started = time.time()
+        self.finished = False
+        try:
+            self.write()
+        except OSError as error:
+            raise pytest.UsageError(f"--results-json={path}: {error.strerror}") from error
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session):
+        # With pytest-xdist only the workers collect; but what can be earned must not hang on their survival.
+        if session.config.pluginmanager.has_plugin("dsession"):
+            session.perform_collect()
+
+    def pytest_collection_finish(self, session):
+        self.entries = {item.nodeid: entry for item in session.items if (entry := Entry.of(item))}
+        self.write()
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "setup" and report.passed:
+            return
+        entry = self.entries.get(report.nodeid)
+        if entry and (report.when == "call" or not report.passed):
+            self.judge(entry, report)
+        if report.when == "call":
+            for name, value in report.user_properties:
+                if name == "leaderboard":
+                    self.leaderboard[value["name"]] = value
+        self.write()
+
+    def judge(self, entry, report):
+        grades = [value for name, value in report.user_properties if name == "grade"]
+        fraction, reason = float(report.passed), None if report.passed else _reason(report)
+        if report.skipped:
+            fraction, reason = 0.0, f"skipped: {reason}"
+        elif report.when == "setup" or report.when == "teardown":
+            fraction, reason = 0.0, f"error in a fixture: {reason}"
+        elif report.when != "call":
+            fraction, reason = 0.0, f"crashed: {reason}"
+        elif reason and "from pytest-timeout" in reason:
+            fraction, reason = 0.0, f"out of time: {reason}"
+        elif grades:
+            fraction = grades[-1][0]
+        entry.score = entry.points * fraction
+        entry.status = "passed" if fraction == 1 else "failed"
+        notes = [note for _, note in grades if note] + [reason] * bool(reason)
+        entry.output = "\n".join(notes)[:LONGEST]
+
+    def pytest_sessionfinish(self):
+        self.finished = True
+        self.write()
+
+    def results(self) -> dict:
+        """As https://gradescope-autograders.readthedocs.io/en/latest/specs/ has it."""
+        tests = [
+            {
+                "name": entry.name,
+                "number": entry.part,
+                "score": round(entry.score, 6),
+                "max_score": entry.points,
+                "status": entry.status,
+                "output": entry.output,
+                "visibility": entry.visibility,
+            }
+            for entry in self.entries.values()
+        ]
+        return {
+            "score": round(sum(test["score"] for test in tests), 6),
+            "execution_time": round(time.time() - self.started, 1),
+            "output": ""
+            if self.finished
+            else "The grading was stopped before its end; what was not run gave no points.",
+            "stdout_visibility": "hidden",  # it names the hidden tests
+            "tests": tests,
+            "leaderboard": list(self.leaderboard.values()),
+        }
+
+    def write(self):
+        """Replace the file as a whole: whoever reads it, or kills this process, finds a complete one."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f".partial.{self.path.name}")
+        partial.write_text(json.dumps(self.results(), indent=1, allow_nan=False))
+        partial.replace(self.path)
+
+    def pytest_terminal_summary(self, terminalreporter):
+        if not self.entries:
+            return
+        terminalreporter.section("points")
+        parts = {}
+        for entry in self.entries.values():
+            parts.setdefault(entry.part, []).append(entry)
+        order = sorted(parts, key=lambda part: [int(word) if word.isdigit() else 0 for word in part.split(".")])
+        for part, entries in [*((part, parts[part]) for part in order), ("total", self.entries.values())]:
+            score, most = sum(entry.score for entry in entries), sum(entry.points for entry in entries)
+            terminalreporter.write_line(f"{part:<8}{score:>8.4g} of {most:g}")
+        for entry in self.entries.values():
+            if entry.score < entry.points:
+                reason = entry.output.split("\n")[0][:100]
+                terminalreporter.write_line(
+                    f"{entry.part:<8}{entry.name}: {entry.score:g} of {entry.points:g}; {reason}"
+                )
+
+
+def _reason(report) -> str:
+    """The message of a failure, without its traceback."""
+    if isinstance(report.longrepr, tuple):  # of a skip: path, line, reason
+        return report.longrepr[2].removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return crash.message if crash else report.longreprtext

@@ -1,0 +1,453 @@
+"""The grading: what the plugin counts, what the runner refuses, and what broken copies of the package lose."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from processes import python_m
+
+from hw5 import grade
+from hw5.errors import InputError
+
+GRADING = Path(__file__).with_name("grading")
+PACKAGE = Path(grade.__file__).parent
+MACHINERY = ("conftest.py", "points_plugin.py", "submission.py", "pytest.ini")
+
+TESTS = """
+import os, time
+import pytest
+from submission import hw5
+
+@pytest.fixture
+def broken():
+    raise RuntimeError("no such luck")
+
+@pytest.fixture
+def broken_at_the_end():
+    yield
+    raise RuntimeError("too late")
+
+@pytest.mark.points(2, part="1.1")
+def test_right(leaderboard):
+    assert hw5.work.answer() == 42
+    leaderboard("accuracy", 0.5)
+
+@pytest.mark.points(2, part="1.1", visibility="hidden")
+def test_wrong():
+    assert hw5.work.answer() == 41, "not 41"
+
+@pytest.mark.points(4, part="1.2")
+def test_partly(grade):
+    grade(0.25, "a quarter")
+
+@pytest.mark.points(4, part="1.2")
+def test_partly_and_then_wrong(grade):
+    grade(0.5, "half")
+    assert 0
+
+@pytest.mark.points(1, part="2.1")
+def test_out_of_place(grade):
+    grade(1.5)
+
+@pytest.mark.points(1, part="2.1")
+def test_fixture(broken):
+    pass
+
+@pytest.mark.points(1, part="2.1")
+def test_teardown(broken_at_the_end, grade):
+    grade(1)
+
+@pytest.mark.points(1, part="2.2")
+def test_skipped():
+    pytest.skip("no mood")
+
+@pytest.mark.points(1, part="2.2")
+@pytest.mark.timeout(1)
+def test_slow(grade):
+    grade(1)
+    time.sleep(60)
+
+@pytest.mark.points(1, part="2.10")
+def test_crash():
+    os._exit(3)
+
+@pytest.mark.points(1, part="2.10", visibility="after_due_date")
+def test_after_the_crash():
+    pass
+"""
+
+
+@pytest.fixture
+def grader(tmp_path):
+    """A folder of grading tests of its own; `write(text)` replaces its tests."""
+    folder = tmp_path / "grader"
+    folder.mkdir()
+    for name in MACHINERY:
+        shutil.copy(GRADING / name, folder)
+    (folder / "test_toy.py").write_text(TESTS)
+    return folder
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A submission that answers right."""
+    return submission(tmp_path / "alice", "def answer():\n    return 42\n")
+
+
+def submission(folder, work, init=""):
+    (folder / "hw5").mkdir(parents=True)
+    (folder / "hw5" / "__init__.py").write_text(init)
+    (folder / "hw5" / "work.py").write_text(work)
+    return folder
+
+
+def graded(folder, grader, **arguments):
+    """Results of a grading, and its tests by name."""
+    results = grade.run(str(folder), tests=grader, **arguments)
+    return results, {test["name"]: test for test in results["tests"]}
+
+
+def test_everything_is_counted_with_its_reason(package, grader, tmp_path, capfd):
+    results, tests = graded(package, grader, results=tmp_path / "kept" / "results.json")
+    assert {name: (test["score"], test["max_score"]) for name, test in tests.items()} == {
+        "right": (2, 2),
+        "wrong": (0, 2),
+        "partly": (1, 4),
+        "partly and then wrong": (2, 4),
+        "out of place": (0, 1),
+        "fixture": (0, 1),
+        "teardown": (0, 1),
+        "skipped": (0, 1),
+        "slow": (0, 1),
+        "crash": (0, 1),
+        "after the crash": (1, 1),
+    }
+    assert results["score"] == 6
+    assert results["leaderboard"] == [{"name": "accuracy", "value": 0.5, "order": "desc"}]
+    for name, reason in {
+        "wrong": "not 41",
+        "partly": "a quarter",
+        "partly and then wrong": "half",
+        "out of place": "from 0 to 1, not 1.5",
+        "fixture": "error in a fixture: RuntimeError: no such luck",
+        "teardown": "error in a fixture: RuntimeError: too late",
+        "skipped": "skipped: no mood",
+        "slow": "out of time",
+        "crash": "crashed",
+    }.items():
+        assert reason in tests[name]["output"]
+    assert tests["wrong"]["visibility"] == "hidden"
+    assert tests["wrong"]["number"] == "1.1"
+    assert tests["right"]["visibility"] == "visible"
+    assert tests["after the crash"]["visibility"] == "after_due_date"
+    assert results["stdout_visibility"] == "hidden"
+    assert results["output"] == ""
+    assert json.loads((tmp_path / "kept" / "results.json").read_text())["score"] == 6
+    assert os.listdir(tmp_path / "kept") == ["results.json"]
+    assert not list(package.rglob("__pycache__"))
+    lines = capfd.readouterr().out.split("points =")[1].splitlines()
+    assert [line.split() for line in lines[1:6]] == [
+        ["1.1", "2", "of", "4"],
+        ["1.2", "3", "of", "8"],
+        ["2.1", "0", "of", "3"],
+        ["2.2", "0", "of", "2"],
+        ["2.10", "1", "of", "2"],
+    ]
+    assert lines[6].split() == ["total", "6", "of", "19"]
+
+
+def test_a_package_that_cannot_be_imported_costs_its_points_alone(tmp_path, grader):
+    for name, init in {"raises": "import no_such_module", "leaves": "raise SystemExit(0)"}.items():
+        results, tests = graded(submission(tmp_path / name, "", init), grader)
+        assert results["score"] == 4  # of what does not ask for the package
+        assert sum(test["max_score"] for test in results["tests"]) == 19
+        assert tests["right"]["output"]
+
+
+def test_a_package_that_takes_python_down_costs_its_points_alone(tmp_path, grader):
+    results, tests = graded(submission(tmp_path / "bob", "import os\nos._exit(0)\n"), grader)
+    assert results["score"] == 4
+    assert tests["right"]["output"].startswith("crashed")
+
+
+def test_what_hangs_outside_python_is_ended(tmp_path, grader):
+    ini = grader / "pytest.ini"
+    ini.write_text(re.sub("_timeout = 150", "_timeout = 3", ini.read_text()))
+    text = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\nwhile True: pass\n"
+    (grader / "test_toy.py").write_text(TESTS.replace("timeout(1)", "timeout(2)"))
+    results, tests = graded(submission(tmp_path / "bob", text), grader)
+    assert results["score"] == 4
+    assert tests["right"]["output"].startswith("crashed")
+
+
+def test_the_wrong_package_is_refused(tmp_path, grader, package):
+    with pytest.raises(InputError, match="holds no package hw5"):
+        grade.run(str(tmp_path), tests=grader)
+    with pytest.raises(InputError, match="no such folder"):
+        grade.run(str(tmp_path / "nobody"), tests=grader)
+    (tmp_path / "mallory").mkdir()
+    (tmp_path / "mallory" / "hw5").symlink_to(package / "hw5")
+    with pytest.raises(InputError, match="lies elsewhere"):
+        grade.run(str(tmp_path / "mallory"), tests=grader)
+    # what it turns out to be only when it runs gives no points
+    elsewhere = f"__path__ = [{str(package / 'hw5')!r}]"
+    results, tests = graded(submission(tmp_path / "trudy", "", elsewhere), grader)
+    assert tests["right"]["score"] == 0
+    assert "is not of the submission" in tests["right"]["output"]
+    assert results["score"] == 4
+
+
+def test_only_weights_are_taken(package, grader, tmp_path):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "section2.npz").touch()
+    assert grade.check_weights(weights) == weights.resolve()
+    (weights / "model.keras").touch()
+    with pytest.raises(InputError, match="model.keras is none of"):
+        grade.run(str(package), weights=str(weights), tests=grader)
+
+
+def test_pickles_in_weights_are_not_run(package, tmp_path):
+    import numpy as np
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "exploded"),)
+
+    sys.path.insert(0, str(GRADING))
+    try:
+        import test_weights
+    finally:
+        sys.path.remove(str(GRADING))
+    np.savez(tmp_path / "section2.npz", np.array([Bomb()], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        test_weights.load(SimpleNamespace(set_weights=list), tmp_path / "section2")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_many_submissions_make_a_table(tmp_path, grader, package):
+    inbox = tmp_path / "inbox"
+    shutil.copytree(package, inbox / "alice")
+    submission(inbox / "bob", "def answer():\n    return 41\n")
+    (inbox / "carol").mkdir()
+    (inbox / "notes.txt").touch()
+    grade.run(str(inbox / "*"), csv=str(tmp_path / "grades.csv"), tests=grader)
+    header, *rows = [line.split(",", 7) for line in (tmp_path / "grades.csv").read_text().splitlines()]
+    assert header[:8] == ["submission", "score", "max_score", "1.1", "1.2", "2.1", "2.2", "2.10,note"]
+    assert [row[:5] for row in rows[:2]] == [["alice", "6.0", "19", "2.0", "3.0"], ["bob", "6.0", "19", "2.0", "3.0"]]
+    assert rows[2][:3] == ["carol", "0", ""]
+    assert "holds no package hw5" in rows[2][-1]
+    assert {path.name for path in (tmp_path / "grades").iterdir()} >= {"alice.json", "alice.log", "bob.json"}
+
+
+def test_the_time_of_a_submission_is_limited(tmp_path, grader):
+    (grader / "test_toy.py").write_text(
+        TESTS.replace("@pytest.mark.timeout(1)", "").replace("os._exit(3)", "time.sleep(60)")
+    )
+    started = time.time()
+    results, tests = graded(submission(tmp_path / "bob", "def answer():\n    return 42\n"), grader, limit=12)
+    assert time.time() - started < 30
+    assert results["note"] == "stopped after 12 s"
+    assert results["score"] == 5
+    assert tests["after the crash"]["output"].startswith("not run")
+    assert "stopped before its end" in results["output"]
+
+
+def test_a_kill_keeps_what_was_earned(tmp_path, grader, package):
+    (grader / "test_toy.py").write_text(TESTS.replace("@pytest.mark.timeout(1)", ""))
+    path = tmp_path / "results.json"
+    process = subprocess.Popen(grade.command(grader, package, path), start_new_session=True, stdout=subprocess.DEVNULL)
+    seen = []
+    while not seen or seen[-1]["score"] < 5:
+        if path.exists():
+            seen.append(json.loads(path.read_text()))  # complete at every moment
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert json.loads(path.read_text())["score"] == 5
+    assert {sum(test["max_score"] for test in each["tests"]) for each in seen} <= {0, 19}
+
+
+@pytest.mark.parametrize(
+    ("mark", "message"),
+    [("0, part='1.1'", "n above 0"), ("1", "part"), ("1, part='1.1', visibility='secret'", "after_published")],
+)
+def test_marks_that_make_no_sense_are_refused(grader, package, mark, message, capfd):
+    (grader / "test_toy.py").write_text(f"import pytest\n@pytest.mark.points({mark})\ndef test_x(): pass\n")
+    results = grade.run(str(package), tests=grader)
+    assert "exit code 4" in results["note"]
+    assert message in capfd.readouterr().err
+
+
+def test_mistakes_on_the_command_line_get_one_line(tmp_path):
+    for arguments, message in {
+        (): "name the folder to grade",
+        ("elsewhere",): "no such folder",
+        (str(tmp_path),): "holds no package hw5",
+        ("nobody*", "--csv=grades.csv"): "names no folder",
+        (str(tmp_path), "--tests=/nonexistent"): "holds no grading tests",
+        (str(tmp_path), "--limit=0"): "--limit=0",
+        (f"--autograder={tmp_path}",): "exists already",
+    }.items():
+        done = python_m("hw5.grade", *arguments, cwd=tmp_path)
+        assert done.returncode == 1, done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert message in done.stderr
+
+
+def test_the_autograder_works_as_gradescope_runs_it(tmp_path, grader, package):
+    root = tmp_path / "autograder"
+    grade.run(autograder=str(root / "source"), tests=grader)
+    assert {"setup.sh", "run_autograder", "requirements.txt", "constraints.txt", "grading"} == {
+        path.name for path in (root / "source").iterdir()
+    }
+    subprocess.run(["bash", "-n", root / "source" / "setup.sh"], check=True)
+    assert "tensorflow>=2.19\n" in (root / "source" / "requirements.txt").read_text()
+    shutil.copytree(package, root / "submission")
+    (root / "run_autograder").symlink_to(root / "source" / "run_autograder")
+    environment = {**os.environ, "AUTOGRADER_ROOT": str(root), "PYTHON": sys.executable}
+    subprocess.run([root / "run_autograder"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert json.loads((root / "results" / "results.json").read_text())["score"] == 6
+
+
+def test_the_rubric_is_what_the_tests_give(tmp_path):
+    path = tmp_path / "results.json"
+    line = [*grade.command(GRADING, PACKAGE.parent, path), "--collect-only", "-q", "-n", "0"]
+    subprocess.run(line, check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
+    points = {}
+    for test in json.loads(path.read_text())["tests"]:
+        points[test["number"]] = points.get(test["number"], 0) + test["max_score"]
+    sheets = json.loads((GRADING / "rubric.json").read_text())
+    parts = {name: part["points"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
+    assert points == parts
+    for sheet in sheets.values():
+        assert sheet["weight"] in (None, sum(part["points"] for part in sheet["parts"].values()))
+    marks = [
+        path.read_text().count("def test_") - path.read_text().count("mark.points")
+        for path in GRADING.glob("test_section*.py")
+    ]
+    assert not any(marks)  # every test gives points
+
+
+# What can be broken by a few letters: file, text, what replaces it, and the parts that lose points by it.
+BROKEN = {
+    "KL with a sign error": (
+        "objectives.py",
+        "ops.exp(log_var) - log_var - 1.0",
+        "ops.exp(log_var) + log_var - 1.0",
+        {"2.2", "4.2", "10.7"},
+    ),
+    "mean instead of sum": (
+        "objectives.py",
+        "return ops.sum(ops.softplus(logits)",
+        "return ops.mean(ops.softplus(logits)",
+        {"1.6", "2.2", "2.5", "4.2", "5.4", "5.7", "10.7"},
+    ),
+    "μ and log σ swapped": ("networks.py", "mean, log_sigma = ops.split", "log_sigma, mean = ops.split", {"10.1"}),
+    "log σ² taken for log σ": ("networks.py", "[mean, 2.0 * log_sigma]", "[mean, log_sigma]", {"10.1"}),
+    "variance taken for standard deviation": (
+        "layers.py",
+        "mean + ops.exp(0.5 * log_var)",
+        "mean + ops.exp(log_var)",
+        {"2.1"},
+    ),
+    "generator updated in the discriminator's step": (
+        "models/gan.py",
+        "            self.discriminator_step(real)\n",
+        "            self.discriminator_step(real)\n            self.generator_step(ops.shape(real)[0])\n",
+        {"5.4", "8.2", "11.2"},
+    ),
+    "generator's labels swapped": (
+        "objectives.py",
+        "lambda fake_logits: ops.mean(ops.softplus(-fake_logits))",
+        "lambda fake_logits: ops.mean(ops.softplus(fake_logits))",
+        {"3.1", "11.2"},
+    ),
+    "sigmoid applied twice": (
+        "likelihoods.py",
+        "return ops.sigmoid(outputs)",
+        "return ops.sigmoid(ops.sigmoid(outputs))",
+        {"2.4", "4.5"},
+    ),
+    "wrong stride": ("networks.py", 'layers.Conv2D(32, 3, 2, "same"', 'layers.Conv2D(32, 3, 1, "same"', {"10.1"}),
+    "initial weights ten times too large": ("networks.py", "RandomNormal(0, 0.02)", "RandomNormal(0, 0.2)", {"11.1"}),
+    "FID with rows for columns": (
+        "metrics/frechet.py",
+        "_factor(sigma1).T @ _factor(sigma2)",
+        "_factor(sigma1) @ _factor(sigma2).T",
+        {"10.5", "11.4"},
+    ),
+    "IS from probabilities": (
+        "metrics/inception_score.py",
+        "_probabilities(logits)\n    if not 1 <= splits",
+        "_probabilities(_probabilities(logits))\n    if not 1 <= splits",
+        {"5.6", "8.4"},
+    ),
+    "IWAE without 1/K": ("metrics/likelihood.py", "axis=0) - log(len(log_weights))", "axis=0)", {"5.7"}),
+    "biased MMD": ("metrics/mmd.py", "(len(x) * (len(x) - 1))", "(len(x) * len(x))", {"5.6"}),
+    "clip on the wrong network": (
+        "models/gan.py",
+        "for variable in variables:\n                variable.assign(ops.clip",
+        "for variable in self.generator.trainable_variables:\n                variable.assign(ops.clip",
+        {"5.4"},
+    ),
+    "test images in training": (
+        "section9.py",
+        "    model, history = training.fit(",
+        "    images = test[: len(images)]\n    model, history = training.fit(",
+        {"9.1"},
+    ),
+}
+PENDING = {"5.2", "5.3", "5.4", "5.5", "5.8"}  # parts whose code is still to come
+
+
+def copy_of_the_package(folder):
+    """The package in `folder`, its data by a link."""
+    shutil.copytree(PACKAGE, folder / "hw5", ignore=shutil.ignore_patterns("store", "__pycache__"))
+    (folder / "hw5" / "data" / "store").symlink_to(PACKAGE / "data" / "store")
+    return folder
+
+
+def points_of(folder, tmp_path, *options):
+    """Points by test, of the grading of the package in `folder`."""
+    path = tmp_path / "results.json"
+    subprocess.run([*grade.command(GRADING, folder, path), *options], cwd=tmp_path, check=False)
+    return {
+        (test["number"], test["name"]): test["score"] / test["max_score"]
+        for test in json.loads(path.read_text())["tests"]
+    }
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("unbroken")
+    return points_of(copy_of_the_package(folder / "copy"), folder, "-m", "not runs")
+
+
+@pytest.mark.slow
+def test_the_package_itself_gets_everything():
+    results = grade.run(str(PACKAGE.parent))
+    assert {test["number"] for test in results["tests"] if test["score"] < test["max_score"]} <= PENDING
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_copy_loses_points_in_what_it_breaks(name, tmp_path, unbroken):
+    file, right, wrong, parts = BROKEN[name]
+    folder = copy_of_the_package(tmp_path / "copy")
+    text = (folder / "hw5" / file).read_text()
+    assert text.count(right) >= 1
+    (folder / "hw5" / file).write_text(text.replace(right, wrong))
+    # A section's run takes seconds; the other mistakes show without one.
+    options = ["-k", f"test_{Path(file).stem}"] if file.startswith("section") else ["-m", "not runs"]
+    points = points_of(folder, tmp_path, *options)
+    lost = {part for (part, test), share in points.items() if share < unbroken.get((part, test), 1)}
+    assert lost == parts
