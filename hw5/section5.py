@@ -142,7 +142,9 @@ def run(
     draw_upsamplings(trained, images, settings)
     print_table(measured)
     headline = {f"FID {name}": row["fid"]["fid"] for name, row in measured.items() if "fid" in row}
-    headline |= {f"bits {name}": row["bits_per_dimension"] for name, row in measured.items() if "logistic" in name}
+    headline |= {
+        f"bits {name}": row["bits_per_dimension"] for name, row in measured.items() if "bits_per_dimension" in row
+    }
     return results.save_metrics(settings.folder, settings=given, results=measured, headline=headline, started=started)
 
 

@@ -52,9 +52,9 @@ SECTIONS = {
         "models": {"k2", "k5", "k2_kl0", "k5_kl0"},
     },
     3: {
-        "flags": ["--steps=4", "--hidden=4", "--study=0.001", "--fid_samples=20"],
+        "flags": ["--steps=4", "--hidden=4", "--study=0.0002", "--fid_samples=20"],
         "figures": {"losses", "outputs", "fixed_noise", "samples", "study", "study_samples"},
-        "models": {"lr0.0002_beta0.5", "lr0.001_beta0.5", "lr0.0002_beta0.9"},
+        "models": {"lr0.001_beta0.5", "lr0.0002_beta0.5", "lr0.001_beta0.9"},
     },
     4: {
         "flags": ["--steps=30", "--sweep=0"],
