@@ -4,7 +4,7 @@ The sheet's generator, hidden dimension 16 and latent dimension 100, on MNIST at
 non-saturating objective; its five curves, its FID, and interpolation beside a VAE of as many latents.
 
     python -m hw5.section11
-    python -m hw5.section11 --average=0.999 --discriminator_learning_rate=4e-4   # beyond the sheet
+    python -m hw5.section11 --learning_rate=2e-4 --discriminator_learning_rate=2e-4 --average=0   # plain
     python -m hw5.section11 --notrain --fid_samples=10000
 """
 
@@ -32,8 +32,8 @@ def run(
     dataset="mnist",
     steps=8000,
     batch_size=128,
-    learning_rate=2e-3,
-    discriminator_learning_rate=None,
+    learning_rate=1e-3,
+    discriminator_learning_rate=2e-4,
     beta_1=0.5,
     average=0.999,
     train_size=None,
