@@ -158,7 +158,7 @@ class GameWatch(keras.callbacks.Callback):
     """
 
     COLLAPSED = 0.05  # of the diversity of real samples
-    DIVERSE = 0.2
+    DIVERSE = 0.4  # twice what untrained generators have
     EARLY = 5000  # steps
     DECIDED = 1e-4  # probability that D grants to fakes, and withholds from real samples
 
