@@ -321,10 +321,11 @@ if __name__ == "__main__":
         ("hidden", "Channels at half the image's size."),
         ("critic_steps", "Steps of a Wasserstein critic for one of the generator."),
         ("importance_samples", "Importance samples of the iwae's bound."),
-        ("likelihood_images", "Test images for the bits per dimension."),
         ("likelihood_samples", "Importance samples for the bits per dimension."),
     ):
         flags.DEFINE_integer(name, flags.default(run, name), text, lower_bound=1)
+    text = "Test images for the bits per dimension, whose standard error takes two."
+    flags.DEFINE_integer("likelihood_images", flags.default(run, "likelihood_images"), text, lower_bound=2)
     for name, text in (
         ("gan_learning_rate", "Learning rate of the GANs."),
         ("vae_learning_rate", "Highest learning rate of the VAEs."),
