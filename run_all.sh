@@ -33,15 +33,15 @@ flags_for() {
   case "$1 $2" in
     "smoke 1") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
     "smoke 2") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
-    "smoke 3") echo "--steps=4 --train_size=512 --hidden=4 --study=0.0002 --fid_samples=64" ;;
+    "smoke 3") echo "--steps=4 --train_size=512 --hidden=4 --study=0.0002 --fid_samples=16" ;;
     "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
     "smoke 5") echo "--steps=2 --train_size=64 --hidden=4 --latent_dim=5 --variant=vanilla --upsampling=deconv --upsampling=bilinear --likelihood=gaussian --fid_samples=16 --likelihood_images=2 --likelihood_samples=20" ;;
     "smoke 6") echo "--epochs=1 --train_size=512" ;;
     "smoke 7") echo "--steps=100" ;;
-    "smoke 8") echo "--steps=4 --hidden=8 --train_size=64 --fid_samples=64" ;;
+    "smoke 8") echo "--steps=4 --hidden=8 --train_size=64 --fid_samples=16" ;;
     "smoke 9") echo "--epochs=1 --train_size=512" ;;
-    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10 --fid_samples=64" ;;
-    "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=64 --vae=runs/smoke/section10/models/convolutional_z10" ;;
+    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10 --fid_samples=16" ;;
+    "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=16 --vae=runs/smoke/section10/models/convolutional_z10" ;;
     "paper 1") echo "--epochs=50" ;;
     "paper 2") echo "--epochs=100" ;;
     "paper 3") echo "--steps=20000 --fid_samples=10000" ;;
@@ -51,7 +51,7 @@ flags_for() {
     "paper 9") echo "--epochs=100" ;;
     "paper 7") echo "--steps=100000" ;;
     "paper 10") echo "--steps=40000 --fid_samples=10000" ;;
-    "paper 11") echo "--steps=100000 --learning_rate=2e-4 --discriminator_learning_rate=2e-4 --average=0 --fid_samples=10000 --vae=runs/paper/section10/convolutional_z100" ;;
+    "paper 11") echo "--steps=100000 --learning_rate=2e-4 --gradient_penalty=0 --average=0 --fid_samples=10000 --vae=runs/paper/section10/convolutional_z100" ;;
   esac
   case $1 in
     smoke) echo "--restart --out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models" ;;

@@ -49,6 +49,11 @@ SHARED = {
         {"lower_bound": 0},
     ),
     "beta_1": (DEFINE_float, "Adam's decay of the mean gradient.", {"lower_bound": 0, "upper_bound": 0.9999}),
+    "gradient_penalty": (
+        DEFINE_float,
+        "Weight of the discriminator's gradient penalty; 0 for none.",
+        {"lower_bound": 0},
+    ),
     "average": (
         DEFINE_float,
         "Decay of a running average of the generator's weights, which then makes the samples; 0 for none.",
@@ -78,6 +83,11 @@ def default(run: Callable, name: str):
     """The default of one argument of `run`; a tuple becomes a list, as the multi-flags want it."""
     value = inspect.signature(run).parameters[name].default
     return list(value) if isinstance(value, tuple) else value
+
+
+def several(value) -> list:
+    """The values of an argument that may be repeated, whether `run` was given one or several."""
+    return [value] if isinstance(value, int | float | str) else list(value)
 
 
 def shared(run: Callable) -> None:

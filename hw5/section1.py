@@ -58,7 +58,7 @@ def run(
     mean, directions = pca.principal_components(images, k[-1])  # I.5
     bound = {dim: pca.reconstruction_error(validation, mean, directions[:, :dim]) for dim in k}
 
-    variants = [variant] if isinstance(variant, str) else list(variant)
+    variants = flags.several(variant)
     if unknown := set(variants) - set(VARIANTS):
         raise InputError(f"--variant={unknown.pop()}: must be one of {', '.join(VARIANTS)}")
     if "stacked" in variants and pretrain:

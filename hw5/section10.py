@@ -60,8 +60,7 @@ def run(
     folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
     images, validation = (data.resize(part, SIZE) for part in data.train_validation(dataset, train_size))
     shown, length = data.scale(validation[:COLUMNS]), training.recorded(steps)
-    latent_dim = sorted({latent_dim} if isinstance(latent_dim, int) else set(latent_dim))
-    architecture = [architecture] if isinstance(architecture, str) else architecture
+    latent_dim, architecture = sorted(set(flags.several(latent_dim))), flags.several(architecture)
     extractors = metrics.extractors_for(dataset, inception_weights, inception_dtype)
     real = metrics.reference(dataset, fid_samples, SIZE)
 

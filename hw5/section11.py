@@ -4,7 +4,7 @@ The sheet's generator, hidden dimension 16 and latent dimension 100, on MNIST at
 non-saturating objective; its five curves, its FID, and interpolation beside a VAE of as many latents.
 
     python -m hw5.section11
-    python -m hw5.section11 --learning_rate=2e-4 --discriminator_learning_rate=2e-4 --average=0   # plain
+    python -m hw5.section11 --learning_rate=2e-4 --gradient_penalty=0 --average=0    # plain
     python -m hw5.section11 --notrain --fid_samples=10000
 """
 
@@ -31,10 +31,11 @@ def run(
     upsampling="deconv",
     dataset="mnist",
     steps=8000,
-    batch_size=128,
-    learning_rate=1e-3,
-    discriminator_learning_rate=2e-4,
+    batch_size=64,
+    learning_rate=2e-3,
+    discriminator_learning_rate=None,
     beta_1=0.5,
+    gradient_penalty=10.0,
     average=0.999,
     train_size=None,
     vae="runs/section10/convolutional_z100",
@@ -53,6 +54,8 @@ def run(
         steps: of the generator, the sheet's `num_train_steps`.
         discriminator_learning_rate: where it is to differ from the generator's.
         upsampling: "deconv", "nearest" or "bilinear", how the generator doubles the size.
+        gradient_penalty: weight of D's penalty (Gulrajani et al. 2017), which keeps D from winning with this
+            objective, too (Fedus et al. 2018); 0, the sheet's setting, for none.
         average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
         vae: folder of section 10's VAE of 100 latents, for the interpolations; where it has not been
             trained, a VAE is trained in its place, under `run_dir`.
@@ -69,7 +72,11 @@ def run(
     reference = metrics.reference(dataset, fid_samples, SIZE)
 
     gan, history = training.fit_gan(
-        lambda: models.GAN(*networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling), average=average),
+        lambda: models.GAN(
+            *networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling),
+            gradient_penalty=gradient_penalty,
+            average=average,
+        ),
         images,
         run_dir=run_dir / "dcgan",
         steps=steps,
@@ -83,6 +90,7 @@ def run(
             "train_size": train_size,
             "hidden": hidden,
             "upsampling": upsampling,
+            "gradient_penalty": gradient_penalty,
             "average": average,
         },
         watching=[FixedNoise(run_dir / "dcgan", seed)],

@@ -9,8 +9,6 @@ rates and another β₁ of Adam, objective and convergence side by side.
 
 import time
 
-import numpy as np
-
 from hw5 import data, figures, flags, metrics, models, networks, results, training, visualize
 from hw5.callbacks import FixedNoise, fixed_noise
 from hw5.metrics import MnistClassifier, class_shares
@@ -56,9 +54,9 @@ def run(
     images, _ = data.train_validation(dataset, train_size)
     classifier = MnistClassifier() if dataset == "mnist" else None
     reference = metrics.reference(dataset, fid_samples, images.shape[1]) if classifier else None
-    rates, betas = np.atleast_1d(study).tolist(), np.atleast_1d(study_beta_1).tolist()
     chosen = (learning_rate, beta_1)
-    others = [*((rate, beta_1) for rate in rates), *((learning_rate, beta) for beta in betas)]
+    others = [(rate, beta_1) for rate in flags.several(study)]
+    others += [(learning_rate, beta) for beta in flags.several(study_beta_1)]
 
     measured, rows = {}, []
     for rate, beta in dict.fromkeys([chosen, *others]):

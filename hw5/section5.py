@@ -118,7 +118,7 @@ def run(
     given, started = dict(locals()), time.time()
     settings = SimpleNamespace(**given)
     settings.folder, settings.run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    chosen = comparison(*map(as_list, (model, variant, upsampling, likelihood)))
+    chosen = comparison(*map(flags.several, (model, variant, upsampling, likelihood)))
     images = load(settings, "train")
     validation, test = load(settings, "validation"), load(settings, "test")
     judges = metrics.extractors_for("", inception_weights, inception_dtype)
@@ -133,7 +133,7 @@ def run(
         draw(one, trained[one], history, settings)
         if one.model == "vae":
             measured[one.name] |= bits(trained[one], validation, test, settings)
-        if one.upsampling == chosen[0].upsampling and one.likelihood in (None, as_list(likelihood)[0]):
+        if one.upsampling == chosen[0].upsampling and one.likelihood in (None, flags.several(likelihood)[0]):
             generated = trained[one].sample(fid_samples, seed=seed)
             for judge in judges:
                 measured[one.name]["fid"] = metrics.frechet_report(*reference, generated, judge, ALSO, seed=seed)
@@ -146,10 +146,6 @@ def run(
         f"bits {name}": row["bits_per_dimension"] for name, row in measured.items() if "bits_per_dimension" in row
     }
     return results.save_metrics(settings.folder, settings=given, results=measured, headline=headline, started=started)
-
-
-def as_list(choice):
-    return [choice] if isinstance(choice, str) else list(choice)
 
 
 def comparison(model, variant, upsampling, likelihood) -> list[Setting]:

@@ -192,11 +192,11 @@ def test_the_gradient_penalty_is_taken_evenly_between_real_and_generated_samples
 
 
 def test_averaged_weights_follow_the_recursion_and_make_what_is_shown():
-    gan = compiled(image_gan(average=0.8))
+    gan = compiled(image_gan(average=0.3))
     expected = values(gan.generator)
-    for batch in draw(3, 6, 16, 16, 1):
+    for batch, decay in zip(draw(4, 6, 16, 16, 1), (2 / 11, 3 / 12, 0.3, 0.3), strict=True):
         gan.train_step(tf.constant(batch))
-        expected = [0.8 * old + 0.2 * new for old, new in zip(expected, values(gan.generator), strict=True)]
+        expected = [decay * old + (1 - decay) * new for old, new in zip(expected, values(gan.generator), strict=True)]
     for one, other in zip(values(gan.averaged_generator), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-7)
     z = draw(5, 4)

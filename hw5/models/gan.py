@@ -29,7 +29,8 @@ class GAN(SavedNoise, keras.Model):
         gradient_penalty: weight of E (‖∇D‖ − 1)² between real and generated samples (Gulrajani et al.
             2017); 0 leaves it out.
         average: decay of a running average of G's weights, with which `generate` then works (Karras et al.
-            2018); 0 leaves it out.
+            2018); 0 leaves it out. At step n it is (1 + n)/(10 + n) at most, so that what G was at first is
+            soon forgotten.
 
     Metrics: `d_loss` and `g_loss`; `d_real`, `d_fake_d_step` and `d_fake_g_step`: D(x), and D(G(z)) as D's
     step finds it, before D's weights move and after G's did, and as G's step does, before G's weights move
@@ -133,8 +134,10 @@ class GAN(SavedNoise, keras.Model):
             self.discriminator_step(real)
         self.generator_step(ops.shape(real)[0])
         if self.average:
+            steps = ops.cast(self.generator_optimizer.iterations, "float32")
+            decay = ops.minimum(self.average, (1 + steps) / (10 + steps))
             for averaged, weight in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
-                averaged.assign(self.average * averaged + (1 - self.average) * weight)
+                averaged.assign(decay * averaged + (1 - decay) * weight)
         return self.get_metrics_result()
 
     def discriminator_step(self, real):
