@@ -247,6 +247,9 @@ def dcgan_vae(
 ):
     """The generator of `dcgan` as decoder and its discriminator, down to the last volume, as encoder (sheet 002, 3).
 
+    The decoder's first layer has biases, one a pixel of the volume. Without them z = 0, the middle of the prior,
+    decodes to the same pattern everywhere, and the codes of images with a fixed layout have to stay away from it.
+
     Args:
         latent_dim, hidden, image_shape, upsampling: as of `dcgan`.
         extra_channels: of the decoder's output, beyond those of the images (`hw5.likelihoods`).
@@ -261,7 +264,8 @@ def dcgan_vae(
     features = keras.Sequential(_dcgan_down(hidden, doublings, "batch"), name="convolutions")(images)
     encoder = keras.Model(images, _posterior(features, latent_dim, context), name="dcgan_encoder")
     channels = image_shape[-1] + extra_channels
-    return encoder, _dcgan_generator("dcgan_decoder", latent_dim, volume, doublings, channels, upsampling)
+    decoder = _dcgan_generator("dcgan_decoder", latent_dim, volume, doublings, channels, upsampling, use_bias=True)
+    return encoder, decoder
 
 
 def _dcgan_size(image_shape, hidden):
@@ -283,7 +287,7 @@ def _dcgan_normalization():
     return BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02))
 
 
-def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling):
+def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling, use_bias=False):
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling={upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
 
@@ -293,7 +297,7 @@ def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling):
         interpolation = layers.UpSampling2D(2, interpolation=upsampling)
         return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]
 
-    up = [layers.Dense(prod(volume), **_dcgan_normal()), layers.Reshape(volume)]
+    up = [layers.Dense(prod(volume), **_dcgan_normal() | {"use_bias": use_bias}), layers.Reshape(volume)]
     for number in range(1, doublings):
         up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2**number)]
     up += [_dcgan_normalization(), layers.ReLU(), *doubling(channels, dtype="float32")]
