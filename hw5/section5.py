@@ -105,8 +105,8 @@ def run(
         data_dir: folder of CelebA's aligned JPEGs, for `dataset="celeb_a"` (5.1).
         hidden: channels at half the image's size.
         steps: of each training; of a GAN, its generator's.
-        discriminator_learning_rate: of the discriminators that must not win; a Wasserstein critic, which is
-            to be ahead of the generator, has `gan_learning_rate`.
+        gan_learning_rate: of generators and discriminators.
+        discriminator_learning_rate: of the vanilla GAN's discriminator, which wins all too easily.
         critic_steps, clip: of the Wasserstein GANs; `clip` of the one without a gradient penalty.
         average: decay of the running average of a generator's weights; 0 for none.
         importance_samples: k of the importance weighted autoencoder.
@@ -181,9 +181,9 @@ def load(settings, split):
 
 def fit_gan(one, settings, images, _):
     """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
-    playing, discriminator = GANS[one.variant] | {"average": settings.average}, settings.discriminator_learning_rate
-    if playing["objective"] == "wasserstein":
-        playing["critic_steps"], discriminator = settings.critic_steps, None
+    playing = GANS[one.variant] | {"average": settings.average}
+    if one.variant in ("wgan", "wgan_gp"):
+        playing["critic_steps"] = settings.critic_steps
     if one.variant == "wgan":
         playing["clip"] = settings.clip
     normalization = "layer" if one.variant == "wgan_gp" else "batch"
@@ -203,7 +203,7 @@ def fit_gan(one, settings, images, _):
         records=RECORDS,
         batch_size=settings.batch_size,
         learning_rate=settings.gan_learning_rate,
-        discriminator_learning_rate=discriminator,
+        discriminator_learning_rate=settings.discriminator_learning_rate if one.variant == "vanilla" else None,
         critic_steps=playing.get("critic_steps", 1),
         watching=[FixedNoise(own_dir, settings.seed)],
         **what_it_is(settings, "hidden", "average", "clip"),

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit
 
-from hw5 import data, likelihoods, models, networks, pca, training
+from hw5 import data, flows, likelihoods, models, networks, pca, training
 from hw5.errors import InputError
 from hw5.models.autoencoder import layer_pairs
 
@@ -171,8 +171,14 @@ def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
     assert not list(tmp_path.glob(".partial*"))
 
 
-def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
-    training.fit(vae, digits[:64], run_dir=tmp_path, epochs=1, batch_size=64, learning_rate=1e-3)
+def flow_vae():
+    pair = networks.dcgan_vae(3, 2, (28, 28, 1), context=4)
+    return models.FlowVAE(*pair, flows.InverseAutoregressiveFlow(1, hidden=10))
+
+
+@pytest.mark.parametrize("build", [vae, flow_vae])
+def test_a_trained_model_loads_in_a_process_of_its_own(build, digits, tmp_path):
+    training.fit(build, digits[:64], run_dir=tmp_path, epochs=1, batch_size=64, learning_rate=1e-3)
     code = f"from hw5 import models; print(models.load({str(tmp_path)!r}).latent_dim)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from hw5.flows import InverseAutoregressiveFlow
 from hw5.layers import Sampling
 from hw5.likelihoods import Bernoulli, Likelihood
 from hw5.models.base import LatentModel
@@ -212,7 +213,7 @@ class FlowVAE(VAE):
 
     PARTS = (*VAE.PARTS, "flow")
 
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, flow: keras.layers.Layer, **kwargs):
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, flow: InverseAutoregressiveFlow, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
         self.flow = flow
         if not flow.built:  # that of a loaded model is
