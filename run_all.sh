@@ -42,6 +42,7 @@ flags_for() {
     "smoke 9") echo "--epochs=1 --train_size=512" ;;
     "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10 --fid_samples=16" ;;
     "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=16 --vae=runs/smoke/section10/models/convolutional_z10" ;;
+    "default 5") echo "--fid_samples=1000" ;; # of seven models, whose FIDs would take longer than their training
     "paper 1") echo "--epochs=50" ;;
     "paper 2") echo "--epochs=100" ;;
     "paper 3") echo "--steps=20000 --fid_samples=10000" ;;
