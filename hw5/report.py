@@ -225,7 +225,8 @@ class Expansion:
     def pictures(self, _, section):
         names = sorted(path.stem for path in (self.figures / section).glob("[!.]*.png"))
         words = {name: name.replace("_", " ").translate(SPECIAL) for name in names}
-        return "\n".join(f"\\picture{{{section}/{name}}}{{{words[name].capitalize()}.}}" for name in names)
+        figures = (f"\\picture{{{section}/{name}}}{{{words[name].capitalize()}.}}" for name in names)
+        return "\n\\FloatBarrier\n".join(figures)  # LaTeX holds back a few dozen figures at most
 
     def find(self, path):
         """What lies at a path like section1/results/mse/linear/2; None if nothing does."""
