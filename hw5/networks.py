@@ -247,7 +247,7 @@ def dcgan_vae(
 ):
     """The generator of `dcgan` as decoder and its discriminator, down to the last volume, as encoder (sheet 002, 3).
 
-    The decoder's first layer has biases, one a pixel of the volume. Without them z = 0, the middle of the prior,
+    The decoder's first layer has biases, one a unit of the volume. Without them z = 0, the middle of the prior,
     decodes to the same pattern everywhere, and the codes of images with a fixed layout have to stay away from it.
 
     Args:
