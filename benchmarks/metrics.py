@@ -1,7 +1,8 @@
 """FID, KID, precision and recall beside torch-fidelity's, and the speed of both and of pytorch-fid.
 
-    python benchmarks/metrics.py            # 2,048 images a side: a quarter of an hour on two cores
+    python benchmarks/metrics.py            # 2,048 images a side: a quarter of an hour to an hour on two cores
     python benchmarks/metrics.py 256        # quicker, less telling
+    python benchmarks/metrics.py 2048 32    # the agreement on 32×32 images alone, without the speeds
 
 All three run the network of 2015 with the weights of the same file. torch-fidelity scales as this package
 does; pytorch-fid has other ideas of scaling (half-pixel centres) and range (255 → 1, not 127/128), which
@@ -147,14 +148,18 @@ def best(turns: dict, turns_each: int = TURNS) -> dict[str, float]:
 
 if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
-    torch.set_num_threads(os.cpu_count())
+    sizes = [int(size) for size in sys.argv[2:]] or [299, 32]
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     extractors = {"hw5, float32": Inception("fid")}
     if _has_bfloat16():
         extractors["hw5, bfloat16"] = Inception("fid", dtype="bfloat16")
     with tempfile.TemporaryDirectory() as folder:
         weights = original_weights(Path(folder))
-        extraction_speed(extractors, weights)
-        # Real covariances of full rank, in as many dimensions as the network has features.
-        trace_speed(extractors[list(extractors)[-1]].features(data.load("cartoon_faces", limit=max(2 * count, 512))))
-        for size in (299, 32):
+        if len(sys.argv) < 3:
+            extraction_speed(extractors, weights)
+            # Real covariances, in as many dimensions as the network has features.
+            trace_speed(
+                extractors[list(extractors)[-1]].features(data.load("cartoon_faces", limit=max(2 * count, 512)))
+            )
+        for size in sizes:
             agreement(count, size, extractors, weights)

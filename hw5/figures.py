@@ -179,7 +179,9 @@ def training_curves(
                     epochs = np.arange(1, len(history[key]) + 1)
                     axes.plot(epochs * (steps or 1), history[key], label=label)
             axes.set(xlabel="training steps" if steps else "epoch", title=name)
-        panels.flat[len(names) - 1].legend()
+        handles, labels = panels.flat[0].get_legend_handles_labels()
+        if len(labels) > 1:
+            figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, borderpad=0)
         figure.suptitle(title)
         _save(figure, path)
 

@@ -12,7 +12,7 @@ from math import prod
 import keras
 from keras import layers, ops
 
-from hw5.layers import BatchNormalization
+from hw5.layers import BatchNormalization, NearestConv2D
 
 MNIST_SHAPE = (28, 28, 1)
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh")
@@ -294,6 +294,8 @@ def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling, 
     def doubling(width, **dtype):
         if upsampling == "deconv":
             return [layers.Conv2DTranspose(width, 4, 2, "same", **_dcgan_normal(), **dtype)]
+        if upsampling == "nearest":
+            return [NearestConv2D(width, **_dcgan_normal(), **dtype)]
         interpolation = layers.UpSampling2D(2, interpolation=upsampling)
         return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]
 

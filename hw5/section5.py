@@ -121,7 +121,8 @@ def run(
     given, started = dict(locals()), time.time()
     settings = SimpleNamespace(**given)
     settings.folder, settings.run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    chosen = comparison(*map(flags.several, (model, variant, upsampling, likelihood)))
+    upsampling, likelihood = flags.several(upsampling), flags.several(likelihood)
+    chosen = comparison(flags.several(model), flags.several(variant), upsampling, likelihood)
     images = load(settings, "train")
     validation, test = load(settings, "validation"), load(settings, "test")
     judges = metrics.extractors_for("", inception_weights, inception_dtype)
@@ -136,7 +137,7 @@ def run(
         draw(one, trained[one], history, settings)
         if one.model == "vae":
             measured[one.name] |= bits(trained[one], validation, test, settings)
-        if one.upsampling == chosen[0].upsampling and one.likelihood in (None, flags.several(likelihood)[0]):
+        if one.upsampling == upsampling[0] and one.likelihood in (None, likelihood[0]):
             generated = trained[one].sample(fid_samples, seed=seed)
             for judge in judges:
                 measured[one.name]["fid"] = metrics.frechet_report(*reference, generated, judge, ALSO, seed=seed)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from hw5 import layers
-from hw5.layers import BatchNormalization, Sampling
+from hw5.layers import BatchNormalization, NearestConv2D, Sampling
 
 
 def test_samples_have_the_mean_and_variance_asked_for():
@@ -141,3 +141,32 @@ def test_batch_normalization_that_is_frozen_keeps_its_statistics():
     np.testing.assert_allclose(layer(images, training=True), layer(images, training=False), rtol=1e-6)
     for one, two in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 6), (5, 3, 2)])
+def test_nearest_convolution_is_upsampling_and_convolution(shape):
+    images = tf.random.stateless_normal((2, *shape), seed=(0, 0))
+    convolution = keras.layers.Conv2D(7, 3, padding="same", bias_initializer="ones", activation="relu")
+    apart = keras.Sequential([keras.layers.UpSampling2D(2), convolution])
+    layer = NearestConv2D(7, activation="relu")
+    assert layer(images).shape == apart(images).shape == layer.compute_output_shape(images.shape)
+    assert layer.count_params() == apart.count_params()
+    layer.set_weights(apart.get_weights())
+    np.testing.assert_allclose(layer(images), apart(images), atol=1e-5)
+    gradients = []
+    for function in (layer, apart):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.reduce_sum(function(images) ** 2)
+        gradients.append(tape.gradient(loss, [images, *(variable.value for variable in function.weights)]))
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_nearest_convolution_survives_its_config_and_computes_in_bfloat16():
+    layer = NearestConv2D(3, use_bias=False, dtype="mixed_bfloat16")
+    outputs = layer(np.ones((1, 4, 4, 2), np.float32))
+    assert outputs.dtype == "bfloat16"
+    assert layer.kernel.dtype == "float32"
+    again = NearestConv2D.from_config(layer.get_config())
+    assert again(outputs[..., :2]).shape == (1, 16, 16, 3)

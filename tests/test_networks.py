@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw5 import models, networks
+from hw5.layers import NearestConv2D
 
 
 def table(network):
@@ -326,8 +327,10 @@ def test_upsamplings_of_a_dcgan_make_the_same_sizes(upsampling, weights):
     convolutions = sum(weights * first * second for first, second in itertools.pairwise(channels))
     assert generator.count_params() == 10 * 512 + convolutions + 4 * (32 + 16 + 8 + 4)
     assert discriminator.count_params() == networks.dcgan(10, 4, (64, 64, 3))[1].count_params()
-    kinds = {layer.interpolation for layer in generator.layers if isinstance(layer, keras.layers.UpSampling2D)}
-    assert kinds == ({upsampling} if upsampling != "deconv" else set())
+    kinds = {"deconv": keras.layers.Conv2DTranspose, "nearest": NearestConv2D, "bilinear": keras.layers.UpSampling2D}
+    used = {type(layer) for layer in generator.layers}
+    assert {name for name, kind in kinds.items() if kind in used} == {upsampling}
+    assert {getattr(layer, "interpolation", "bilinear") for layer in generator.layers} == {"bilinear"}
     decoder = networks.dcgan_vae(10, 4, (64, 64, 3), upsampling)[1]
     first, *others = [weight.shape for weight in generator.weights]
     assert [weight.shape for weight in decoder.weights] == [first, first[1:], *others]  # the first layer's biases
