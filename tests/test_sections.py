@@ -1,5 +1,6 @@
 """Every section as its user runs it: a process with flags, at tiny settings and with mistakes."""
 
+import inspect
 import itertools
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -334,6 +336,27 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
         assert vae.likelihood.sharing == "per_image"
         assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
         assert 0 < row["bits_per_dimension"] < 20
+
+
+@pytest.mark.parametrize(
+    ("variant", "objective", "penalty", "clip", "critic_steps", "learning_rate"),
+    [
+        ("vanilla", "non_saturating", 3.0, 0.0, 1, 0.1),
+        ("lsgan", "least_squares", 3.0, 0.0, 1, 0.1),
+        ("wgan", "wasserstein", 0.0, 0.05, 2, 0.01),
+        ("wgan_gp", "wasserstein", 10.0, 0.0, 2, 0.01),
+    ],
+)
+def test_the_gans_of_section_5(tmp_path, monkeypatch, variant, objective, penalty, clip, critic_steps, learning_rate):
+    monkeypatch.setattr(section5.training, "fit_gan", lambda build, images, **schedule: (build(), schedule))
+    defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
+    rates = {"gan_learning_rate": 0.1, "wasserstein_learning_rate": 0.01}
+    settings = types.SimpleNamespace(**defaults | rates | {"gradient_penalty": 3.0, "run_dir": tmp_path, "hidden": 2})
+    one = section5.Setting("gan", variant, "bilinear")
+    gan, schedule = section5.fit_gan(one, settings, np.zeros((1, 64, 64, 3), np.uint8), None)
+    assert gan.settings["objective"] == objective
+    assert (gan.gradient_penalty, gan.clip, gan.critic_steps) == (penalty, clip, critic_steps)
+    assert (schedule["critic_steps"], schedule["learning_rate"]) == (critic_steps, learning_rate)
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
