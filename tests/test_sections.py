@@ -339,24 +339,29 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("variant", "objective", "penalty", "clip", "critic_steps", "learning_rate"),
+    ("variant", "objective", "penalty", "clip", "critic_steps", "rates"),
     [
-        ("vanilla", "non_saturating", 3.0, 0.0, 1, 0.1),
-        ("lsgan", "least_squares", 3.0, 0.0, 1, 0.1),
-        ("wgan", "wasserstein", 0.0, 0.05, 2, 0.01),
-        ("wgan_gp", "wasserstein", 10.0, 0.0, 2, 0.01),
+        ("vanilla", "non_saturating", 3.0, 0.0, 1, (2e-3, 2e-3)),
+        ("lsgan", "least_squares", 0.0, 0.0, 1, (1e-3, 2e-4)),
+        ("wgan", "wasserstein", 0.0, 0.05, 2, (1e-3, 1e-3)),
+        ("wgan_gp", "wasserstein", 10.0, 0.0, 2, (1e-3, 1e-3)),
     ],
 )
-def test_the_gans_of_section_5(tmp_path, monkeypatch, variant, objective, penalty, clip, critic_steps, learning_rate):
+@pytest.mark.parametrize("learning_rate", [None, 0.1])
+def test_the_gans_of_section_5(
+    tmp_path, monkeypatch, variant, objective, penalty, clip, critic_steps, rates, learning_rate
+):
     monkeypatch.setattr(section5.training, "fit_gan", lambda build, images, **schedule: (build(), schedule))
     defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
-    rates = {"gan_learning_rate": 0.1, "wasserstein_learning_rate": 0.01}
-    settings = types.SimpleNamespace(**defaults | rates | {"gradient_penalty": 3.0, "run_dir": tmp_path, "hidden": 2})
+    given = {"gan_learning_rate": learning_rate, "gradient_penalty": 3.0, "run_dir": tmp_path, "hidden": 2}
     one = section5.Setting("gan", variant, "bilinear")
-    gan, schedule = section5.fit_gan(one, settings, np.zeros((1, 64, 64, 3), np.uint8), None)
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    gan, schedule = section5.fit_gan(one, types.SimpleNamespace(**defaults | given), images, None)
     assert gan.settings["objective"] == objective
     assert (gan.gradient_penalty, gan.clip, gan.critic_steps) == (penalty, clip, critic_steps)
-    assert (schedule["critic_steps"], schedule["learning_rate"]) == (critic_steps, learning_rate)
+    assert schedule["critic_steps"] == critic_steps
+    used = (schedule["learning_rate"], schedule["discriminator_learning_rate"])
+    assert used == (rates if learning_rate is None else (0.1, 0.1))
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
