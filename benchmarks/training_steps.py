@@ -231,7 +231,7 @@ ENTRIES = [
         steps=60,
     ),
     dcgan("DCGAN of section 8", 16, 200, 32, (32, 32, 3), "least_squares"),
-    dcgan("DCGAN of section 11", 128, 100, 16, (32, 32, 1), "non_saturating"),
+    dcgan("DCGAN of section 11", 128, 30, 16, (32, 32, 1), "non_saturating"),
     dcgan("DCGAN of faces", 64, 6, 64, (64, 64, 3), "non_saturating"),
 ]
 
