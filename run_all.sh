@@ -31,16 +31,16 @@ fail() {
 # The flags of a section in a mode, one line a section; a section without a line has none.
 flags_for() {
   case "$1 $2" in
-    "smoke 1") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
-    "smoke 2") echo "--epochs=1 --train_size=512 --k=2 --k=5" ;;
+    "smoke 1") echo "--epochs=1 --train_size=512 --k=5" ;;
+    "smoke 2") echo "--epochs=1 --train_size=512 --k=2" ;;
     "smoke 3") echo "--steps=4 --train_size=512 --hidden=4 --study=0.0002 --fid_samples=16" ;;
     "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
-    "smoke 5") echo "--steps=2 --train_size=64 --hidden=4 --latent_dim=5 --variant=vanilla --upsampling=deconv --upsampling=bilinear --likelihood=gaussian --fid_samples=16 --likelihood_images=2 --likelihood_samples=20" ;;
+    "smoke 5") echo "--steps=2 --train_size=64 --hidden=4 --latent_dim=5 --variant=vanilla --upsampling=nearest --likelihood=gaussian --fid_samples=16 --likelihood_images=2 --likelihood_samples=20" ;;
     "smoke 6") echo "--epochs=1 --train_size=512" ;;
     "smoke 7") echo "--steps=100" ;;
     "smoke 8") echo "--steps=4 --hidden=8 --train_size=64 --fid_samples=16" ;;
     "smoke 9") echo "--epochs=1 --train_size=512" ;;
-    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=3 --latent_dim=10 --fid_samples=16" ;;
+    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=10 --fid_samples=16" ;;
     "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=16 --vae=runs/smoke/section10/models/convolutional_z10" ;;
     "default 5") echo "--fid_samples=1000" ;; # of seven models, whose FIDs would take longer than their training
     "paper 1") echo "--epochs=50" ;;
