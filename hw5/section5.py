@@ -184,14 +184,15 @@ def load(settings, split):
 
 def fit_gan(one, settings, images, _):
     """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
-    playing = GANS[one.variant] | {"average": settings.average}
+    playing, normalization = GANS[one.variant] | {"average": settings.average}, "batch"
     if playing["objective"] == "wasserstein":
-        playing["critic_steps"] = settings.critic_steps
+        # A critic values single images; with batches normalised, all real and all generated ones are told
+        # apart as wholes, and clipped weights leave it no slope to follow.
+        playing["critic_steps"], normalization = settings.critic_steps, "layer"
     if one.variant == "vanilla":
         playing["gradient_penalty"] = settings.gradient_penalty
     if one.variant == "wgan":
         playing["clip"] = settings.clip
-    normalization = "layer" if one.variant == "wgan_gp" else "batch"
     shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
 
     def build():
@@ -314,7 +315,7 @@ def print_table(measured):
 
 
 if __name__ == "__main__":
-    flags.shared(run)
+    flags.shared(run, gradient_penalty="Weight of the vanilla GAN's gradient penalty; 0 for none (wgan_gp's is 10).")
     for name, choices, text in (
         ("model", ["gan", "vae"], "Models"),
         ("variant", list(VARIANTS), "Variants of GAN and VAE; wgan_gp has a gradient penalty"),

@@ -360,6 +360,8 @@ def test_the_gans_of_section_5(
     assert gan.settings["objective"] == objective
     assert (gan.gradient_penalty, gan.clip, gan.critic_steps) == (penalty, clip, critic_steps)
     assert schedule["critic_steps"] == critic_steps
+    normalized = {type(layer).__name__ for layer in gan.discriminator.layers if "Normalization" in type(layer).__name__}
+    assert normalized == {"LayerNormalization" if objective == "wasserstein" else "BatchNormalization"}
     used = (schedule["learning_rate"], schedule["discriminator_learning_rate"])
     assert used == (rates if learning_rate is None else (0.1, 0.1))
 
