@@ -8,7 +8,7 @@ usage() {
 ./run_all.sh                 run every section at settings that take minutes on two cores
 ./run_all.sh 1 2             run these sections
 ./run_all.sh paper [1 2]     run at the sheets' full settings (for a GPU)
-./run_all.sh smoke [1 2]     run at tiny settings, into runs/smoke/
+./run_all.sh smoke [1 2]     run at tiny settings, two sections at a time, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; a folder among ARGS is compared with
@@ -104,22 +104,43 @@ set_up() {
   echo "$stamp" >.venv/stamp
 }
 
+# Run section $2 in mode $1, and leave its exit code and seconds in $outcomes.
+run_section() {
+  local started=$SECONDS
+  echo
+  echo "== section $2"
+  # shellcheck disable=SC2046  # the flags are words without spaces
+  .venv/bin/python -m "hw5.section$2" $(flags_for "$1" "$2")
+  echo "$? $((SECONDS - started))" >"$outcomes/$2"
+}
+
+# Run sections two at a time, as tiny runs are mostly TensorFlow's start, which takes one core; print each in one piece.
+run_pairs() {
+  local section pair
+  trap 'trap "" TERM; kill 0; exit 130' INT  # what runs in the background is deaf to Ctrl-C
+  while [ $# -gt 1 ]; do
+    pair=("${@:2:2}")
+    for section in "${pair[@]}"; do run_section "$1" "$section" >"$outcomes/$section.printed" & done
+    wait
+    for section in "${pair[@]}"; do cat "$outcomes/$section.printed"; done
+    set -- "$1" "${@:4}"
+  done
+}
+
 run_sections() {
-  local mode=$1 section started status failed=()
+  local mode=$1 section status seconds lines=() failed=()
   shift
-  local lines=()
+  outcomes=$(mktemp -d)
+  trap 'rm -r "$outcomes"' EXIT
+  [ "$mode" != smoke ] || run_pairs "$mode" "$@"
   for section in "$@"; do
-    echo
-    echo "== section $section"
-    started=$SECONDS
-    # shellcheck disable=SC2046  # the flags are words without spaces
-    .venv/bin/python -m "hw5.section$section" $(flags_for "$mode" "$section")
-    status=$?
-    [ $status -ne 130 ] || exit 130
-    if [ $status -eq 0 ]; then
-      lines+=("$(printf 'section %-3s%5d s  %s' "$section" $((SECONDS - started)) "$(headline "$(figures_of "$mode" "$section")")")")
+    [ "$mode" = smoke ] || run_section "$mode" "$section"
+    read -r status seconds <"$outcomes/$section"
+    [ "$status" -ne 130 ] || exit 130
+    if [ "$status" -eq 0 ]; then
+      lines+=("$(printf 'section %-3s%5d s  %s' "$section" "$seconds" "$(headline "$(figures_of "$mode" "$section")")")")
     else
-      lines+=("$(printf 'section %-3s%5d s  FAILED (exit code %d)' "$section" $((SECONDS - started)) $status)")
+      lines+=("$(printf 'section %-3s%5d s  FAILED (exit code %d)' "$section" "$seconds" "$status")")
       failed+=("$section")
     fi
   done

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,48 @@ def test_modes_choose_flags_and_folder(tree):
     assert "--epochs=1" in smoke.stdout
     shutil.rmtree(tree / "figures")
     assert "flags ['--epochs=50', '--run_dir=runs/paper/section1']" in run_all(tree, "paper", "1").stdout
+
+
+def test_smoke_runs_pairs_and_prints_them_in_order(tree):
+    together = (
+        "import pathlib, time\n"
+        "pathlib.Path('begun{n}').touch()\n"
+        "while not pathlib.Path('begun{other}').exists(): time.sleep(0.01)\n"
+    )
+    (tree / "hw5" / "section1.py").write_text(together.format(n=1, other=2) + GOOD.format(n=1))
+    (tree / "hw5" / "section2.py").write_text(together.format(n=2, other=1) + "raise SystemExit(1)")
+    done = run_all(tree, "smoke")
+    assert done.returncode == 1
+    heads = [line for line in done.stdout.splitlines() if line.startswith("==")]
+    assert heads == ["== section 1", "== section 2", "== section 3"]
+    assert done.stderr.strip() == "run_all.sh: failed: section 2"
+
+
+def test_ctrl_c_ends_a_smoke_run_and_what_it_started(tree):
+    sleeper = "import os, pathlib, time\npathlib.Path('pid{n}').write_text(str(os.getpid()))\ntime.sleep(60)"
+    for n in (1, 2):
+        (tree / "hw5" / f"section{n}.py").write_text(sleeper.format(n=n))
+    with subprocess.Popen(["bash", "run_all.sh", "smoke"], cwd=tree, start_new_session=True) as running:
+        pids = [tree / "pid1", tree / "pid2"]
+        until(lambda: all(pid.exists() and pid.read_text() for pid in pids))
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(timeout=30) == 130
+    until(lambda: not any(alive(int(pid.read_text())) for pid in pids))
+
+
+def until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended, but was not waited for, does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
 
 
 def test_grade_hands_its_words_on(tree):
