@@ -59,6 +59,11 @@ SHARED = {
         "Decay of a running average of the generator's weights, which then makes the samples; 0 for none.",
         {"lower_bound": 0, "upper_bound": 0.99999},
     ),
+    "mixed_precision": (
+        DEFINE_boolean,
+        "Networks in bfloat16, their weights and the losses in float32: faster where the processor has it.",
+        {},
+    ),
     "train_size": (DEFINE_integer, "Use only the first n training images (default: all).", {"lower_bound": 1}),
     "seed": (
         DEFINE_integer,

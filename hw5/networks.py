@@ -82,9 +82,7 @@ def dense_vae(
     """
     images = keras.Input(image_shape, name="images")
     features = layers.Dense(hidden, activation=activation, name="hidden")(layers.Flatten(name="flatten")(images))
-    mean = layers.Dense(latent_dim, name="mean")(features)
-    log_var = layers.Dense(latent_dim, name="log_var")(features)
-    encoder = keras.Model(images, [mean, log_var], name="vae_encoder")
+    encoder = keras.Model(images, _posterior(features, latent_dim), name="vae_encoder")
     # With Keras' default (Glorot, gain 1) the inputs of these sigmoids deviate by 0.2 from zero, and all
     # start out as the constant ½. Fan-in scaling with the sigmoid's gain of 4 lets them start apart.
     wide = keras.initializers.VarianceScaling(16.0, mode="fan_in", distribution="uniform")
@@ -105,9 +103,7 @@ def tanh_vae(
     images = keras.Input(image_shape, name="images")
     features = layers.Dense(hidden, activation="tanh", name="hidden")(layers.Flatten(name="flatten")(images))
     features = layers.Dropout(dropout, name="dropout")(features)
-    mean = layers.Dense(latent_dim, name="mean")(features)
-    log_var = layers.Dense(latent_dim, name="log_var")(features)
-    encoder = keras.Model(images, [mean, log_var], name="tanh_encoder")
+    encoder = keras.Model(images, _posterior(features, latent_dim), name="tanh_encoder")
     up = [layers.Dense(hidden, activation="tanh", name="hidden")]
     return encoder, _decoder("tanh_decoder", image_shape, latent_dim, up)
 
@@ -161,7 +157,7 @@ def convolutional_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1))
         layers.Conv2DTranspose(32, 3, 2, "same", activation="relu", name="dec_3"),
         layers.Conv2DTranspose(32, 3, 1, "same", activation="relu", name="dec_4"),
         layers.Conv2DTranspose(16, 3, 2, "same", activation="relu", name="dec_5"),
-        layers.Conv2DTranspose(channels, 3, 1, "same", name="dec_6"),
+        layers.Conv2DTranspose(channels, 3, 1, "same", name="dec_6", dtype="float32"),
     ]
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="convolutional_decoder")
 
@@ -178,7 +174,7 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
         layers.Dense(prod(volume), activation="relu", name="dec_1"),
         layers.Reshape(volume, name="volume"),
         layers.Conv2DTranspose(16, 4, 2, "same", activation="relu", name="dec_2"),
-        layers.Conv2DTranspose(channels, 4, 2, "same", name="dec_3"),
+        layers.Conv2DTranspose(channels, 4, 2, "same", name="dec_3", dtype="float32"),
     ]
     encoder = keras.Model(images, outputs, name="shallow_encoder")
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
@@ -339,7 +335,7 @@ def plane_gan(
     return generator, keras.Sequential([keras.Input((2,)), *down], name="plane_discriminator")
 
 
-def _posterior(features, latent_dim, context):
+def _posterior(features, latent_dim, context=0):
     """Dense layers for μ and log σ², and where it is wanted a third of `context` units."""
     outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]
     if context:
@@ -349,7 +345,7 @@ def _posterior(features, latent_dim, context):
 
 def _mean_and_log_var(features, latent_dim, name):
     """A dense layer with the halves (μ, log σ), returned as [μ, log σ²]."""
-    mean, log_sigma = ops.split(layers.Dense(2 * latent_dim, name=name)(features), 2, axis=-1)
+    mean, log_sigma = ops.split(layers.Dense(2 * latent_dim, name=name, dtype="float32")(features), 2, axis=-1)
     return [mean, 2.0 * log_sigma]
 
 
@@ -358,5 +354,8 @@ def _encoder(name, image_shape, stack):
 
 
 def _decoder(name, image_shape, code_dim, stack):
-    output = [layers.Dense(prod(image_shape), name="pixels"), layers.Reshape(image_shape, name="image")]
+    output = [
+        layers.Dense(prod(image_shape), name="pixels", dtype="float32"),
+        layers.Reshape(image_shape, name="image", dtype="float32"),
+    ]
     return keras.Sequential([keras.Input((code_dim,)), *stack, *output], name=name)

@@ -33,6 +33,7 @@ def run(
     steps=5000,
     batch_size=64,
     learning_rate=4e-3,
+    mixed_precision=False,
     train_size=None,
     seed=0,
     fid_samples=3000,
@@ -49,6 +50,7 @@ def run(
         latent_dim: numbers of latent dimensions (10.2).
         architecture: "convolutional", the sheet's table; "shallow", "dense", the bonus (10.6).
         steps: length of each training, the sheet's `num_train_steps`.
+        mixed_precision: networks in bfloat16; their weights and the losses in float32.
         fid_samples: samples of each model for the FID (10.5) to as many training images: with InceptionV3
             for the first architecture, and with the MNIST classifier, which takes seconds, for all.
 
@@ -69,12 +71,24 @@ def run(
         rows = [("validation", shown)]
         for dim in latent_dim:
             print(f"{name} VAE, latent dimension {dim}")
+
+            def build(name=name, dim=dim):
+                with networks.precision(mixed_precision):
+                    pair = ARCHITECTURES[name](dim, image_shape=images.shape[1:])
+                return models.VAE(*pair)
+
             model, history = training.fit(
-                lambda name=name, dim=dim: models.VAE(*ARCHITECTURES[name](dim, image_shape=images.shape[1:])),
+                build,
                 images,
                 validation,
                 run_dir=run_dir / f"{name}_z{dim}",
-                settings={"dataset": dataset, "train_size": train_size, "architecture": name, "latent_dim": dim},
+                settings={
+                    "dataset": dataset,
+                    "train_size": train_size,
+                    "architecture": name,
+                    "latent_dim": dim,
+                    "mixed_precision": mixed_precision,
+                },
                 **length,
                 batch_size=batch_size,
                 learning_rate=learning_rate,

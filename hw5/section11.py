@@ -37,6 +37,7 @@ def run(
     beta_1=0.5,
     gradient_penalty=10.0,
     average=0.999,
+    mixed_precision=False,
     train_size=None,
     vae="runs/section10/convolutional_z100",
     seed=0,
@@ -57,6 +58,7 @@ def run(
         gradient_penalty: weight of D's penalty (Gulrajani et al. 2017), which keeps D from winning with this
             objective, too (Fedus et al. 2018); 0, the sheet's setting, for none.
         average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
+        mixed_precision: networks in bfloat16; their weights, the losses and the samples in float32.
         vae: folder of section 10's VAE of 100 latents, for the interpolations; where it has not been
             trained, a VAE is trained in its place, under `run_dir`.
         fid_samples: samples for the FID (11.4) to as many training images.
@@ -71,12 +73,13 @@ def run(
     extractors = metrics.extractors_for(dataset, inception_weights, inception_dtype)
     reference = metrics.reference(dataset, fid_samples, SIZE)
 
+    def build():
+        with networks.precision(mixed_precision):
+            pair = networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling)
+        return models.GAN(*pair, gradient_penalty=gradient_penalty, average=average)
+
     gan, history = training.fit_gan(
-        lambda: models.GAN(
-            *networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling),
-            gradient_penalty=gradient_penalty,
-            average=average,
-        ),
+        build,
         images,
         run_dir=run_dir / "dcgan",
         steps=steps,
@@ -92,6 +95,7 @@ def run(
             "upsampling": upsampling,
             "gradient_penalty": gradient_penalty,
             "average": average,
+            "mixed_precision": mixed_precision,
         },
         watching=[FixedNoise(run_dir / "dcgan", seed)],
         seed=seed,

@@ -340,5 +340,4 @@ if __name__ == "__main__":
         ("clip", "Bound of the weights of the wgan's critic."),
     ):
         flags.DEFINE_float(name, flags.default(run, name), text, lower_bound=0)
-    flags.DEFINE_boolean("mixed_precision", False, "Networks in bfloat16, their weights and the losses in float32.")
     flags.launch(run)

@@ -37,6 +37,7 @@ def run(
     discriminator_learning_rate=None,
     beta_1=0.5,
     average=0.999,
+    mixed_precision=False,
     train_size=None,
     seed=0,
     fid_samples=3000,
@@ -54,6 +55,7 @@ def run(
         steps: iterations of the training loop.
         upsampling: "deconv", "nearest" or "bilinear", how the generator doubles the size.
         average: decay of a running average of the generator's weights; 0, the sheet's setting, for none.
+        mixed_precision: networks in bfloat16; their weights, the losses and the samples in float32.
         fid_samples: samples for the FID to all training images.
 
     Returns:
@@ -66,13 +68,14 @@ def run(
     if len(images) < max(train_size or 0, FEWEST):
         asked = f"--train_size={train_size}: " if train_size else ""
         raise InputError(f"{asked}{data_dir or dataset} has {len(images)} images; at least {FEWEST} are needed")
+
+    def build():
+        with networks.precision(mixed_precision):
+            pair = networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling)
+        return models.GAN(*pair, "least_squares", scales=SCALES, average=average)
+
     gan, history = training.fit_gan(
-        lambda: models.GAN(
-            *networks.dcgan(latent_dim, hidden, images.shape[1:], upsampling),
-            "least_squares",
-            scales=SCALES,
-            average=average,
-        ),
+        build,
         images,
         run_dir=run_dir,
         steps=steps,
@@ -87,6 +90,7 @@ def run(
             "hidden": hidden,
             "upsampling": upsampling,
             "average": average,
+            "mixed_precision": mixed_precision,
         },
         watching=[FixedNoise(run_dir, seed, rows=4)],
         seed=seed,

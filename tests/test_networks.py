@@ -367,18 +367,28 @@ def test_deep_tanh_vae_of_burda():
     assert decoder.count_params() == 51 * 200 + 201 * 200 + 201 * 784
 
 
-@pytest.mark.parametrize("build", [networks.dcgan, networks.dcgan_vae])
-def test_mixed_precision_keeps_weights_and_logits_in_float32(build):
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: networks.dcgan(10, 4, (32, 32, 3))[::-1],
+        lambda: networks.dcgan_vae(10, 4, (32, 32, 3)),
+        lambda: networks.convolutional_vae(10, (32, 32, 3)),
+        lambda: networks.shallow_vae(10, (32, 32, 3)),
+        lambda: networks.dense_vae(10, image_shape=(32, 32, 3)),
+    ],
+    ids=["dcgan", "dcgan_vae", "convolutional_vae", "shallow_vae", "dense_vae"],
+)
+def test_mixed_precision_keeps_weights_and_outputs_in_float32(build):
     with networks.precision():
-        networks_of_both = build(10, 4, (32, 32, 3))
+        networks_of_both = build()
     assert keras.config.dtype_policy().name == "float32"
     images = np.random.default_rng(0).random((8, 32, 32, 3), np.float32)
     z = np.random.default_rng(0).normal(size=(8, 10)).astype(np.float32)
-    for network, inputs in zip(networks_of_both, (z, images) if build is networks.dcgan else (images, z), strict=True):
+    for network, inputs in zip(networks_of_both, (images, z), strict=True):
         assert {weight.dtype for weight in network.weights} == {"float32"}
         outputs = keras.tree.flatten(network(inputs, training=True))
         assert {output.dtype.name for output in outputs} == {"float32"}
-        computed = [layer.compute_dtype for layer in network._flatten_layers() if "conv" in layer.name]
+        computed = [layer.compute_dtype for layer in network._flatten_layers() if hasattr(layer, "kernel")]
         assert "bfloat16" in computed
     with networks.precision(False):
         assert networks.dcgan(10, 4)[0].layers[0].compute_dtype == "float32"

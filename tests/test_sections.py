@@ -441,6 +441,25 @@ def test_section_8_tells_what_is_wrong_with_a_folder(content, message, tmp_path)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("section", [section8, section10, section11])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_convolutional_sections_build_in_the_precision_that_is_asked_for(tmp_path, monkeypatch, section, mixed):
+    class Built(Exception):
+        pass
+
+    def no_training(build, *_, settings, **__):
+        assert settings["mixed_precision"] == mixed
+        raise Built(build())
+
+    monkeypatch.setattr(section.training, "fit", no_training)
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=20)
+    with pytest.raises(Built) as caught:
+        section.run(mixed_precision=mixed, train_size=100, **where)
+    (model,) = caught.value.args
+    part = model.decoder if section is section10 else model.generator
+    assert part.layers[0].compute_dtype == ("bfloat16" if mixed else "float32")
+
+
 def test_section_11_interpolates_beside_the_vae_that_it_is_given(tmp_path, monkeypatch):
     monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [])
     models.save(models.VAE(*networks.convolutional_vae(5)), tmp_path / "vae")
