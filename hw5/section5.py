@@ -186,8 +186,8 @@ def fit_gan(one, settings, images, _):
     """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
     playing, normalization = GANS[one.variant] | {"average": settings.average}, "batch"
     if playing["objective"] == "wasserstein":
-        # A critic values single images; with batches normalised, all real and all generated ones are told
-        # apart as wholes, and clipped weights leave it no slope to follow.
+        # A critic values single images, not batches (Gulrajani et al. 2017, section 4). Clipped weights need
+        # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps.
         playing["critic_steps"], normalization = settings.critic_steps, "layer"
     if one.variant == "vanilla":
         playing["gradient_penalty"] = settings.gradient_penalty
