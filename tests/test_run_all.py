@@ -1,5 +1,6 @@
 """run_all.sh with its environment already set up, so that nothing is installed here."""
 
+import functools
 import os
 import shutil
 import signal
@@ -94,7 +95,9 @@ def test_ctrl_c_ends_a_smoke_run_and_what_it_started(tree):
     sleeper = "import os, pathlib, time\npathlib.Path('pid{n}').write_text(str(os.getpid()))\ntime.sleep(60)"
     for n in (1, 2):
         (tree / "hw5" / f"section{n}.py").write_text(sleeper.format(n=n))
-    with subprocess.Popen(["bash", "run_all.sh", "smoke"], cwd=tree, start_new_session=True) as running:
+    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background are deaf
+    command = ["bash", "run_all.sh", "smoke"]
+    with subprocess.Popen(command, cwd=tree, start_new_session=True, preexec_fn=hearing) as running:
         pids = [tree / "pid1", tree / "pid2"]
         until(lambda: all(pid.exists() and pid.read_text() for pid in pids))
         os.killpg(running.pid, signal.SIGINT)
