@@ -15,65 +15,20 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hw5 import (
-    data,
-    figures,
-    flags,
-    flows,
-    layers,
-    likelihoods,
-    metrics,
-    models,
-    networks,
-    results,
-    training,
-    visualize,
-)
-from hw5.callbacks import FixedNoise, fixed_noise
+from hw5 import data, faces, figures, flags, metrics, networks, results, training, visualize
+from hw5.callbacks import fixed_noise
 from hw5.errors import InputError
 
 SIZE = 64
-RECORDS = 20
-GANS = {  # 5.4
-    "vanilla": dict(objective="non_saturating"),
-    "wgan": dict(objective="wasserstein"),
-    "lsgan": dict(objective="least_squares", scales={"discriminator_scale": 1.0, "generator_scale": 1.0}),
-    "wgan_gp": dict(objective="wasserstein", gradient_penalty=10.0),
-}
-# Learning rates of G and D. At G's rate a least squares D, which nothing keeps smooth, wins.
-RATES = {"vanilla": (2e-3, 2e-3), "wgan": (1e-3, 1e-3), "lsgan": (1e-3, 2e-4), "wgan_gp": (1e-3, 1e-3)}
-VAES = ("vanilla", "flow", "iwae")
-LIKELIHOODS = {
-    "gaussian": lambda: likelihoods.Gaussian("shared"),
-    "gaussian_per_pixel": lambda: likelihoods.Gaussian("per_pixel"),
-    "gaussian_per_image": lambda: likelihoods.Gaussian("per_image"),
-    "logistic": lambda: likelihoods.DiscretizedLogistic("shared"),
-}
-VARIANTS = tuple(dict.fromkeys([*GANS, *VAES]))
 ALSO = ("kid", "mmd", "wasserstein", "sliced_wasserstein", "precision_recall")  # metrics beside FID (5.6)
-FLOW_STEPS = 2
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """One training of the comparison."""
-
-    model: str
-    variant: str
-    upsampling: str
-    likelihood: str | None = None  # of a VAE
-
-    @property
-    def name(self) -> str:
-        return "_".join(filter(None, dataclasses.astuple(self)))
 
 
 def run(
     *,
     model=("gan", "vae"),
-    variant=VARIANTS,
+    variant=faces.VARIANTS,
     upsampling=("nearest", "deconv", "bilinear"),
-    likelihood=tuple(LIKELIHOODS),
+    likelihood=tuple(faces.LIKELIHOODS),
     dataset="cartoon_faces",
     data_dir=None,
     latent_dim=100,
@@ -107,7 +62,7 @@ def run(
         data_dir: folder of CelebA's aligned JPEGs, for `dataset="celeb_a"` (5.1).
         hidden: channels at half the image's size.
         steps: of each training; of a GAN, its generator's.
-        gan_learning_rate: of both networks of every GAN; None takes `RATES`.
+        gan_learning_rate: of both networks of every GAN; None takes `faces.RATES`.
         gradient_penalty: of the vanilla GAN, which keeps D from winning; 0 is the sheet's.
         critic_steps, clip: of the Wasserstein GANs; `clip` of the one without a gradient penalty.
         average: decay of the running average of a generator's weights; 0 for none.
@@ -124,7 +79,7 @@ def run(
     settings = SimpleNamespace(**given)
     settings.folder, settings.run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
     upsampling, likelihood = flags.several(upsampling), flags.several(likelihood)
-    chosen = comparison(flags.several(model), flags.several(variant), upsampling, likelihood)
+    chosen = faces.comparison(flags.several(model), flags.several(variant), upsampling, likelihood)
     images = load(settings, "train")
     validation, test = load(settings, "validation"), load(settings, "test")
     judges = metrics.extractors_for("", inception_weights, inception_dtype)
@@ -133,8 +88,7 @@ def run(
     trained, measured = {}, {}
     for one in chosen:
         print(one.name)
-        fit = fit_gan if one.model == "gan" else fit_vae
-        trained[one], history = fit(one, settings, images, validation)
+        trained[one], history = faces.fit(one, settings, images, validation)
         measured[one.name] = {"history": history, "parameters": trained[one].count_params()}
         draw(one, trained[one], history, settings)
         if one.model == "vae":
@@ -154,25 +108,6 @@ def run(
     return results.save_metrics(settings.folder, settings=given, results=measured, headline=headline, started=started)
 
 
-def comparison(model, variant, upsampling, likelihood) -> list[Setting]:
-    """What is trained: every variant with the first upsampling and likelihood, and the first variant of
-    each model with every upsampling and every likelihood.
-
-    Raises:
-        InputError: a variant of a model that is not asked for alone.
-    """
-    chosen = []
-    for each, known in (("gan", GANS), ("vae", VAES)):
-        variants = [name for name in variant if name in known] if each in model else []
-        decoders = likelihood if each == "vae" else [None]
-        chosen += [Setting(each, name, upsampling[0], decoders[0]) for name in variants]
-        chosen += [Setting(each, variants[0], other, decoders[0]) for other in upsampling[1:] if variants]
-        chosen += [Setting(each, variants[0], upsampling[0], other) for other in decoders[1:] if variants]
-    if not chosen:
-        raise InputError(f"--variant={', '.join(variant)}: no variant of --model={', '.join(model)}")
-    return chosen
-
-
 def load(settings, split):
     """Images of a split, uint8 [n, 64, 64, 3]."""
     limit = settings.train_size if split == "train" else None
@@ -180,79 +115,6 @@ def load(settings, split):
     if settings.train_size and split == "train" and len(images) < settings.train_size:
         raise InputError(f"--train_size={limit}: {settings.dataset} has only {len(images)} training images")
     return data.resize(images, SIZE)
-
-
-def fit_gan(one, settings, images, _):
-    """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
-    playing, normalization = GANS[one.variant] | {"average": settings.average}, "batch"
-    if playing["objective"] == "wasserstein":
-        # A critic values single images, not batches (Gulrajani et al. 2017, section 4). Clipped weights need
-        # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps.
-        playing["critic_steps"], normalization = settings.critic_steps, "layer"
-    if one.variant == "vanilla":
-        playing["gradient_penalty"] = settings.gradient_penalty
-    if one.variant == "wgan":
-        playing["clip"] = settings.clip
-    shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
-
-    def build():
-        with networks.precision(settings.mixed_precision):
-            pair = networks.dcgan(*shape, normalization)
-        return models.GAN(*pair, **playing)
-
-    own_dir = settings.run_dir / one.name
-    given = settings.gan_learning_rate
-    rate, of_discriminator = RATES[one.variant] if given is None else (given, given)
-    return training.fit_gan(
-        build,
-        images,
-        run_dir=own_dir,
-        steps=settings.steps,
-        records=RECORDS,
-        batch_size=settings.batch_size,
-        learning_rate=rate,
-        discriminator_learning_rate=of_discriminator,
-        critic_steps=playing.get("critic_steps", 1),
-        watching=[FixedNoise(own_dir, settings.seed)],
-        **what_it_is(settings, "hidden", "average", "gradient_penalty", "clip"),
-    )
-
-
-def fit_vae(one, settings, images, validation):
-    """One of the VAEs (5.4 b). What has a density is trained on dequantised images (5.7)."""
-
-    def build():
-        likelihood = LIKELIHOODS[one.likelihood]()
-        extras = {"extra_channels": likelihood.extra_channels, "context": settings.latent_dim * (one.variant == "flow")}
-        shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
-        with networks.precision(settings.mixed_precision):
-            pair = networks.dcgan_vae(*shape, **extras)
-        arguments = {"likelihood": likelihood}
-        if likelihood.is_density:
-            arguments["preprocessing"] = layers.Dequantization()
-        if one.variant == "flow":
-            return models.FlowVAE(*pair, flows.InverseAutoregressiveFlow(FLOW_STEPS), **arguments)
-        if one.variant == "iwae":
-            return models.ImportanceWeightedVAE(*pair, settings.importance_samples, **arguments)
-        return models.VAE(*pair, **arguments)
-
-    return training.fit(
-        build,
-        images,
-        validation,
-        run_dir=settings.run_dir / one.name,
-        **training.recorded(settings.steps, RECORDS),
-        batch_size=settings.batch_size,
-        learning_rate=settings.vae_learning_rate,
-        **what_it_is(settings, "hidden", "importance_samples"),
-    )
-
-
-def what_it_is(settings, *names):
-    """Arguments of a training that all runs share; `names` are flags of their own."""
-    names = ("dataset", "data_dir", "train_size", "latent_dim", "mixed_precision", *names)
-    own = {name: getattr(settings, name) for name in names}
-    return {"settings": own} | {name: getattr(settings, name) for name in ("seed", "restart", "train")}
 
 
 def bits(vae, validation, test, settings):
@@ -286,22 +148,14 @@ def draw(one, model, history, settings):
 
 
 def draw_upsamplings(trained, images, settings):
-    """What one noise becomes with each upsampling, and where each has its energy (5.3)."""
-    for plain in trained:
-        by_upsampling = {
-            one.upsampling: model
-            for one, model in trained.items()
-            if dataclasses.replace(one, upsampling=plain.upsampling) == plain
-        }
-        if len(by_upsampling) < 2 or plain.upsampling != next(iter(by_upsampling)):
-            continue
-        noise = fixed_noise(settings.run_dir / plain.name, settings.latent_dim, settings.seed)
-        rows = [(name, model.decode(noise[:8])) for name, model in by_upsampling.items()]
-        figures.image_rows(settings.folder / f"upsampling_{plain.model}.png", rows)
-        spectra = {name: model.sample(500, seed=settings.seed) for name, model in by_upsampling.items()}
-        spectra = {name: visualize.power_spectrum(samples) for name, samples in spectra.items()}
-        spectra["real"] = visualize.power_spectrum(images[:500] / np.float32(255))
-        figures.spectra(settings.folder / f"spectrum_{plain.model}.png", spectra)
+    """The plain model of each kind with every upsampling (5.3)."""
+    for kind in dict.fromkeys(one.model for one in trained):
+        plain = next(one for one in trained if one.model == kind)
+        alike = [one for one in trained if one == dataclasses.replace(plain, upsampling=one.upsampling)]
+        if len(alike) > 1:
+            noise = fixed_noise(settings.run_dir / plain.name, settings.latent_dim, settings.seed)
+            models = {one.upsampling: trained[one] for one in alike}
+            visualize.upsamplings(models, images, settings.folder, kind, noise, seed=settings.seed)
 
 
 def print_table(measured):
@@ -318,9 +172,9 @@ if __name__ == "__main__":
     flags.shared(run, gradient_penalty="Weight of the vanilla GAN's gradient penalty; 0 for none (wgan_gp's is 10).")
     for name, choices, text in (
         ("model", ["gan", "vae"], "Models"),
-        ("variant", list(VARIANTS), "Variants of GAN and VAE; wgan_gp has a gradient penalty"),
+        ("variant", list(faces.VARIANTS), "Variants of GAN and VAE; wgan_gp has a gradient penalty"),
         ("upsampling", list(networks.UPSAMPLINGS), "How the generator doubles the size"),
-        ("likelihood", list(LIKELIHOODS), "p(x|z) of the VAE, with σ shared, per pixel or per image"),
+        ("likelihood", list(faces.LIKELIHOODS), "p(x|z) of the VAE, with σ shared, per pixel or per image"),
     ):
         flags.DEFINE_multi_enum(name, flags.default(run, name), choices, f"{text}; repeat for several.")
     flags.DEFINE_string("data_dir", None, "Folder of CelebA's aligned JPEGs, for --dataset=celeb_a.")

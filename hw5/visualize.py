@@ -125,6 +125,32 @@ def two_interpolations(model: LatentModel | GAN, path: Path, codes: np.ndarray, 
     figures.image_rows(path, rows)
 
 
+def upsamplings(
+    models: Mapping[str, LatentModel | GAN],
+    images: np.ndarray,
+    folder: Path,
+    name: str,
+    codes: np.ndarray,
+    *,
+    seed: int,
+    count: int = 500,
+) -> None:
+    """The same codes through models that differ in their upsampling, `upsampling_NAME.png`, and where each of
+    them has its energy, `spectrum_NAME.png`, beside real images (sheet 002, 3).
+
+    Args:
+        models: by upsampling, with `decode` and `sample`.
+        images: uint8 [n, h, w, c], the real ones.
+        codes: [n, latent_dim], of which eight are shown.
+        seed: of the samples whose spectra are taken.
+        count: of these samples, and of real images.
+    """
+    rows = [(each, model.decode(codes[:8])) for each, model in models.items()]
+    figures.image_rows(folder / f"upsampling_{name}.png", rows)
+    sets = {each: model.sample(count, seed=seed) for each, model in models.items()} | {"real": scale(images[:count])}
+    figures.spectra(folder / f"spectrum_{name}.png", {each: power_spectrum(one) for each, one in sets.items()})
+
+
 def power_spectrum(images: np.ndarray) -> np.ndarray:
     """Mean power of every spatial frequency, [h, w], the zero frequency in the middle.
 

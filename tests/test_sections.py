@@ -18,6 +18,7 @@ from processes import python_m
 
 from hw5 import (
     data,
+    faces,
     models,
     networks,
     section1,
@@ -287,13 +288,13 @@ def test_a_game_that_is_lost_is_one_of_the_things_that_section_3_shows(tmp_path)
 @pytest.mark.parametrize(
     ("choice", "count"),
     [
-        ((["gan", "vae"], section5.VARIANTS, ["deconv", "nearest", "bilinear"], list(section5.LIKELIHOODS)), 6 + 8),
+        ((["gan", "vae"], faces.VARIANTS, ["deconv", "nearest", "bilinear"], list(faces.LIKELIHOODS)), 6 + 8),
         ((["gan"], ["wgan"], ["bilinear"], ["gaussian"]), 1),
         ((["vae"], ["iwae", "flow", "wgan"], ["nearest"], ["logistic", "gaussian"]), 3),
     ],
 )
 def test_the_comparison_of_section_5_has_each_run_once(choice, count):
-    chosen = section5.comparison(*choice)
+    chosen = faces.comparison(*choice)
     assert len(chosen) == len(set(chosen)) == count
     assert {one.variant for one in chosen} <= set(choice[1])
     assert {one.upsampling for one in chosen} == set(choice[2])
@@ -351,12 +352,12 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
 def test_the_gans_of_section_5(
     tmp_path, monkeypatch, variant, objective, penalty, clip, critic_steps, rates, learning_rate
 ):
-    monkeypatch.setattr(section5.training, "fit_gan", lambda build, images, **schedule: (build(), schedule))
+    monkeypatch.setattr(faces.training, "fit_gan", lambda build, images, **schedule: (build(), schedule))
     defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
     given = {"gan_learning_rate": learning_rate, "gradient_penalty": 3.0, "run_dir": tmp_path, "hidden": 2}
-    one = section5.Setting("gan", variant, "bilinear")
+    one = faces.Setting("gan", variant, "bilinear")
     images = np.zeros((1, 64, 64, 3), np.uint8)
-    gan, schedule = section5.fit_gan(one, types.SimpleNamespace(**defaults | given), images, None)
+    gan, schedule = faces.fit_gan(one, types.SimpleNamespace(**defaults | given), images)
     assert gan.settings["objective"] == objective
     assert (gan.gradient_penalty, gan.clip, gan.critic_steps) == (penalty, clip, critic_steps)
     assert schedule["critic_steps"] == critic_steps
