@@ -13,8 +13,6 @@ GANS = {  # 5.4
     "lsgan": dict(objective="least_squares", scales={"discriminator_scale": 1.0, "generator_scale": 1.0}),
     "wgan_gp": dict(objective="wasserstein", gradient_penalty=10.0),
 }
-# Learning rates of G and D. At G's rate a least squares D, which nothing keeps smooth, wins.
-RATES = {"vanilla": (2e-3, 2e-3), "wgan": (1e-3, 1e-3), "lsgan": (1e-3, 2e-4), "wgan_gp": (1e-3, 1e-3)}
 VAES = ("vanilla", "flow", "iwae")
 LIKELIHOODS = {
     "gaussian": lambda: likelihoods.Gaussian("shared"),
@@ -76,14 +74,15 @@ def fit(one, settings, images, validation):
 
 
 def fit_gan(one, settings, images):
-    """One of the GANs (5.4 a): its objective, and what keeps a Wasserstein critic Lipschitz."""
-    playing, normalization = GANS[one.variant] | {"average": settings.average}, "batch"
+    """One of the GANs (5.4 a): its objective, and what keeps its D or its critic smooth."""
+    playing = GANS[one.variant] | {"average": settings.average}
     if playing["objective"] == "wasserstein":
         # A critic values single images, not batches (Gulrajani et al. 2017, section 4). Clipped weights need
         # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps.
         playing["critic_steps"], normalization = settings.critic_steps, "layer"
-    if one.variant == "vanilla":
-        playing["gradient_penalty"] = settings.gradient_penalty
+    else:
+        # So does D with its penalty; but normalised layers hide an image's contrast, and samples get overexposed.
+        playing["r1"], normalization = settings.r1, "none" if settings.r1 else "batch"
     if one.variant == "wgan":
         playing["clip"] = settings.clip
     shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
@@ -94,8 +93,6 @@ def fit_gan(one, settings, images):
         return models.GAN(*pair, **playing)
 
     own_dir = settings.run_dir / one.name
-    given = settings.gan_learning_rate
-    rate, of_discriminator = RATES[one.variant] if given is None else (given, given)
     return training.fit_gan(
         build,
         images,
@@ -103,11 +100,10 @@ def fit_gan(one, settings, images):
         steps=settings.steps,
         records=RECORDS,
         batch_size=settings.batch_size,
-        learning_rate=rate,
-        discriminator_learning_rate=of_discriminator,
+        learning_rate=settings.gan_learning_rate,
         critic_steps=playing.get("critic_steps", 1),
         watching=[FixedNoise(own_dir, settings.seed)],
-        **what_it_is(settings, "hidden", "average", "gradient_penalty", "clip"),
+        **what_it_is(settings, "hidden", "average", "r1", "clip"),
     )
 
 

@@ -95,16 +95,12 @@ def several(value) -> list:
     return [value] if isinstance(value, int | float | str) else list(value)
 
 
-def shared(run: Callable, **texts: str) -> None:
-    """Define the shared flags that `run` has arguments for, with the defaults of its signature.
-
-    Args:
-        texts: what --help says of a flag that means less in this section than in the others.
-    """
+def shared(run: Callable) -> None:
+    """Define the shared flags that `run` has arguments for, with the defaults of its signature."""
     for name in inspect.signature(run).parameters:
         if name in SHARED:
             define, text, bounds = SHARED[name]
-            define(name, default(run, name), help=texts.get(name, text), **bounds)
+            define(name, default(run, name), help=text, **bounds)
 
 
 def launch(run: Callable, positional: Sequence[str] = ()) -> None:

@@ -193,7 +193,7 @@ def precision(mixed: bool = True):
 
 
 UPSAMPLINGS = ("deconv", "nearest", "bilinear")
-NORMALIZATIONS = ("batch", "layer")
+NORMALIZATIONS = ("batch", "layer", "none")
 
 
 def dcgan(
@@ -219,8 +219,9 @@ def dcgan(
         image_shape: (h, w, c), h = w.
         upsampling: how the generator doubles the size (sheet 002, 3): "deconv", as above; "nearest" or
             "bilinear", interpolation and then a convolution of kernel 3, with 9/16 of the weights.
-        normalization: the discriminator's: "batch"; or "layer", which a gradient penalty needs, as it is
-            of single images (Gulrajani et al. 2017, section 4).
+        normalization: the discriminator's: "batch"; or for a penalty of D's gradient, which is that of single images
+            (Gulrajani et al. 2017, section 4), "layer" or "none". Without, its convolutions have biases, and
+            the initial weights of He et al. 2015, which keep the signal as large as normalisation would.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
@@ -306,10 +307,15 @@ def _dcgan_down(hidden, doublings, normalization):
     """The discriminator's layers but the last: a volume, flattened."""
     if normalization not in NORMALIZATIONS:
         raise ValueError(f"normalization={normalization!r}: must be one of {', '.join(NORMALIZATIONS)}")
-    down = [layers.Conv2D(hidden, 4, 2, "same", **_dcgan_normal()), layers.LeakyReLU(0.2)]
-    for number in range(1, doublings):
-        normalized = _dcgan_normalization() if normalization == "batch" else layers.LayerNormalization(axis=(1, 2, 3))
-        down += [layers.Conv2D(hidden * 2**number, 4, 2, "same", **_dcgan_normal()), normalized, layers.LeakyReLU(0.2)]
+    down = []
+    for number in range(doublings):
+        initial = {"kernel_initializer": keras.initializers.HeNormal()} if normalization == "none" else _dcgan_normal()
+        down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **initial))
+        if number and normalization == "batch":
+            down.append(_dcgan_normalization())
+        if number and normalization == "layer":
+            down.append(layers.LayerNormalization(axis=(1, 2, 3)))
+        down.append(layers.LeakyReLU(0.2))
     return [*down, layers.Flatten()]
 
 

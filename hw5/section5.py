@@ -35,9 +35,9 @@ def run(
     hidden=16,
     steps=2000,
     batch_size=16,
-    gan_learning_rate=None,
+    gan_learning_rate=1e-3,
     vae_learning_rate=2e-3,
-    gradient_penalty=10.0,
+    r1=1.0,
     critic_steps=2,
     clip=0.05,
     average=0.998,
@@ -62,8 +62,8 @@ def run(
         data_dir: folder of CelebA's aligned JPEGs, for `dataset="celeb_a"` (5.1).
         hidden: channels at half the image's size.
         steps: of each training; of a GAN, its generator's.
-        gan_learning_rate: of both networks of every GAN; None takes `faces.RATES`.
-        gradient_penalty: of the vanilla GAN, which keeps D from winning; 0 is the sheet's.
+        r1: γ of the penalty of D's gradient in the vanilla and the least squares GAN, which keeps D from
+            winning; 0 is the sheet's, with batch normalisation in D.
         critic_steps, clip: of the Wasserstein GANs; `clip` of the one without a gradient penalty.
         average: decay of the running average of a generator's weights; 0 for none.
         importance_samples: k of the importance weighted autoencoder.
@@ -169,7 +169,7 @@ def print_table(measured):
 
 
 if __name__ == "__main__":
-    flags.shared(run, gradient_penalty="Weight of the vanilla GAN's gradient penalty; 0 for none (wgan_gp's is 10).")
+    flags.shared(run)
     for name, choices, text in (
         ("model", ["gan", "vae"], "Models"),
         ("variant", list(faces.VARIANTS), "Variants of GAN and VAE; wgan_gp has a gradient penalty"),
@@ -189,8 +189,9 @@ if __name__ == "__main__":
     text = "Test images for the bits per dimension, whose standard error takes two."
     flags.DEFINE_integer("likelihood_images", flags.default(run, "likelihood_images"), text, lower_bound=2)
     for name, text in (
-        ("gan_learning_rate", "Learning rate of the GANs (default: one for every variant)."),
+        ("gan_learning_rate", "Learning rate of the GANs."),
         ("vae_learning_rate", "Highest learning rate of the VAEs."),
+        ("r1", "Gamma of the penalty of D's gradient in the vanilla GAN and the lsgan; 0 for none."),
         ("clip", "Bound of the weights of the wgan's critic."),
     ):
         flags.DEFINE_float(name, flags.default(run, name), text, lower_bound=0)

@@ -15,7 +15,7 @@ def run(*, epochs=3, seed=7, colour=("red", "blue")):
     print(epochs, seed, colour)
 
 if __name__ == "__main__":
-    flags.shared(run, epochs="Passes of the brush.")
+    flags.shared(run)
     flags.DEFINE_multi_enum("colour", flags.default(run, "colour"), ["red", "green", "blue"], "Colours.")
     flags.launch(run)
 """
@@ -47,7 +47,7 @@ def test_defaults_are_those_of_the_signature_and_flags_replace_them(tmp_path):
 
 def test_help_names_shared_and_own_flags_and_no_others_of_the_shared(tmp_path):
     text = launch(tmp_path, "--help").stdout
-    assert "--epochs: Passes of the brush." in text
+    assert "--epochs: Passes over the training images." in text
     assert "--seed: Seed of the weights" in text
     assert "--colour:" in text
     assert "--batch_size:" not in text

@@ -86,7 +86,7 @@ SLOPES_AND_LOSSES = {
 }
 
 
-def algorithm_1(gan, batches, objective, *, critic_steps=1, clip=0.0, gradient_penalty=0.0):
+def algorithm_1(gan, batches, objective, *, critic_steps=1, clip=0.0, gradient_penalty=0.0, r1=0.0):
     """What the batches make of a linear GAN, in NumPy: (A, w, b), and the means of its metrics.
 
     The noise is that which the model is about to draw, n times for D's steps and then anew for G's.
@@ -115,6 +115,8 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, clip=0.0, gradient_p
                 norm = np.linalg.norm(w)
                 loss += gradient_penalty * (norm - 1) ** 2
                 by_w = by_w + gradient_penalty * 2 * (norm - 1) * w / norm
+            loss += r1 / 2 * np.sum(w**2)
+            by_w = by_w + r1 * w
             record(d_loss=loss, d_real=output(logits[0]), d_fake_d_step=output(logits[1]))
             record(diversity=fake.std(axis=0).mean() / real.std(axis=0).mean())
             w, b = w - RATE * by_w, b - RATE * by_b
@@ -135,6 +137,7 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, clip=0.0, gradient_p
         ("least_squares", {}),
         ("wasserstein", {"critic_steps": 3, "clip": 0.3}),
         ("wasserstein", {"critic_steps": 2, "gradient_penalty": 10.0}),
+        ("non_saturating", {"r1": 3.0}),
     ],
 )
 def test_training_steps_are_algorithm_1_in_numpy(objective, settings):
@@ -151,9 +154,9 @@ def test_training_steps_are_algorithm_1_in_numpy(objective, settings):
         assert max(np.abs(weight).max() for weight in values(gan.discriminator)) == np.float32(settings["clip"])
 
 
-@pytest.mark.parametrize("gradient_penalty", [0.0, 10.0])
-def test_each_players_step_leaves_the_other_players_weights_alone(gradient_penalty):
-    gan = compiled(image_gan(gradient_penalty=gradient_penalty))
+@pytest.mark.parametrize("penalty", [{}, {"gradient_penalty": 10.0}, {"r1": 1.0}])
+def test_each_players_step_leaves_the_other_players_weights_alone(penalty):
+    gan = compiled(image_gan(**penalty))
     g, d = trained(gan.generator), trained(gan.discriminator)
     gan.discriminator_step(tf.constant(draw(6, 16, 16, 1)))
     assert all(same(trained(gan.generator), g))
@@ -189,6 +192,24 @@ def test_the_gradient_penalty_is_taken_evenly_between_real_and_generated_samples
     penalty = gan.penalty(tf.constant(ones * np.float32([0.6, 0.8])), tf.zeros((20_000, 2)))
     # E (|x| − 1)² for |x| even in [0, 1] is 1/3; the standard deviation of one square is √(1/5 − 1/9).
     assert abs(penalty - 1 / 3) < 5 * np.sqrt(1 / 5 - 1 / 9) / np.sqrt(20_000)
+
+
+def test_r1_is_taken_at_real_samples():
+    inputs = keras.Input((3,))
+    zero = keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
+    half_square = keras.Model(inputs, 0.5 * keras.ops.sum(inputs**2, axis=-1, keepdims=True) + zero)
+    plain, penalised = (
+        compiled(models.GAN(linear_gan().generator, keras.models.clone_model(half_square), r1=r1)) for r1 in (0.0, 3.0)
+    )
+    real = draw(50, 3)
+    penalised.seed_generator.state.assign(plain.seed_generator.state)
+    penalised.generator.set_weights(plain.generator.get_weights())
+    losses = []
+    for gan in (plain, penalised):
+        gan.discriminator_step(tf.constant(real))
+        losses.append(gan.get_metrics_result()["d_loss"])
+    # The gradient of ½‖x‖² is x.
+    np.testing.assert_allclose(losses[1] - losses[0], 3 / 2 * (real**2).sum(axis=1).mean(), rtol=1e-4)
 
 
 def test_averaged_weights_follow_the_recursion_and_make_what_is_shown():

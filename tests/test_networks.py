@@ -339,16 +339,26 @@ def test_upsamplings_of_a_dcgan_make_the_same_sizes(upsampling, weights):
 def test_upsamplings_and_normalizations_are_known():
     with pytest.raises(ValueError, match="upsampling='cubic': must be one of deconv, nearest, bilinear"):
         networks.dcgan(upsampling="cubic")
-    with pytest.raises(ValueError, match="normalization='instance': must be one of batch, layer"):
+    with pytest.raises(ValueError, match="normalization='instance': must be one of batch, layer, none"):
         networks.dcgan(normalization="instance")
 
 
-def test_layer_normalization_is_of_single_images():
-    discriminator = networks.dcgan(10, 4, normalization="layer")[1]
+@pytest.mark.parametrize("normalization", ["layer", "none"])
+def test_a_discriminator_without_batch_normalization_values_single_images(normalization):
+    discriminator = networks.dcgan(10, 4, normalization=normalization)[1]
     images = np.random.default_rng(0).normal(size=(6, 32, 32, 1)).astype(np.float32)
     np.testing.assert_allclose(
         discriminator(images, training=True)[:2], discriminator(images[:2], training=True), rtol=1e-4, atol=1e-6
     )
+
+
+def test_without_normalization_the_signal_keeps_its_size():
+    discriminator = networks.dcgan(10, 32, (64, 64, 3), normalization="none")[1]
+    images = np.random.default_rng(0).normal(size=(64, 64, 64, 3)).astype(np.float32)
+    volume = keras.Sequential(discriminator.layers[:-1])(images)
+    # He et al. 2015: each layer, with its leaky ReLU, keeps E x² but for a factor of (1 + 0.2²) in place of 1, and
+    # for the zeros around the image.
+    assert 0.5 < np.mean(np.square(volume)) < 1.5
 
 
 def test_dcgan_vae_mirrors_its_decoder():

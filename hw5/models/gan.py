@@ -28,6 +28,7 @@ class GAN(SavedNoise, keras.Model):
         clip: D's trainable weights are cut to [−clip, clip] after its steps (Arjovsky et al. 2017); 0 does not.
         gradient_penalty: weight of E (‖∇D‖ − 1)² between real and generated samples (Gulrajani et al.
             2017); 0 leaves it out.
+        r1: γ of the penalty γ/2 E ‖∇D‖² at real samples (Mescheder et al. 2018, equation 9); 0 leaves it out.
         average: decay of a running average of G's weights, with which `generate` then works (Karras et al.
             2018); 0 leaves it out. At step n it is (1 + n)/(10 + n) at most, so that what G was at first is
             soon forgotten.
@@ -49,6 +50,7 @@ class GAN(SavedNoise, keras.Model):
         critic_steps: int = 1,
         clip: float = 0.0,
         gradient_penalty: float = 0.0,
+        r1: float = 0.0,
         average: float = 0.0,
         **kwargs,
     ):
@@ -65,11 +67,13 @@ class GAN(SavedNoise, keras.Model):
             "critic_steps": critic_steps,
             "clip": clip,
             "gradient_penalty": gradient_penalty,
+            "r1": r1,
             "average": average,
         }
         self.critic_steps = critic_steps
         self.clip = clip
         self.gradient_penalty = gradient_penalty
+        self.r1 = r1
         self.average = average
         if average:
             self.averaged_generator = keras.models.clone_model(generator)
@@ -146,9 +150,13 @@ class GAN(SavedNoise, keras.Model):
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            real_logits = self.discriminator(real, training=True)
+            with tf.GradientTape(watch_accessed_variables=False) as at_real:
+                at_real.watch(real)
+                real_logits = self.discriminator(real, training=True)
             fake_logits = self.discriminator(fake, training=True)
             loss = self.objective.discriminator_loss(real_logits, fake_logits)
+            if self.r1:
+                loss = loss + 0.5 * self.r1 * ops.mean(squared_norm(at_real.gradient(real_logits, real)))
             if self.gradient_penalty:
                 loss = loss + self.gradient_penalty * self.penalty(real, fake)
         self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
@@ -180,8 +188,7 @@ class GAN(SavedNoise, keras.Model):
         with tf.GradientTape() as tape:
             tape.watch(between)
             logits = self.discriminator(between, training=True)
-        gradients = ops.reshape(tape.gradient(logits, between), (ops.shape(real)[0], -1))
-        return ops.mean(ops.square(ops.sqrt(ops.sum(ops.square(gradients), axis=1) + 1e-12) - 1.0))
+        return ops.mean(ops.square(ops.sqrt(squared_norm(tape.gradient(logits, between)) + 1e-12) - 1.0))
 
     def test_step(self, real):
         fake = self(self.noise(ops.shape(real)[0]))
@@ -217,6 +224,11 @@ class GAN(SavedNoise, keras.Model):
             name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")
         }
         return cls(**{**config, **networks})
+
+
+def squared_norm(gradients):
+    """‖∇D‖² of every sample: [batch, …] → [batch]."""
+    return ops.sum(ops.square(gradients), axis=range(1, len(gradients.shape)))
 
 
 def deviation(samples):
