@@ -301,6 +301,24 @@ def test_the_comparison_of_section_5_has_each_run_once(choice, count):
     assert {one.likelihood for one in chosen if one.model == "vae"} in (set(), set(choice[3]))
 
 
+def test_section_5_compares_upsamplings_in_the_plain_model_of_each_kind(tmp_path, monkeypatch):
+    compared = {}
+    monkeypatch.setattr(
+        section5.visualize, "upsamplings", lambda models, *more, **_: compared.update({more[2]: models})
+    )
+    settings = types.SimpleNamespace(folder=tmp_path, run_dir=tmp_path, latent_dim=3, seed=0)
+    both = (["gan", "vae"], ["wgan", "lsgan", "iwae", "flow"], ["nearest", "deconv"], ["logistic", "gaussian"])
+    section5.draw_upsamplings({one: one.name for one in faces.comparison(*both)}, None, settings)
+    assert compared == {
+        "gan": {"nearest": "gan_wgan_nearest", "deconv": "gan_wgan_deconv"},
+        "vae": {"nearest": "vae_iwae_nearest_logistic", "deconv": "vae_iwae_deconv_logistic"},
+    }
+    compared.clear()
+    one_each = (["gan", "vae"], ["wgan", "iwae"], ["nearest"], ["gaussian", "logistic"])
+    section5.draw_upsamplings({one: one.name for one in faces.comparison(*one_each)}, None, settings)
+    assert compared == {}
+
+
 class Corners(Extractor):
     """Stands in for InceptionV3: the features of an image are its first pixels."""
 

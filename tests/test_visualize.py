@@ -83,6 +83,31 @@ def test_interpolation_by_codes_and_by_pixels(tmp_path, monkeypatch):
     np.testing.assert_allclose(rows[1][1][:, 0, 0, 0], 0.01 + 0.8 * share, atol=1e-6)
 
 
+class Stripes(Colours):
+    """Samples with stripes of one pixel, as strong as is said."""
+
+    def __init__(self, strength):
+        self.strength = strength
+
+    def sample(self, count, seed):
+        stripes = 0.5 + self.strength * (-1.0) ** np.arange(8)
+        return np.tile(stripes[None, None, :, None], (count, 8, 1, 1))
+
+
+def test_upsamplings_are_compared_by_the_same_codes_and_by_their_spectra(drawn, monkeypatch, tmp_path):
+    monkeypatch.setattr(figures, "spectra", lambda path, panels: drawn.update({path.name: panels}))
+    codes = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    real = np.full((30, 8, 8, 1), 128, np.uint8)
+    by_upsampling = {"deconv": Stripes(0.25), "nearest": Stripes(0.125)}
+    visualize.upsamplings(by_upsampling, real, tmp_path, "gan", codes, seed=0, count=20)
+    labels, rows = zip(*drawn["upsampling_gan.png"], strict=True)
+    assert labels == ("deconv", "nearest")
+    for row in rows:
+        np.testing.assert_array_equal(row, Colours().decode(codes[:8]))
+    power = {name: spectrum[4, 0] for name, spectrum in drawn["spectrum_gan.png"].items()}
+    assert power == pytest.approx({"deconv": 4.0, "nearest": 1.0, "real": 0.0})  # 64 pixels times the variance
+
+
 def test_power_spectrum_by_hand():
     rows, columns = np.indices((8, 8))
     checkerboard = 0.5 + 0.25 * (-1.0) ** (rows + columns)
