@@ -81,7 +81,8 @@ def fit_gan(one, settings, images):
         # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps.
         playing["critic_steps"], normalization = settings.critic_steps, "layer"
     else:
-        # So does D with its penalty; but normalised layers hide an image's contrast, and samples get overexposed.
+        # A penalty of D's gradient is of single images, too. Layer normalisation would be, but hides from D how
+        # strong an image's contrast is: after 3,000 steps, samples are still overexposed.
         playing["r1"], normalization = settings.r1, "none" if settings.r1 else "batch"
     if one.variant == "wgan":
         playing["clip"] = settings.clip
