@@ -202,6 +202,7 @@ def dcgan(
     image_shape: Sequence[int] = (32, 32, 1),
     upsampling: str = "deconv",
     normalization: str = "batch",
+    last_convolution: bool = False,
 ):
     """Generator and discriminator of Radford et al. 2016, as small as the sheets have them.
 
@@ -222,13 +223,18 @@ def dcgan(
         normalization: the discriminator's: "batch"; or for a penalty of D's gradient, which is that of single images
             (Gulrajani et al. 2017, section 4), "layer" or "none". Without, its convolutions have biases, and
             the initial weights of He et al. 2015, which keep the signal as large as normalisation would.
+        last_convolution: the generator's last doubling keeps `hidden` channels, of which one more convolution of
+            kernel 3 makes the image, as in Miyato et al. 2018, table 3. Without, each pixel is drawn from half the
+            image's size at once, and contours and even colours come out dotted.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
         images in [−1, 1] → logits [batch, 1].
     """
     volume, doublings = _dcgan_size(image_shape, hidden)
-    generator = _dcgan_generator("dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling)
+    generator = _dcgan_generator(
+        "dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling, last_convolution=last_convolution
+    )
     down = [*_dcgan_down(hidden, doublings, normalization), layers.Dense(1, **_dcgan_normal(), dtype="float32")]
     return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
 
@@ -284,7 +290,9 @@ def _dcgan_normalization():
     return BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02))
 
 
-def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling, use_bias=False):
+def _dcgan_generator(
+    name, latent_dim, volume, doublings, channels, upsampling, *, use_bias=False, last_convolution=False
+):
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling={upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
 
@@ -299,7 +307,12 @@ def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling, 
     up = [layers.Dense(prod(volume), **_dcgan_normal() | {"use_bias": use_bias}), layers.Reshape(volume)]
     for number in range(1, doublings):
         up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2**number)]
-    up += [_dcgan_normalization(), layers.ReLU(), *doubling(channels, dtype="float32")]
+    if last_convolution:
+        up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2 ** (doublings - 1))]
+        last = [layers.Conv2D(channels, 3, 1, "same", **_dcgan_normal(), dtype="float32")]
+    else:
+        last = doubling(channels, dtype="float32")
+    up += [_dcgan_normalization(), layers.ReLU(), *last]
     return keras.Sequential([keras.Input((latent_dim,)), *up], name=name)
 
 

@@ -37,7 +37,7 @@ def run(
     batch_size=16,
     gan_learning_rate=1e-3,
     vae_learning_rate=2e-3,
-    r1=1.0,
+    r1=20.0,
     critic_steps=2,
     clip=0.05,
     average=0.998,

@@ -382,6 +382,7 @@ def test_the_gans_of_section_5(tmp_path, monkeypatch, variant, objective, smooth
     assert used == smoothing
     assert gan.critic_steps == schedule["critic_steps"] == critic_steps
     assert normalizations(gan) == ({"LayerNormalization"} if objective == "wasserstein" else set())
+    assert gan.generator.layers[-1].kernel.shape == (3, 3, 2, 3)
     plain = faces.fit_gan(one, types.SimpleNamespace(**defaults | given | {"r1": 0.0}), images)[0]
     assert normalizations(plain) == {"LayerNormalization" if objective == "wasserstein" else "BatchNormalization"}
     assert schedule["learning_rate"] == 0.1
