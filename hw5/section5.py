@@ -60,7 +60,7 @@ def run(
     Args:
         model, variant, upsampling, likelihood: what is compared; with one of each, it is one run (5.2–5.4).
         data_dir: folder of CelebA's aligned JPEGs, for `dataset="celeb_a"` (5.1).
-        hidden: channels at half the image's size.
+        hidden: channels at half the image's size, and in a GAN's generator at the whole.
         steps: of each training; of a GAN, its generator's.
         r1: γ of the penalty of D's gradient in the vanilla and the least squares GAN, which keeps D from
             winning; 0 is the sheet's, with batch normalisation in D.
