@@ -90,7 +90,7 @@ def fit_gan(one, settings, images):
 
     def build():
         with networks.precision(settings.mixed_precision):
-            pair = networks.dcgan(*shape, normalization, last_convolution=True)
+            pair = networks.dcgan(*shape, normalization, self_modulation=True)
         return models.GAN(*pair, **playing)
 
     own_dir = settings.run_dir / one.name

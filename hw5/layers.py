@@ -139,6 +139,32 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable("hw5")
+class SelfModulatedBatchNormalization(BatchNormalization):
+    """Batch normalisation whose scale and shift the latent variables have a say in (Chen et al. 2019, section 2).
+
+    They are the layer's own γ and β, times 1 + A z, plus B z: linear in z, as in Brock et al. 2019 (section 3),
+    where Chen et al. have a small network. So z reaches every layer as a whole, and what it says, such as a
+    colour, is the same at every pixel.
+    """
+
+    def build(self, input_shape):
+        images, z = input_shape
+        super().build(images)
+        self.input_spec = None  # Keras' would have one input
+        initializer = keras.initializers.RandomNormal(0, 0.02)
+        self.modulation = self.add_weight(shape=(z[-1], 2 * images[-1]), initializer=initializer, name="modulation")
+
+    def call(self, inputs, training=False, mask=None):
+        """The pair of float [batch, h, w, c] and z [batch, latent_dim]. Returns float [batch, h, w, c]."""
+        images, z = inputs
+        scale, shift = ops.split(ops.matmul(z, self.modulation)[:, None, None, :], 2, axis=-1)
+        return (1.0 + scale) * super().call(images, training) + shift
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
+@keras.saving.register_keras_serializable("hw5")
 class NearestConv2D(keras.layers.Conv2D):
     """Nearest neighbour's upsampling by 2 and a convolution of kernel 3 (Odena et al. 2016), in one operation.
 

@@ -12,7 +12,7 @@ from math import prod
 import keras
 from keras import layers, ops
 
-from hw5.layers import BatchNormalization, NearestConv2D
+from hw5.layers import BatchNormalization, NearestConv2D, SelfModulatedBatchNormalization
 
 MNIST_SHAPE = (28, 28, 1)
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh")
@@ -202,7 +202,7 @@ def dcgan(
     image_shape: Sequence[int] = (32, 32, 1),
     upsampling: str = "deconv",
     normalization: str = "batch",
-    last_convolution: bool = False,
+    self_modulation: bool = False,
 ):
     """Generator and discriminator of Radford et al. 2016, as small as the sheets have them.
 
@@ -223,18 +223,19 @@ def dcgan(
         normalization: the discriminator's: "batch"; or for a penalty of D's gradient, which is that of single images
             (Gulrajani et al. 2017, section 4), "layer" or "none". Without, its convolutions have biases, and
             the initial weights of He et al. 2015, which keep the signal as large as normalisation would.
-        last_convolution: the generator's last doubling keeps `hidden` channels, of which one more convolution of
-            kernel 3 makes the image, as in Miyato et al. 2018, table 3. Without, each pixel is drawn from half the
-            image's size at once, and contours and even colours come out dotted.
+        self_modulation: the generator is that of Chen et al. 2019 for Miyato et al.'s network (2018, table 3). z
+            modulates every normalisation; without, it has to spread from 4×4 pixels, and what should be one
+            colour comes out as several. And the last doubling keeps `hidden` channels, of which one more convolution
+            of kernel 3 makes the image; without, each pixel is drawn from half the image's size at once, and
+            contours come out dotted.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
         images in [−1, 1] → logits [batch, 1].
     """
     volume, doublings = _dcgan_size(image_shape, hidden)
-    generator = _dcgan_generator(
-        "dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling, last_convolution=last_convolution
-    )
+    make = _self_modulated_generator if self_modulation else _dcgan_generator
+    generator = make("dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling)
     down = [*_dcgan_down(hidden, doublings, normalization), layers.Dense(1, **_dcgan_normal(), dtype="float32")]
     return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
 
@@ -290,30 +291,36 @@ def _dcgan_normalization():
     return BatchNormalization(gamma_initializer=keras.initializers.RandomNormal(1, 0.02))
 
 
-def _dcgan_generator(
-    name, latent_dim, volume, doublings, channels, upsampling, *, use_bias=False, last_convolution=False
-):
+def _dcgan_doubling(width, upsampling, **dtype):
+    """The layers that double the size."""
     if upsampling not in UPSAMPLINGS:
         raise ValueError(f"upsampling={upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
+    if upsampling == "deconv":
+        return [layers.Conv2DTranspose(width, 4, 2, "same", **_dcgan_normal(), **dtype)]
+    if upsampling == "nearest":
+        return [NearestConv2D(width, **_dcgan_normal(), **dtype)]
+    interpolation = layers.UpSampling2D(2, interpolation=upsampling)
+    return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]
 
-    def doubling(width, **dtype):
-        if upsampling == "deconv":
-            return [layers.Conv2DTranspose(width, 4, 2, "same", **_dcgan_normal(), **dtype)]
-        if upsampling == "nearest":
-            return [NearestConv2D(width, **_dcgan_normal(), **dtype)]
-        interpolation = layers.UpSampling2D(2, interpolation=upsampling)
-        return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]
 
+def _dcgan_generator(name, latent_dim, volume, doublings, channels, upsampling, *, use_bias=False):
     up = [layers.Dense(prod(volume), **_dcgan_normal() | {"use_bias": use_bias}), layers.Reshape(volume)]
     for number in range(1, doublings):
-        up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2**number)]
-    if last_convolution:
-        up += [_dcgan_normalization(), layers.ReLU(), *doubling(volume[-1] // 2 ** (doublings - 1))]
-        last = [layers.Conv2D(channels, 3, 1, "same", **_dcgan_normal(), dtype="float32")]
-    else:
-        last = doubling(channels, dtype="float32")
-    up += [_dcgan_normalization(), layers.ReLU(), *last]
+        up += [_dcgan_normalization(), layers.ReLU(), *_dcgan_doubling(volume[-1] // 2**number, upsampling)]
+    up += [_dcgan_normalization(), layers.ReLU(), *_dcgan_doubling(channels, upsampling, dtype="float32")]
     return keras.Sequential([keras.Input((latent_dim,)), *up], name=name)
+
+
+def _self_modulated_generator(name, latent_dim, volume, doublings, channels, upsampling):
+    z = keras.Input((latent_dim,), name="z")
+    widths = [volume[-1] // 2 ** min(number, doublings - 1) for number in range(1, doublings + 1)]
+    x = layers.Reshape(volume)(layers.Dense(prod(volume), **_dcgan_normal())(z))
+    for width in widths:
+        x = layers.ReLU()(SelfModulatedBatchNormalization()([x, z]))
+        for layer in _dcgan_doubling(width, upsampling):
+            x = layer(x)
+    x = layers.ReLU()(SelfModulatedBatchNormalization()([x, z]))
+    return keras.Model(z, layers.Conv2D(channels, 3, 1, "same", **_dcgan_normal(), dtype="float32")(x), name=name)
 
 
 def _dcgan_down(hidden, doublings, normalization):

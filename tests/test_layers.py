@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from hw5 import layers
-from hw5.layers import BatchNormalization, NearestConv2D, Sampling
+from hw5.layers import BatchNormalization, NearestConv2D, Sampling, SelfModulatedBatchNormalization
 
 
 def test_samples_have_the_mean_and_variance_asked_for():
@@ -141,6 +141,54 @@ def test_batch_normalization_that_is_frozen_keeps_its_statistics():
     np.testing.assert_allclose(layer(images, training=True), layer(images, training=False), rtol=1e-6)
     for one, two in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def self_modulated(**arguments):
+    """A layer for three channels and two latents, its inputs, and its weights A and B."""
+    layer = SelfModulatedBatchNormalization(**arguments)
+    images = np.random.default_rng(0).normal(2, 3, (6, 4, 5, 3)).astype(np.float32)
+    z = np.random.default_rng(1).normal(size=(6, 2)).astype(np.float32)
+    layer.build([images.shape, z.shape])
+    layer.gamma.assign([0.5, 2.0, -1.0])
+    layer.beta.assign([1.0, 0.0, 0.3])
+    a, b = np.random.default_rng(2).normal(size=(2, 2, 3))
+    layer.modulation.assign(np.concatenate([a, b], axis=1))
+    return layer, images, z, a, b
+
+
+def test_self_modulation_is_the_formula_image_by_image():
+    layer, images, z, a, b = self_modulated()
+    x = images.astype(np.float64)
+    normalized = (x - x.mean(axis=(0, 1, 2))) / np.sqrt(x.var(axis=(0, 1, 2)) + 1e-5)
+    outputs = layer([images, z], training=True)
+    for one, own_z, output in zip(normalized, z.astype(np.float64), outputs, strict=True):
+        shifted = [0.5, 2.0, -1.0] * one + [1.0, 0.0, 0.3]
+        np.testing.assert_allclose(output, (1 + own_z @ a) * shifted + own_z @ b, atol=1e-5)
+
+
+def test_self_modulation_without_z_is_batch_normalization():
+    layer, images, z, *_ = self_modulated()
+    plain = BatchNormalization()
+    normalizations(plain)
+    for training in (True, False):
+        np.testing.assert_allclose(
+            layer([images, 0 * z], training=training), plain(images, training=training), rtol=1e-6
+        )
+
+
+def test_self_modulation_after_training_makes_each_image_on_its_own():
+    layer, images, z, *_ = self_modulated()
+    layer([images, z], training=True)
+    np.testing.assert_allclose(layer([images, z])[:2], layer([images[:2], z[:2]]), rtol=1e-5)
+
+
+def test_self_modulation_in_bfloat16_is_that_of_float32_with_fewer_digits():
+    (layer, images, z, *_), (mixed, *_) = self_modulated(), self_modulated(dtype="mixed_bfloat16")
+    outputs = mixed([images, z], training=True)
+    assert outputs.dtype == "bfloat16"
+    expected = layer([images, z], training=True)
+    np.testing.assert_allclose(np.float32(outputs), expected, atol=0.02 * np.abs(expected).max())
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 6), (5, 3, 2)])

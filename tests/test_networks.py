@@ -337,17 +337,26 @@ def test_upsamplings_of_a_dcgan_make_the_same_sizes(upsampling, weights):
 
 
 @pytest.mark.parametrize(("upsampling", "weights"), [("deconv", 16), ("nearest", 9), ("bilinear", 9)])
-def test_a_last_convolution_works_at_the_size_of_the_image(upsampling, weights):
-    generator, plain = (networks.dcgan(10, 4, (64, 64, 3), upsampling, last_convolution=last)[0] for last in (1, 0))
+def test_self_modulation_reaches_every_normalization_and_ends_in_a_convolution(upsampling, weights):
+    generator, plain = (networks.dcgan(10, 4, (64, 64, 3), upsampling, self_modulation=it)[0] for it in (True, False))
     assert generator.output_shape == plain.output_shape
     assert volumes(generator) == [(8, 8, 16), (16, 16, 8), (32, 32, 4), (64, 64, 4), (64, 64, 3)]
-    *before, normalization, activation, last = generator.layers
+    *_, normalization, activation, last = generator.layers
     assert type(last) is keras.layers.Conv2D
     assert last.kernel.shape == (3, 3, 4, 3)
-    assert [type(layer).__name__ for layer in (normalization, activation)] == ["BatchNormalization", "ReLU"]
-    assert before[-1].output.shape == (None, 64, 64, 4)
-    # the last doubling has 4 channels instead of 3, and is normalised
-    assert generator.count_params() - plain.count_params() == weights * 4 * (4 - 3) + 4 * 4 + 9 * 4 * 3
+    assert [type(layer).__name__ for layer in (normalization, activation)] == [
+        "SelfModulatedBatchNormalization",
+        "ReLU",
+    ]
+    # the last doubling has 4 channels instead of 3, and is normalised; 10 latents modulate γ and β
+    added = weights * 4 * (4 - 3) + 4 * 4 + 9 * 4 * 3
+    assert generator.count_params() - plain.count_params() == added + 10 * 2 * (32 + 16 + 8 + 4 + 4)
+
+
+@pytest.mark.parametrize("side", [10, 14])
+def test_a_self_modulated_generator_doubles_at_least_once(side):
+    generator = networks.dcgan(10, 4, (side, side, 1), self_modulation=True)[0]
+    assert volumes(generator) == [(side, side, 4), (side, side, 1)]
 
 
 def test_upsamplings_and_normalizations_are_known():
@@ -395,13 +404,13 @@ def test_deep_tanh_vae_of_burda():
     "build",
     [
         lambda: networks.dcgan(10, 4, (32, 32, 3))[::-1],
-        lambda: networks.dcgan(10, 4, (32, 32, 3), last_convolution=True)[::-1],
+        lambda: networks.dcgan(10, 4, (32, 32, 3), self_modulation=True)[::-1],
         lambda: networks.dcgan_vae(10, 4, (32, 32, 3)),
         lambda: networks.convolutional_vae(10, (32, 32, 3)),
         lambda: networks.shallow_vae(10, (32, 32, 3)),
         lambda: networks.dense_vae(10, image_shape=(32, 32, 3)),
     ],
-    ids=["dcgan", "dcgan_with_last_convolution", "dcgan_vae", "convolutional_vae", "shallow_vae", "dense_vae"],
+    ids=["dcgan", "self_modulated_dcgan", "dcgan_vae", "convolutional_vae", "shallow_vae", "dense_vae"],
 )
 def test_mixed_precision_keeps_weights_and_outputs_in_float32(build):
     with networks.precision():
