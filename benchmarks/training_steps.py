@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+from math import prod
 
 import torch
 from harness import Entry, compare, torch_gan_variants, torch_variants
@@ -42,13 +43,15 @@ def dcgan_widths(hidden, image_shape):
     return [image_shape[-1], *(hidden << i for i in range((image_shape[0] // 4).bit_length() - 1))]
 
 
-def dcgan_flops(batch, latent_dim, hidden, image_shape):
+def dcgan_flops(batch, latent_dim, hidden, image_shape, self_modulation):
     """Of one round of a GAN: D's step on a real and a generated batch, and G's step on another generated one.
 
     Forward passes: two of G, three of D. D's step goes back to the weights and, but for the first layer, to
     the inputs, for both its batches; G's step goes back to all of D's inputs but to no weights of D, then
     through G to the weights and, but for the first layer, to the inputs. A convolution of kernel 4 takes
-    16 · inputs · outputs for every pixel of its smaller image, padding included, and its transpose the same.
+    16 · inputs · outputs for every pixel of its smaller image, padding included, and its transpose the same;
+    so does nearest neighbour's upsampling with a convolution of kernel 3, if equal inputs' weights are added up first.
+    A self-modulated generator has `hidden` channels instead of the image's, and one more convolution of kernel 3.
     A multiply-add counts two.
     """
     widths = dcgan_widths(hidden, image_shape)
@@ -57,6 +60,9 @@ def dcgan_flops(batch, latent_dim, hidden, image_shape):
     convolutions = [16 * side**2 * outer * inner for side, (outer, inner) in volumes]
     last = 16 * widths[-1]
     generator, discriminator = sum(convolutions) + latent_dim * last, sum(convolutions) + last
+    if self_modulation:
+        generator += convolutions[0] * (hidden - image_shape[-1]) // image_shape[-1] + 9 * prod(image_shape) * hidden
+        generator += latent_dim * 2 * (sum(widths[1:]) + hidden)
     forward = 2 * generator + 3 * discriminator
     discriminator_step = 2 * (2 * discriminator - convolutions[0])
     generator_step = discriminator + 2 * generator - latent_dim * last
@@ -136,6 +142,42 @@ def torch_dcgan(latent_dim, hidden, image_shape):
     return generator, discriminator
 
 
+class TorchSelfModulatedGenerator(nn.Module):
+    """Nearest neighbour's upsampling and convolutions of kernel 3, every normalisation modulated by z."""
+
+    def __init__(self, latent_dim, hidden, image_shape):
+        super().__init__()
+        channels, *widths = dcgan_widths(hidden, image_shape)
+        widths = [*reversed(widths), hidden]
+        self.first = nn.ConvTranspose2d(latent_dim, widths[0], 4, 1, 0, bias=False)
+        self.normalizations = nn.ModuleList(nn.BatchNorm2d(width) for width in widths)
+        self.modulations = nn.ModuleList(nn.Linear(latent_dim, 2 * width, bias=False) for width in widths)
+        outputs = [*widths[1:], channels]
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(i, o, 3, 1, 1, bias=False) for i, o in zip(widths, outputs, strict=True)
+        )
+
+    def forward(self, z):
+        x = self.first(z)
+        layers = zip(self.normalizations, self.modulations, self.convolutions, strict=True)
+        for number, (normalization, modulation, convolution) in enumerate(layers, 1):
+            scale, shift = modulation(z.flatten(1))[..., None, None].chunk(2, 1)
+            x = F.relu((1 + scale) * normalization(x) + shift)
+            if number < len(self.convolutions):
+                x = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = convolution(x)
+        return x.tanh()
+
+
+def torch_self_modulated_gan(latent_dim, hidden, image_shape):
+    """(generator, discriminator) of section 5; D has biases and no normalisation."""
+    discriminator = nn.Sequential()
+    for outer, inner in itertools.pairwise(dcgan_widths(hidden, image_shape)):
+        discriminator.extend([nn.Conv2d(outer, inner, 4, 2, 1), nn.LeakyReLU(0.2, True)])
+    discriminator.append(nn.Conv2d(inner, 1, 4, 1, 0, bias=False))
+    return TorchSelfModulatedGenerator(latent_dim, hidden, image_shape), discriminator
+
+
 def patch_noise(x, size=8, stddev=0.5):
     """As `hw5.layers.PatchNoise`: one patch an image, at a random place, clipped to [0, 1]."""
     batch, _, height, width = x.shape
@@ -171,12 +213,18 @@ def half_square(logits, label):
     return 0.5 * (logits - label).square().mean()
 
 
-def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100):
-    """The entry of a DCGAN with the objective "least_squares" or "non_saturating"."""
+def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100, self_modulation=False):
+    """The entry of a DCGAN with the objective "least_squares" or "non_saturating".
+
+    With `self_modulation` it is the plain GAN of section 5, without its penalty of D's gradient, of which PyTorch
+    cannot compile the second derivative.
+    """
     loss = {"least_squares": half_square, "non_saturating": cross_entropy}[objective]
+    design = {"upsampling": "nearest", "normalization": "none", "self_modulation": True} if self_modulation else {}
+    make_torch = torch_self_modulated_gan if self_modulation else torch_dcgan
 
     def keras_model():
-        model = models.GAN(*networks.dcgan(latent_dim, hidden, image_shape), objective)
+        model = models.GAN(*networks.dcgan(latent_dim, hidden, image_shape, **design), objective)
         optimizers = [Adam(2e-4, beta_1=0.5) for _ in range(2)]
         model.compile(*optimizers, steps_per_execution=min(steps, 50))  # 50 is what hw5.training takes for 200
         return model
@@ -184,10 +232,10 @@ def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100):
     return Entry(
         name,
         batch,
-        dcgan_flops(batch, latent_dim, hidden, image_shape),
+        dcgan_flops(batch, latent_dim, hidden, image_shape, self_modulation),
         keras_model,
         lambda: torch_gan_variants(
-            lambda: torch_dcgan(latent_dim, hidden, image_shape),
+            lambda: make_torch(latent_dim, hidden, image_shape),
             latent_dim,
             lambda real, fake: loss(real, 1.0) + loss(fake, 0.0),
             lambda fake: loss(fake, 1.0),
@@ -233,6 +281,7 @@ ENTRIES = [
     dcgan("DCGAN of section 8", 16, 200, 32, (32, 32, 3), "least_squares"),
     dcgan("DCGAN of section 11", 128, 30, 16, (32, 32, 1), "non_saturating"),
     dcgan("DCGAN of faces", 64, 6, 64, (64, 64, 3), "non_saturating"),
+    dcgan("GAN of section 5", 16, 20, 16, (64, 64, 3), "non_saturating", self_modulation=True),
 ]
 
 if __name__ == "__main__":
