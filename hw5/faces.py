@@ -78,12 +78,13 @@ def fit_gan(one, settings, images):
     playing = GANS[one.variant] | {"average": settings.average}
     if playing["objective"] == "wasserstein":
         # A critic values single images, not batches (Gulrajani et al. 2017, section 4). Clipped weights need
-        # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps.
-        playing["critic_steps"], normalization = settings.critic_steps, "layer"
+        # it as well: with normalised batches, samples are still torn to pieces after 2,000 steps. So they are
+        # with momentum (Arjovsky et al. 2017, section 4).
+        playing["critic_steps"], normalization, beta_1 = settings.critic_steps, "layer", 0.0
     else:
         # A penalty of D's gradient is of single images, too. Layer normalisation would be, but hides from D how
         # strong an image's contrast is: after 3,000 steps, samples are still overexposed.
-        playing["r1"], normalization = settings.r1, "none" if settings.r1 else "batch"
+        playing["r1"], normalization, beta_1 = settings.r1, "none" if settings.r1 else "batch", 0.5
     if one.variant == "wgan":
         playing["clip"] = settings.clip
     shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
@@ -102,6 +103,7 @@ def fit_gan(one, settings, images):
         records=RECORDS,
         batch_size=settings.batch_size,
         learning_rate=settings.gan_learning_rate,
+        beta_1=beta_1,
         critic_steps=playing.get("critic_steps", 1),
         watching=[FixedNoise(own_dir, settings.seed)],
         **what_it_is(settings, "hidden", "average", "r1", "clip"),

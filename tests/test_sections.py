@@ -386,6 +386,7 @@ def test_the_gans_of_section_5(tmp_path, monkeypatch, variant, objective, smooth
     plain = faces.fit_gan(one, types.SimpleNamespace(**defaults | given | {"r1": 0.0}), images)[0]
     assert normalizations(plain) == {"LayerNormalization" if objective == "wasserstein" else "BatchNormalization"}
     assert schedule["learning_rate"] == 0.1
+    assert schedule["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
