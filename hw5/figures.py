@@ -69,7 +69,7 @@ def picture(path: str | os.PathLike, images: np.ndarray) -> None:
     """Write images [rows, columns, h, w, c] as a grid, a pixel of theirs a pixel of the file."""
     canvas = Image.fromarray(np.round(255 * tile(images)).astype(np.uint8).squeeze())
     with replacing(path) as partial:
-        canvas.save(partial, "png", optimize=True)
+        canvas.save(partial, "png")
 
 
 def animation(path: str | os.PathLike, pictures: Sequence[os.PathLike], seconds: float = 10.0) -> None:
@@ -294,4 +294,4 @@ def _save(figure, path):
     if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(picture)):
         picture = grey
     with replacing(path) as partial:
-        picture.save(partial, "png", optimize=True)
+        picture.save(partial, "png")

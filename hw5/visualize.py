@@ -10,7 +10,7 @@ from hw5 import figures
 from hw5.callbacks import fixed_noise
 from hw5.data import scale
 from hw5.models import GAN
-from hw5.models.base import LatentModel
+from hw5.models.base import LatentModel, decode_in_parts
 
 SHOWN = 10  # images in a row
 
@@ -85,26 +85,26 @@ def gan_training(
 def traversal(model: LatentModel | GAN, path: Path, codes: np.ndarray, rows: int = 8, columns: int = 9) -> None:
     """Move one latent dimension after another from −3 to 3, those that change images most first (sheet 002, 5 b).
 
-    They are ranked by the mean change of a pixel from z_i = −3 to 3, over all `codes`; what is drawn starts
-    from the first code.
+    They are ranked by the mean change of a pixel from z_i = −3 to 3, over the first eight codes; what is drawn
+    starts from the first.
 
     Args:
         model: with `decode`.
         codes: [n, latent_dim] from N(0, I).
     """
-    latent_dim = codes.shape[1]
 
-    def moved(code, dimension, values):
-        along = np.repeat(code, len(values), axis=0)
-        along[:, dimension] = np.tile(values, len(code))
-        return np.asarray(model.decode(along))
+    def moved(codes, dimensions, values):
+        """Images [len(dimensions), n, len(values), h, w, c]."""
+        along = np.tile(codes[:, None], (len(dimensions), 1, len(values), 1))
+        along[np.arange(len(dimensions)), :, :, dimensions] = values
+        images = np.asarray(decode_in_parts(model, along.reshape(-1, along.shape[-1])))
+        return images.reshape(*along.shape[:-1], *images.shape[1:])
 
-    ends = (moved(codes[:8], dimension, [-3, 3]) for dimension in range(latent_dim))
-    change = [np.abs(images[::2] - images[1::2]).mean() for images in ends]
-    chosen = np.argsort(change)[::-1][:rows]
-    values = np.linspace(-3, 3, columns)
-    drawn = [(f"$z_{{{dimension + 1}}}$", moved(codes[:1], dimension, values)) for dimension in chosen]
-    figures.image_rows(path, drawn)
+    low, high = np.moveaxis(moved(codes[:8], range(codes.shape[1]), [-3, 3]), 2, 0)
+    chosen = np.argsort(np.abs(high - low).mean(axis=(1, 2, 3, 4)))[::-1][:rows]
+    drawn = moved(codes[:1], chosen, np.linspace(-3, 3, columns))[:, 0]
+    labels = [f"$z_{{{dimension + 1}}}$" for dimension in chosen]
+    figures.image_rows(path, list(zip(labels, drawn, strict=True)))
 
 
 def two_interpolations(model: LatentModel | GAN, path: Path, codes: np.ndarray, pairs: int = 3) -> None:

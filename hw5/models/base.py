@@ -9,6 +9,11 @@ from hw5.layers import SavedNoise
 DECODED = 500  # images decoded at once
 
 
+def decode_in_parts(model: keras.Model, codes):
+    """`model.decode` for any number of codes: a convolutional network takes megabytes for every image under way."""
+    return ops.concatenate([model.decode(codes[start : start + DECODED]) for start in range(0, len(codes), DECODED)])
+
+
 class LatentModel(SavedNoise, keras.Model):
     """A Keras model around an encoder and a decoder; its images are floats in [0, 1].
 
@@ -56,13 +61,9 @@ class LatentModel(SavedNoise, keras.Model):
         return self.decode(self.encode(images))
 
     def sample(self, count: int, seed: int | None = None):
-        """Decode `count` codes drawn from N(0, I): new ones each call, or for a seed always the same.
-
-        They are decoded in parts: a convolutional network takes megabytes for every image under way.
-        """
+        """Decode `count` codes drawn from N(0, I): new ones each call, or for a seed always the same."""
         noise = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
-        parts = [self.decode(noise[start : start + DECODED]) for start in range(0, count, DECODED)]
-        return ops.concatenate(parts)
+        return decode_in_parts(self, noise)
 
     def interpolate(self, first, last, steps: int) -> np.ndarray:
         """Decode `steps` evenly spaced codes from those of `first` to those of `last`, both included.

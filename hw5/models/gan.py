@@ -6,7 +6,7 @@ from keras import ops
 
 from hw5 import objectives
 from hw5.layers import SavedNoise
-from hw5.models.base import DECODED
+from hw5.models.base import decode_in_parts
 
 ACTIVATIONS = ("tanh", "linear")
 
@@ -129,7 +129,7 @@ class GAN(SavedNoise, keras.Model):
     def generate(self, count: int, seed: int | None = None):
         """`decode` for `count` codes drawn from N(0, I): new ones each call, or for a seed always the same."""
         z = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
-        return ops.concatenate([self.decode(z[start : start + DECODED]) for start in range(0, count, DECODED)])
+        return decode_in_parts(self, z)
 
     sample = generate
 
