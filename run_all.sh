@@ -47,7 +47,7 @@ flags_for() {
     "paper 2") echo "--epochs=100" ;;
     "paper 3") echo "--steps=20000 --fid_samples=10000" ;;
     "paper 4") echo "--steps=81000" ;;
-    "paper 5") echo "--steps=50000 --hidden=64 --batch_size=64 --gan_learning_rate=2e-4 --r1=0 --average=0 --critic_steps=5 --fid_samples=4000 --likelihood_images=1000" ;;
+    "paper 5") echo "--steps=50000 --hidden=64 --batch_size=64 --gan_learning_rate=2e-4 --r1=0 --average=0 --critic_steps=5 --nofit_prior --fid_samples=4000 --likelihood_images=1000" ;;
     "paper 6") echo "--epochs=100" ;;
     "paper 9") echo "--epochs=100" ;;
     "paper 7") echo "--steps=100000" ;;

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hw5 import flows, layers, likelihoods, models, networks, training
+from hw5 import data, flows, layers, likelihoods, models, networks, training
 from hw5.callbacks import FixedNoise
 from hw5.errors import InputError
 
@@ -111,7 +111,11 @@ def fit_gan(one, settings, images):
 
 
 def fit_vae(one, settings, images, validation):
-    """One of the VAEs (5.4 b). What has a density is trained on dequantised images (5.7)."""
+    """One of the VAEs (5.4 b). What has a density is trained on dequantised images (5.7).
+
+    After a training as short as this the latents of images are far from N(0, I), and half of what is decoded
+    from that is no face; so the prior is fitted to them.
+    """
 
     def build():
         likelihood = LIKELIHOODS[one.likelihood]()
@@ -119,7 +123,7 @@ def fit_vae(one, settings, images, validation):
         shape = (settings.latent_dim, settings.hidden, images.shape[1:], one.upsampling)
         with networks.precision(settings.mixed_precision):
             pair = networks.dcgan_vae(*shape, **extras)
-        arguments = {"likelihood": likelihood}
+        arguments = {"likelihood": likelihood, "prior": layers.GaussianPrior() if settings.fit_prior else None}
         if likelihood.is_density:
             arguments["preprocessing"] = layers.Dequantization()
         if one.variant == "flow":
@@ -128,16 +132,22 @@ def fit_vae(one, settings, images, validation):
             return models.ImportanceWeightedVAE(*pair, settings.importance_samples, **arguments)
         return models.VAE(*pair, **arguments)
 
-    return training.fit(
+    own_dir = settings.run_dir / one.name
+    model, history = training.fit(
         build,
         images,
         validation,
-        run_dir=settings.run_dir / one.name,
+        run_dir=own_dir,
         **training.recorded(settings.steps, RECORDS),
         batch_size=settings.batch_size,
         learning_rate=settings.vae_learning_rate,
-        **what_it_is(settings, "hidden", "importance_samples"),
+        **what_it_is(settings, "hidden", "importance_samples", "fit_prior"),
     )
+    if settings.fit_prior:
+        model.fit_prior(data.pipeline(images, training.EVALUATION_BATCH))
+        if settings.train:
+            models.save(model, own_dir)
+    return model, history
 
 
 def what_it_is(settings, *names):

@@ -1,8 +1,11 @@
 """Layers that Keras lacks."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
+
+from hw5.errors import InputError
 
 
 class SavedNoise:
@@ -106,6 +109,49 @@ class Binarization(Noise):
         """Images float [batch, h, w, c] in [0, 1]. Returns 0 and 1, float of that shape."""
         noise = keras.random.uniform(ops.shape(images), seed=self.seed_generator)
         return ops.cast(noise < images, images.dtype)
+
+
+@keras.saving.register_keras_serializable("hw5")
+class GaussianPrior(keras.layers.Layer):
+    """A VAE's prior N(m, L Lᵀ) over latents: N(0, I) until it is fitted to those of images.
+
+    Of all Gaussians, that with the mean and the covariance of z ~ q(z|x), x from the training images, has the
+    largest ELBO. A VAE that was trained with N(0, I) gets it afterwards: where its latents are but roughly
+    N(0, I), most samples of that are no latents of images (Ghosh et al. 2020, section 4).
+    """
+
+    def build(self, shape):
+        """Shape (…, latent_dim), of latents."""
+        size = shape[-1]
+        self.mean = self.add_weight(shape=(size,), initializer="zeros", trainable=False, name="mean")
+        self.factor = self.add_weight(shape=(size, size), initializer="identity", trainable=False, name="factor")
+
+    def fit(self, z):
+        """Take mean and covariance from latents [n, latent_dim].
+
+        Raises:
+            InputError: too few of them.
+        """
+        count, size = np.shape(z)
+        if count <= size:
+            raise InputError(f"a prior of {size} latents cannot be fitted to {count} images: it takes more")
+        z = np.asarray(z, np.float64)
+        self.mean.assign(z.mean(axis=0))
+        self.factor.assign(np.linalg.cholesky(np.cov(z, rowvar=False)))
+
+    def call(self, epsilon):
+        """z = m + L ε: what N(0, I) becomes; [..., latent_dim] both."""
+        return self.mean + ops.matmul(epsilon, ops.transpose(self.factor))
+
+    def standardize(self, z):
+        """ε = L⁻¹ (z − m): what becomes N(0, I); [..., latent_dim] both."""
+        inverse = ops.linalg.inv(self.factor)
+        return ops.matmul(z - self.mean, ops.transpose(inverse))
+
+    def log_ratio(self, z):
+        """log N(z; m, L Lᵀ) − log N(z; 0, I) of z [..., latent_dim]. Returns [...]."""
+        log_det = ops.sum(ops.log(ops.diagonal(self.factor)))
+        return 0.5 * ops.sum(ops.square(z) - ops.square(self.standardize(z)), axis=-1) - log_det
 
 
 @keras.saving.register_keras_serializable("hw5")

@@ -42,6 +42,7 @@ def run(
     clip=0.05,
     average=0.998,
     importance_samples=5,
+    fit_prior=True,
     mixed_precision=False,
     train_size=None,
     seed=0,
@@ -67,6 +68,7 @@ def run(
         critic_steps, clip: of the Wasserstein GANs; `clip` of the one without a gradient penalty.
         average: decay of the running average of a generator's weights; 0 for none.
         importance_samples: k of the importance weighted autoencoder.
+        fit_prior: whether a VAE's prior, after its training, is the Gaussian that fits its latents; if not, N(0, I).
         mixed_precision: networks in bfloat16; their weights, the losses and what is sampled in float32.
         fid_samples: samples of every variant that are compared with as many training images (5.6).
         likelihood_images, likelihood_samples: test images of which bits per dimension are estimated, and
@@ -81,6 +83,8 @@ def run(
     upsampling, likelihood = flags.several(upsampling), flags.several(likelihood)
     chosen = faces.comparison(flags.several(model), flags.several(variant), upsampling, likelihood)
     images = load(settings, "train")
+    if fit_prior and len(images) <= latent_dim and any(one.model == "vae" for one in chosen):
+        raise InputError(f"--train_size={len(images)}: too few to fit a prior of {latent_dim} latents; see --fit_prior")
     validation, test = load(settings, "validation"), load(settings, "test")
     judges = metrics.extractors_for("", inception_weights, inception_dtype)
     reference = metrics.reference(dataset, fid_samples, SIZE, data_dir=data_dir) if judges else None
@@ -186,6 +190,8 @@ if __name__ == "__main__":
         ("likelihood_samples", "Importance samples for the bits per dimension."),
     ):
         flags.DEFINE_integer(name, flags.default(run, name), text, lower_bound=1)
+    text = "Fit the prior of a VAE to its latents after the training; --nofit_prior keeps N(0, I)."
+    flags.DEFINE_boolean("fit_prior", flags.default(run, "fit_prior"), text)
     text = "Test images for the bits per dimension, whose standard error takes two."
     flags.DEFINE_integer("likelihood_images", flags.default(run, "likelihood_images"), text, lower_bound=2)
     for name, text in (

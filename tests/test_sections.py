@@ -352,9 +352,23 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
     assert isinstance(flow, models.FlowVAE)
     assert (type(iwae), iwae.importance_samples) == (models.ImportanceWeightedVAE, 5)
     for vae, row in ((flow, measured["vae_flow_bilinear_gaussian_per_image"]), (iwae, list(measured.values())[-1])):
+        assert np.abs(vae.prior.factor - np.eye(5)).max() > 0.01  # fitted
         assert vae.likelihood.sharing == "per_image"
         assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
         assert 0 < row["bits_per_dimension"] < 20
+
+
+def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp_path, monkeypatch):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60)
+    with pytest.raises(InputError, match="60: too few to fit a prior of 100 latents"):
+        section5.run(**where, model="vae")
+    monkeypatch.setattr(faces.training, "fit", lambda build, *images, **schedule: (build(), schedule["settings"]))
+    defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
+    settings = types.SimpleNamespace(**defaults | {"fit_prior": False, "run_dir": tmp_path, "hidden": 2})
+    images = np.zeros((1, 64, 64, 3), np.uint8)
+    vae, own = faces.fit_vae(faces.Setting("vae", "vanilla", "nearest", "gaussian"), settings, images, images)
+    assert vae.prior is None
+    assert own["fit_prior"] is False
 
 
 def normalizations(gan, network="discriminator"):

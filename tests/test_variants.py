@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import multivariate_normal
 
 from hw5 import flows, layers, likelihoods, metrics, models, networks
 
@@ -140,6 +141,63 @@ def test_the_terms_of_a_flow_are_its_log_weights(images, fixed):
 
 
 BUILDERS = [lambda **also: importance_weighted(3, **also), lambda **also: flow_vae(2, **also)]
+ALL = [lambda **also: models.VAE(*networks_of(), **also), *BUILDERS]
+
+
+def skewed(prior):
+    """Fit a prior to latents that are anything but N(0, I)."""
+    rng = np.random.default_rng(8)
+    prior.fit(rng.normal(size=(50, LATENT)) @ rng.normal(0, 2, (LATENT, LATENT)) + 1)
+
+
+@pytest.mark.parametrize("build", ALL)
+def test_a_fitted_prior_gains_its_log_ratio(build, images):
+    """log w = log p(x|z) + log p(z) − log q(z|x), of which the prior is one term."""
+    model, plain = build(prior=layers.GaussianPrior()), build()
+    epsilon = noise(4)
+    np.testing.assert_array_equal(model.log_weights(images, epsilon), plain.log_weights(images, epsilon))
+    skewed(model.prior)
+    mean, log_var, *context = plain.encoder(images)
+    z, _ = plain.transform(mean + np.exp(0.5 * log_var) * epsilon, *context)
+    m, covariance = model.prior.mean.numpy(), model.prior.factor.numpy() @ model.prior.factor.numpy().T
+    gained = multivariate_normal(m, covariance).logpdf(z) - multivariate_normal(np.zeros(LATENT)).logpdf(z)
+    difference = model.log_weights(images, epsilon) - plain.log_weights(images, epsilon)
+    np.testing.assert_allclose(difference, gained, rtol=1e-3, atol=1e-3)  # of sums of about 500
+
+
+def test_the_kl_divergence_to_a_fitted_prior_is_that_of_two_gaussians(images):
+    model = models.VAE(*networks_of(), prior=layers.GaussianPrior())
+    skewed(model.prior)
+    mean, log_var = (np.asarray(term, np.float64) for term in model.posterior(images))
+    precision = np.linalg.inv(model.prior.factor.numpy() @ model.prior.factor.numpy().T)
+    away = mean - model.prior.mean.numpy()
+    # ½ (tr(Σ⁻¹ diag σ²) + (μ − m)ᵀ Σ⁻¹ (μ − m) − d + log |Σ| − Σ log σ²)
+    terms = (
+        np.exp(log_var) @ np.diag(precision),
+        np.einsum("bi,ij,bj->b", away, precision, away),
+        -log_var.sum(axis=1),
+    )
+    expected = 0.5 * (sum(terms) - LATENT - np.linalg.slogdet(precision)[1]).mean()
+    measured = []
+    for _ in range(200):
+        model.kl_tracker.reset_state()
+        model(images)
+        measured.append(float(model.kl_tracker.result()))
+    error = np.std(measured) / np.sqrt(200)
+    assert error < 0.1 * expected
+    assert abs(np.mean(measured) - expected) < 4 * error
+
+
+@pytest.mark.parametrize("build", ALL)
+def test_codes_are_standard_normal_by_a_fitted_prior(build, images):
+    model = build(prior=layers.GaussianPrior(), preprocessing=layers.Binarization())
+    before, noise = model.reconstruct(images), np.random.default_rng(0).normal(size=(9, LATENT)).astype(np.float32)
+    decoded = model.decode(noise)
+    model.fit_prior([images[:9], images[9:]])
+    np.testing.assert_allclose(model.reconstruct(images), before, atol=1e-5)
+    np.testing.assert_allclose(model.decode(noise), model.to_images(model.decoder(model.prior(noise))), atol=1e-6)
+    assert np.abs(model.decode(noise) - decoded).max() > 1e-3
+    assert np.abs(np.mean(model.encode(images), axis=0)).max() < 1  # a mean of 16, of variance 1 at most
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -156,15 +214,18 @@ def test_every_weight_is_trained_and_the_loss_falls(build, digits):
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_variants_are_saved_and_loaded(build, images, tmp_path):
-    model = build(likelihood=likelihoods.Gaussian(), preprocessing=layers.Dequantization(seed=3))
+    parts = {"preprocessing": layers.Dequantization(seed=3), "prior": layers.GaussianPrior()}
+    model = build(likelihood=likelihoods.Gaussian(), **parts)
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     model.fit(images, verbose=0)
+    model.fit_prior([images])
     models.save(model, tmp_path)
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
     np.testing.assert_array_equal(loaded.log_weights(images, noise(2)), model.log_weights(images, noise(2)))
     np.testing.assert_array_equal(loaded.prepared(images), model.prepared(images))  # the noise goes on, too
     np.testing.assert_array_equal(loaded(images), model(images))
+    np.testing.assert_array_equal(loaded.sample(3, seed=0), model.sample(3, seed=0))
 
 
 @pytest.mark.parametrize("arguments", [{"importance_samples": 0}, {"kl_weight": 0.5}])

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from hw5.flows import InverseAutoregressiveFlow
-from hw5.layers import Sampling
+from hw5.layers import GaussianPrior, Sampling
 from hw5.likelihoods import Bernoulli, Likelihood
 from hw5.models.base import LatentModel
 from hw5.objectives import gaussian_kl
@@ -15,7 +15,7 @@ from hw5.objectives import gaussian_kl
 
 @keras.saving.register_keras_serializable("hw5")
 class VAE(LatentModel):
-    """A VAE with a diagonal Gaussian posterior and a standard normal prior.
+    """A VAE with a diagonal Gaussian posterior and a standard normal prior, or one that is fitted after training.
 
     It minimises  E_q[−log p(x|z)] + kl_weight · KL(q(z|x) ‖ p(z)),  estimated with one z an image: at
     kl_weight 1 the negative ELBO, equation (10) of the paper with L = 1. Both terms are sums over
@@ -28,12 +28,14 @@ class VAE(LatentModel):
         likelihood: p(x|z), one of `hw5.likelihoods`; by default Bernoulli.
         preprocessing: a layer through which images go first in training and evaluation, such as
             `hw5.layers.Dequantization`; `call`, `encode` and the like take them as they come out of it.
+        prior: p(z), an `hw5.layers.GaussianPrior`; by default N(0, I). `encode` and `decode` know z by the ε
+            that is N(0, I) where z is p(z).
 
     Metrics: `loss`, what is minimised; `reconstruction` and `kl`, its terms, the KL unweighted; with a
     likelihood that learns it, `sigma`, the standard deviation of a pixel given z, the mean over pixels.
     """
 
-    PARTS = ("likelihood", "preprocessing")  # layers among the arguments
+    PARTS = ("likelihood", "preprocessing", "prior")  # layers among the arguments
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class VAE(LatentModel):
         kl_weight: float = 1.0,
         likelihood: Likelihood | None = None,
         preprocessing: keras.layers.Layer | None = None,
+        prior: GaussianPrior | None = None,
         **kwargs,
     ):
         super().__init__(encoder, decoder, **kwargs)
@@ -50,6 +53,9 @@ class VAE(LatentModel):
         self.likelihood = Bernoulli() if likelihood is None else likelihood
         if not self.likelihood.built:  # that of a loaded model is
             self.likelihood.build(decoder.output_shape)
+        self.prior = prior
+        if prior is not None and not prior.built:
+            prior.build(decoder.input_shape)
         self.sampling = Sampling(name="sampling")
         self.loss_tracker = keras.metrics.Mean("loss")
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
@@ -66,8 +72,26 @@ class VAE(LatentModel):
         return self.likelihood.mean(outputs)
 
     def encode(self, images):
-        """The mode μ of q(z|x), [batch, latent_dim] (sheet 000, II.4)."""
-        return self.posterior(images)[0]
+        """The mode μ of q(z|x), [batch, latent_dim] (sheet 000, II.4), or where a flow takes it."""
+        mean, _, *context = self.encoder(images)
+        z, _ = self.transform(mean, *context)
+        return z if self.prior is None else self.prior.standardize(z)
+
+    def decode(self, z):
+        """Images [batch, h, w, c] of codes, which are N(0, I) a priori."""
+        return super().decode(z if self.prior is None else self.prior(z))
+
+    def fit_prior(self, batches):
+        """Fit the prior to one z ~ q(z|x) of every image.
+
+        Args:
+            batches: an iterable of batches, as in training.
+        """
+        drawn = []
+        for images in batches:
+            mean, log_var, *context = self.encoder(self.prepared(images))
+            drawn.append(self.transform(self.sampling(mean, log_var), *context)[0])
+        self.prior.fit(ops.concatenate(drawn))
 
     def posterior(self, images, training=False):
         """(μ, log σ²) of q(z|x), each [batch, latent_dim]."""
@@ -79,10 +103,15 @@ class VAE(LatentModel):
         log p(z) − log q(z|x); nothing here, a flow in a `FlowVAE`, which has the encoder's third output as well."""
         return z, 0.0
 
+    def latents(self, z, *context):
+        """`transform`, with what it adds to log p(z) where the prior is not N(0, I)."""
+        z, gain = self.transform(z, *context)
+        return z, gain if self.prior is None else gain + self.prior.log_ratio(z)
+
     def call(self, images, training=False):
         """Images decoded from one z ~ q(z|x) each; adds both terms of the loss (`self.losses`)."""
         mean, log_var, *context = self.encoder(images, training=training)
-        z, gain = self.transform(self.sampling(mean, log_var), *context)
+        z, gain = self.latents(self.sampling(mean, log_var), *context)
         outputs = self.decoder(z, training=training)
         reconstruction, kl = -self.likelihood.log_prob(images, outputs), gaussian_kl(mean, log_var) - gain
         self.add_loss(ops.mean(reconstruction))
@@ -118,7 +147,7 @@ class VAE(LatentModel):
         decoder's outputs [count · batch, h, w, c]."""
         mean, log_var, *context = self.encoder(images, training=training)
         first = mean + ops.exp(0.5 * log_var) * epsilon
-        z, gain = self.transform(first, *context)
+        z, gain = self.latents(first, *context)
         outputs = self.decoder(ops.reshape(z, (-1, self.latent_dim)), training=training)
         repeated = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
         log_likelihood = ops.reshape(self.likelihood.log_prob(repeated, outputs), ops.shape(epsilon)[:2])
@@ -236,8 +265,3 @@ class FlowVAE(VAE):
     def transform(self, z, context):
         moved, log_det = self.flow(z, context)
         return moved, log_det + 0.5 * ops.sum(ops.square(z) - ops.square(moved), axis=-1)
-
-    def encode(self, images):
-        """Where the flow takes μ, [batch, latent_dim]."""
-        mean, _, context = self.encoder(images)
-        return self.flow(mean, context)[0]
