@@ -117,7 +117,7 @@ class GaussianPrior(keras.layers.Layer):
 
     Of all Gaussians, that with the mean and the covariance of z ~ q(z|x), x from the training images, has the
     largest ELBO. A VAE that was trained with N(0, I) gets it afterwards: where its latents are but roughly
-    N(0, I), most samples of that are no latents of images (Ghosh et al. 2020, section 4).
+    N(0, I), many samples of that are no latents of images (Ghosh et al. 2020, section 4).
     """
 
     def build(self, shape):
