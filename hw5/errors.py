@@ -1,9 +1,21 @@
-"""The one exception that means "the user can mend this"."""
+"""Errors that the user can fix."""
 
 
 class InputError(ValueError):
-    """A mistake in a flag, a file or a dataset name, told in one line with its mend.
+    """A mistake in an argument, a file or a dataset name, reported in one line that says how to fix it.
 
-    Command lines print the message without a traceback and exit with code 1
-    (`hw5.flags.launch`). It is a ValueError, so that library users need not know it.
+    Command lines print the message without a traceback and exit with code 1 (`hw5.command_line.launch`).
+    It is a ValueError, so that library users need not know it.
     """
+
+
+class TrainingFailed(InputError):
+    """Training stopped: the loss diverged or the generator collapsed.
+
+    Attributes:
+        history: metric → its values, one for every completed epoch.
+    """
+
+    def __init__(self, message: str, history: dict[str, list[float]]):
+        super().__init__(message)
+        self.history = history

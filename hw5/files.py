@@ -1,17 +1,20 @@
-"""Writing files so that a reader never sees half of one, and where those go that can be made again."""
+"""Atomic writes, and the folders for results and for the cache."""
 
 import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from hw5.errors import InputError
+
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary name to write to, and rename it to `path` once everything is written.
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path to write to, and rename it to `path` at the end.
 
-    An exception removes what was written and leaves an older file as it was; a killed process leaves at
-    most a hidden `.partial.…` beside it. The temporary name keeps the suffix, which some writers go by.
+    A reader never sees half a file. An exception removes the temporary file and leaves an older `path` as
+    it was. A killed process leaves at most a hidden `.partial.…` file. The temporary name keeps the suffix,
+    because some writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -19,7 +22,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(path)
-    except OSError as error:  # a full disk, say: some writers do not tell which file
+    except OSError as error:  # a full disk, for example: some writers do not name the file
         if error.filename:
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
@@ -27,6 +30,25 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
+    """Create a folder for results before a run spends time on them.
+
+    Args:
+        argument: name of the argument that `path` came from, for the error message.
+
+    Raises:
+        InputError: the path is a file, or must not be written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"{argument}={path}: is, or lies under, a file; name a folder") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{argument}={path}: no permission to write there")
+    return folder
+
+
 def cache_folder() -> Path:
-    """Where what took long to compute is kept: `$XDG_CACHE_HOME/hw5`, by default `~/.cache/hw5`."""
+    """Return the folder for results that can be computed again: `$XDG_CACHE_HOME/hw5`, or `~/.cache/hw5`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"

@@ -1,8 +1,8 @@
 """The networks of the sheets, one builder per layer table.
 
-Every encoder takes images [batch, h, w, c], every decoder returns such images: logits where the
-model's likelihood is Bernoulli, pixel values where its loss is the squared error. A builder returns
-the pair (encoder, decoder) as Keras models.
+Every encoder takes images [batch, h, w, c]. Every decoder returns such images: logits for a model with a
+Bernoulli likelihood, pixel values for a model with the squared error. A builder returns the pair
+(encoder, decoder) as Keras models.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ from math import prod
 import keras
 from keras import layers, ops
 
+from hw5.errors import InputError
 from hw5.layers import BatchNormalization, NearestConv2D, SelfModulatedBatchNormalization
 
 MNIST_SHAPE = (28, 28, 1)
@@ -19,7 +20,7 @@ ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh
 
 
 def linear_autoencoder(code_dim: int, image_shape: Sequence[int] = MNIST_SHAPE):
-    """Sheet 000, I.1: Flatten, Dense(k) and back, Dense(784), without a non-linearity."""
+    """Build sheet 000, I.1: Flatten, Dense(k) and back, Dense(784), without a non-linearity."""
     return (
         _encoder("linear_encoder", image_shape, [layers.Dense(code_dim, name="code")]),
         _decoder("linear_decoder", image_shape, code_dim, []),
@@ -27,7 +28,7 @@ def linear_autoencoder(code_dim: int, image_shape: Sequence[int] = MNIST_SHAPE):
 
 
 def nonlinear_autoencoder(code_dim: int, image_shape: Sequence[int] = MNIST_SHAPE):
-    """Sheet 000, I.6: as the linear one with a ReLU after the code; the decoder returns logits."""
+    """Build sheet 000, I.6: as the linear one with a ReLU after the code; the decoder returns logits."""
     return (
         _encoder("nonlinear_encoder", image_shape, [layers.Dense(code_dim, activation="relu", name="code")]),
         _decoder("nonlinear_decoder", image_shape, code_dim, []),
@@ -40,9 +41,15 @@ def stacked_autoencoder(
     activation: str = "relu",
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Sheet 000, I.7: hidden layers of falling width, a linear code, and the mirror image; logits out.
+    """Build sheet 000, I.7: hidden layers of falling width, a linear code, and the mirror image.
 
-    Widths and a linear code as in Hinton & Salakhutdinov 2006; `hidden` names the encoder's layers.
+    Falling widths and a linear code as in Hinton & Salakhutdinov 2006. The decoder returns logits.
+
+    Args:
+        code_dim: dimensions of the code.
+        hidden: widths of the encoder's hidden layers.
+        activation: of the hidden layers.
+        image_shape: (h, w, c).
     """
     down = [layers.Dense(units, activation=activation, name=f"down_{i}") for i, units in enumerate(hidden, 1)]
     up = [layers.Dense(units, activation=activation, name=f"up_{i}") for i, units in reversed([*enumerate(hidden, 1)])]
@@ -56,9 +63,13 @@ def denoising_autoencoder(
     hidden: Sequence[int] = (1024, 512),
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Sheet 003, 1.2: a multilayer perceptron, wide enough to hand on what is not noise; logits out.
+    """Build sheet 003, 1.2: a multilayer perceptron, wide enough to pass on what is not noise.
 
-    `hidden` names the encoder's widths, the last of them the code's; the decoder mirrors them.
+    The decoder mirrors the encoder and returns logits.
+
+    Args:
+        hidden: widths of the encoder's layers; the last one is that of the code.
+        image_shape: (h, w, c).
     """
     *widths, code_dim = hidden
     down = [layers.Dense(units, activation="relu", name=f"down_{i}") for i, units in enumerate(widths, 1)]
@@ -76,17 +87,17 @@ def dense_vae(
     activation: str = "softplus",
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Sheet 000, II.1: 784 → 512 → (μ, s = log σ²) and z → 512 (sigmoid) → 784 logits.
+    """Build sheet 000, II.1: 784 → 512 → (μ, s = log σ²) and z → 512 (sigmoid) → 784 logits.
 
     The encoder returns the pair [μ, s], each [batch, latent_dim], without a non-linearity.
     """
     images = keras.Input(image_shape, name="images")
     features = layers.Dense(hidden, activation=activation, name="hidden")(layers.Flatten(name="flatten")(images))
-    encoder = keras.Model(images, _posterior(features, latent_dim), name="vae_encoder")
-    # With Keras' default (Glorot, gain 1) the inputs of these sigmoids deviate by 0.2 from zero, and all
-    # start out as the constant ½. Fan-in scaling with the sigmoid's gain of 4 lets them start apart.
-    wide = keras.initializers.VarianceScaling(16.0, mode="fan_in", distribution="uniform")
-    up = [layers.Dense(hidden, activation="sigmoid", kernel_initializer=wide, name="hidden")]
+    encoder = keras.Model(images, _posterior_outputs(features, latent_dim), name="vae_encoder")
+    # With Keras' default (Glorot, gain 1) the inputs of these sigmoids have a standard deviation of 0.2, and all
+    # outputs start near ½. Fan-in scaling with the sigmoid's gain of 4 lets them start with different values.
+    initializer = keras.initializers.VarianceScaling(16.0, mode="fan_in", distribution="uniform")
+    up = [layers.Dense(hidden, activation="sigmoid", kernel_initializer=initializer, name="hidden")]
     return encoder, _decoder("vae_decoder", image_shape, latent_dim, up)
 
 
@@ -96,14 +107,14 @@ def tanh_vae(
     dropout: float = 0.1,
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Sheet 001: 784 → 200 (tanh, dropout) → (μ, log σ²) and the reverse without dropout, to 784 logits.
+    """Build sheet 001: 784 → 200 (tanh, dropout) → (μ, log σ²) and the reverse without dropout, to 784 logits.
 
-    Exponentiating the second half of the encoder's output makes it the positive variance of the sheet.
+    The exponential of the encoder's second output is the positive variance of the sheet.
     """
     images = keras.Input(image_shape, name="images")
     features = layers.Dense(hidden, activation="tanh", name="hidden")(layers.Flatten(name="flatten")(images))
     features = layers.Dropout(dropout, name="dropout")(features)
-    encoder = keras.Model(images, _posterior(features, latent_dim), name="tanh_encoder")
+    encoder = keras.Model(images, _posterior_outputs(features, latent_dim), name="tanh_encoder")
     up = [layers.Dense(hidden, activation="tanh", name="hidden")]
     return encoder, _decoder("tanh_decoder", image_shape, latent_dim, up)
 
@@ -114,16 +125,19 @@ def deep_tanh_vae(
     context: int = 0,
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Burda et al. 2016, section 5.1: 784 → 200 → 200 (tanh) → (μ, log σ²) of 50, and the reverse, to logits.
+    """Build Burda et al. 2016, section 5.1: 784 → 200 → 200 (tanh) → (μ, log σ²) of 50, and the reverse, to logits.
 
     Args:
+        latent_dim: dimensions of z.
+        hidden: widths of the encoder's hidden layers.
         context: width of a third output of the encoder, for a flow; 0 for none.
+        image_shape: (h, w, c).
     """
     images = keras.Input(image_shape, name="images")
     features = layers.Flatten(name="flatten")(images)
     for number, units in enumerate(hidden, 1):
         features = layers.Dense(units, activation="tanh", name=f"down_{number}")(features)
-    encoder = keras.Model(images, _posterior(features, latent_dim, context), name="deep_tanh_encoder")
+    encoder = keras.Model(images, _posterior_outputs(features, latent_dim, context), name="deep_tanh_encoder")
     up = [
         layers.Dense(units, activation="tanh", name=f"up_{number}")
         for number, units in reversed([*enumerate(hidden, 1)])
@@ -132,24 +146,25 @@ def deep_tanh_vae(
 
 
 def convolutional_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
-    """Sheet 004, the table of the VAE: four convolutions and two dense layers, and their mirror image.
+    """Build sheet 004, the table of the VAE: four convolutions and two dense layers, and their mirror image.
 
-    The second half of Enc-6 is log σ, as the sheet has it; the encoder returns [μ, 2 log σ = log σ²].
-    Dec-6 returns logits in place of their sigmoid.
+    The second half of Enc-6 is log σ, as in the sheet; the encoder returns [μ, 2 log σ = log σ²]. Dec-6 returns
+    logits; their sigmoid is in the loss.
+
+    Raises:
+        InputError: the height or the width is not a multiple of 4.
     """
-    *size, channels = image_shape
-    if any(side % 4 for side in size):
-        raise ValueError(f"image_shape={tuple(image_shape)}: height and width must be multiples of 4")
+    height, width, channels = _halved_twice(image_shape)
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(16, 3, 1, "same", activation="relu", name="enc_1")(images)
     x = layers.Conv2D(32, 3, 2, "same", activation="relu", name="enc_2")(x)
     x = layers.Conv2D(32, 3, 1, "same", activation="relu", name="enc_3")(x)
     x = layers.Conv2D(16, 3, 2, "same", activation="relu", name="enc_4")(x)
     x = layers.Flatten(name="flatten")(x)
-    # With few latents, a ReLU that is closed at first may never open; a bias of 1 lets all start open.
+    # With few latents, a ReLU that starts at 0 may stay there; a bias of 1 makes all of them start above 0.
     x = layers.Dense(2 * latent_dim, activation="relu", bias_initializer="ones", name="enc_5")(x)
     encoder = keras.Model(images, _mean_and_log_var(x, latent_dim, "enc_6"), name="convolutional_encoder")
-    volume = (size[0] // 4, size[1] // 4, 16)
+    volume = (height, width, 16)
     decoder = [
         layers.Dense(latent_dim, activation="relu", bias_initializer="ones", name="dec_1"),
         layers.Dense(prod(volume), name="dec_2"),
@@ -163,13 +178,17 @@ def convolutional_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1))
 
 
 def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
-    """Sheet 004, bonus ("using less layers"): two convolutions, straight to the latents, and back."""
-    *size, channels = image_shape
+    """Build sheet 004, bonus ("using less layers"): two convolutions, a dense layer, and their mirror image.
+
+    Raises:
+        InputError: the height or the width is not a multiple of 4.
+    """
+    height, width, channels = _halved_twice(image_shape)
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(16, 4, 2, "same", activation="relu", name="enc_1")(images)
     x = layers.Conv2D(32, 4, 2, "same", activation="relu", name="enc_2")(x)
     outputs = _mean_and_log_var(layers.Flatten(name="flatten")(x), latent_dim, "enc_3")
-    volume = (size[0] // 4, size[1] // 4, 32)
+    volume = (height, width, 32)
     decoder = [
         layers.Dense(prod(volume), activation="relu", name="dec_1"),
         layers.Reshape(volume, name="volume"),
@@ -180,10 +199,22 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
     return encoder, keras.Sequential([keras.Input((latent_dim,)), *decoder], name="shallow_decoder")
 
 
+def _halved_twice(image_shape):
+    """A quarter of the height and of the width, and the channels."""
+    height, width, channels = image_shape
+    if height % 4 or width % 4:
+        raise InputError(
+            f"images of {height}×{width} pixels do not fit this network: height and width must be multiples of 4"
+        )
+    return height // 4, width // 4, channels
+
+
 @contextlib.contextmanager
 def precision(mixed: bool = True):
-    """Context in which networks are built to compute in bfloat16, with weights, normalisation statistics and
-    outputs in float32; if not `mixed`, all in float32."""
+    """Build networks in this context to compute in bfloat16, or if not `mixed`, in float32.
+
+    Weights, normalisation statistics and outputs stay in float32.
+    """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if mixed else before)
     try:
@@ -204,15 +235,16 @@ def dcgan(
     normalization: str = "batch",
     self_modulation: bool = False,
 ):
-    """Generator and discriminator of Radford et al. 2016, as small as the sheets have them.
+    """Build the generator and the discriminator of Radford et al. 2016, as small as in the sheets.
 
     The generator of sheet 004 for 32×32: z → 4×4 with 4·hidden channels → 8×8, 2·hidden → 16×16, hidden
     → 32×32, by transposed convolutions of kernel 4 and stride 2, with batch normalisation and ReLU. Other
-    sizes have as many doublings as it takes from 4 to 7 pixels a side (28×28 starts at 7×7). The
+    sizes start from 4 to 7 pixels per side and are doubled as often as necessary (28×28 starts at 7×7). The
     discriminator is the mirror image with LeakyReLU(0.2); its first layer is not normalised.
 
-    The first layer of the one, a transposed convolution of a single pixel, and the last of the other, a
-    convolution to a single pixel, are dense layers: the same function of as many weights, up to twice as fast.
+    The generator's first layer is a transposed convolution of a single pixel, and the discriminator's last
+    layer a convolution to a single pixel. Both are built as dense layers: the same function with the same
+    number of weights, up to twice as fast.
 
     Args:
         latent_dim: dimensions of z.
@@ -220,22 +252,24 @@ def dcgan(
         image_shape: (h, w, c), h = w.
         upsampling: how the generator doubles the size (sheet 002, 3): "deconv", as above; "nearest" or
             "bilinear", interpolation and then a convolution of kernel 3, with 9/16 of the weights.
-        normalization: the discriminator's: "batch"; or for a penalty of D's gradient, which is that of single images
-            (Gulrajani et al. 2017, section 4), "layer" or "none". Without, its convolutions have biases, and
-            the initial weights of He et al. 2015, which keep the signal as large as normalisation would.
-        self_modulation: the generator is that of Chen et al. 2019 for Miyato et al.'s network (2018, table 3). z
-            modulates every normalisation; without, it has to spread from 4×4 pixels, and what should be one
-            colour comes out as several. And the last doubling keeps `hidden` channels, of which one more convolution
-            of kernel 3 makes the image; without, each pixel is drawn from half the image's size at once, and
-            contours come out dotted.
+        normalization: of the discriminator: "batch"; or, with a penalty of D's gradient, which is defined for
+            single images (Gulrajani et al. 2017, section 4), "layer" or "none". With "none" the convolutions
+            have biases, and the initial weights of He et al. 2015 keep the size of the signal.
+        self_modulation: use the generator of Chen et al. 2019 for the network of Miyato et al. (2018, table 3).
+            It differs in two ways. z modulates every normalisation; otherwise z has to spread from 4×4 pixels,
+            and an area of one colour gets several. And the last doubling keeps `hidden` channels, and one more
+            convolution of kernel 3 makes the image; otherwise contours are dotted.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
         images in [−1, 1] → logits [batch, 1].
+
+    Raises:
+        InputError: images that are not square, or that halving does not bring to 4 to 7 pixels per side.
     """
     volume, doublings = _dcgan_size(image_shape, hidden)
-    make = _self_modulated_generator if self_modulation else _dcgan_generator
-    generator = make("dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling)
+    build_generator = _self_modulated_generator if self_modulation else _dcgan_generator
+    generator = build_generator("dcgan_generator", latent_dim, volume, doublings, image_shape[-1], upsampling)
     down = [*_dcgan_down(hidden, doublings, normalization), layers.Dense(1, **_dcgan_normal(), dtype="float32")]
     return generator, keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")
 
@@ -249,14 +283,16 @@ def dcgan_vae(
     extra_channels: int = 0,
     context: int = 0,
 ):
-    """The generator of `dcgan` as decoder and its discriminator, down to the last volume, as encoder (sheet 002, 3).
+    """Build a VAE with the networks of `dcgan` (sheet 002, 3).
 
-    The decoder's first layer has biases, one a unit of the volume. Without them z = 0, the middle of the prior,
-    decodes to the same pattern everywhere, and the codes of images with a fixed layout have to stay away from it.
+    The decoder is the generator. The encoder is the discriminator up to its last volume, and dense layers.
+
+    The decoder's first layer has a bias for each unit of the volume. Without the biases z = 0, the centre of the
+    prior, decodes to the same pattern everywhere, and the codes of images with a fixed layout must avoid it.
 
     Args:
         latent_dim, hidden, image_shape, upsampling: as of `dcgan`.
-        extra_channels: of the decoder's output, beyond those of the images (`hw5.likelihoods`).
+        extra_channels: channels of the decoder's output beyond those of the images (`hw5.distributions`).
         context: width of a third output of the encoder, for a flow; 0 for none.
 
     Returns:
@@ -266,7 +302,7 @@ def dcgan_vae(
     volume, doublings = _dcgan_size(image_shape, hidden)
     images = keras.Input(image_shape, name="images")
     features = keras.Sequential(_dcgan_down(hidden, doublings, "batch"), name="convolutions")(images)
-    encoder = keras.Model(images, _posterior(features, latent_dim, context), name="dcgan_encoder")
+    encoder = keras.Model(images, _posterior_outputs(features, latent_dim, context), name="dcgan_encoder")
     channels = image_shape[-1] + extra_channels
     decoder = _dcgan_generator("dcgan_decoder", latent_dim, volume, doublings, channels, upsampling, use_bias=True)
     return encoder, decoder
@@ -274,16 +310,20 @@ def dcgan_vae(
 
 def _dcgan_size(image_shape, hidden):
     """The smallest volume (side, side, channels), and how often it is doubled."""
-    side, doublings = image_shape[0], 0
+    height, width, _ = image_shape
+    side, doublings = height, 0
     while side > 7 and side % 2 == 0:
         side, doublings = side // 2, doublings + 1
-    if image_shape[0] != image_shape[1] or side > 7 or not doublings:
-        raise ValueError(f"image_shape={tuple(image_shape)}: must be square, 4 to 7 times a power of 2 a side")
+    if height != width or side > 7 or not doublings:
+        raise InputError(
+            f"images of {height}×{width} pixels do not fit a DCGAN: they must be square, "
+            "with a side of 4, 5, 6 or 7 times a power of 2, such as 28, 32, 48 or 64"
+        )
     return (side, side, hidden * 2 ** (doublings - 1)), doublings
 
 
 def _dcgan_normal():
-    """Section 4 of the paper. An initializer of its own for every layer: one draws the same numbers each time."""
+    """Section 4 of the paper. Every layer gets its own initializer, because one draws the same numbers each time."""
     return dict(kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias=False)
 
 
@@ -294,7 +334,7 @@ def _dcgan_normalization():
 def _dcgan_doubling(width, upsampling, **dtype):
     """The layers that double the size."""
     if upsampling not in UPSAMPLINGS:
-        raise ValueError(f"upsampling={upsampling!r}: must be one of {', '.join(UPSAMPLINGS)}")
+        raise InputError(f"upsampling={upsampling}: must be one of {', '.join(UPSAMPLINGS)}")
     if upsampling == "deconv":
         return [layers.Conv2DTranspose(width, 4, 2, "same", **_dcgan_normal(), **dtype)]
     if upsampling == "nearest":
@@ -324,13 +364,13 @@ def _self_modulated_generator(name, latent_dim, volume, doublings, channels, ups
 
 
 def _dcgan_down(hidden, doublings, normalization):
-    """The discriminator's layers but the last: a volume, flattened."""
+    """All layers of the discriminator but the last one: to a flat volume."""
     if normalization not in NORMALIZATIONS:
-        raise ValueError(f"normalization={normalization!r}: must be one of {', '.join(NORMALIZATIONS)}")
+        raise InputError(f"normalization={normalization}: must be one of {', '.join(NORMALIZATIONS)}")
     down = []
     for number in range(doublings):
-        initial = {"kernel_initializer": keras.initializers.HeNormal()} if normalization == "none" else _dcgan_normal()
-        down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **initial))
+        weights = {"kernel_initializer": keras.initializers.HeNormal()} if normalization == "none" else _dcgan_normal()
+        down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **weights))
         if number and normalization == "batch":
             down.append(_dcgan_normalization())
         if number and normalization == "layer":
@@ -342,14 +382,15 @@ def _dcgan_down(hidden, doublings, normalization):
 def plane_gan(
     latent_dim: int = 2, generator_hidden: Sequence[int] = (64, 64), discriminator_hidden: Sequence[int] = (64, 64)
 ):
-    """Sheet 003, 2.2: a generator of points in the plane, and a discriminator whose third hidden layer is a plane.
+    """Build sheet 003, 2.2: a generator of points in the plane, and a discriminator with a hidden layer of two units.
 
     Args:
+        latent_dim: dimensions of z.
         generator_hidden, discriminator_hidden: widths of G's hidden layers, and of D's first two.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → [batch, 2]; [batch, 2] → logits [batch, 1],
-        by way of the layer "features" of 2 units.
+        through the layer "features" of 2 units.
     """
 
     def hidden(widths):
@@ -361,8 +402,8 @@ def plane_gan(
     return generator, keras.Sequential([keras.Input((2,)), *down], name="plane_discriminator")
 
 
-def _posterior(features, latent_dim, context=0):
-    """Dense layers for μ and log σ², and where it is wanted a third of `context` units."""
+def _posterior_outputs(features, latent_dim, context=0):
+    """Outputs of dense layers: μ, log σ², and with `context` a third of that many units."""
     outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]
     if context:
         outputs.append(layers.Dense(context, name="context", dtype="float32")(features))

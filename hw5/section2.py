@@ -7,122 +7,98 @@ A dense VAE of MNIST with k latent dimensions, with the KL divergence in its los
     python -m hw5.section2 --k=5 --kl_weight=1    # one model
 """
 
-import time
+import itertools
 
 import numpy as np
 
-from hw5 import data, figures, flags, models, networks, results, training, visualize
+from hw5 import command_line, data, figures, models, networks, training
+from hw5.section import section
+from hw5.section_settings import EpochTraining
+from hw5.settings import Several, setting
+from hw5.tables import print_table
+
+NUM_SHOWN = 10  # images per row
 
 
-def run(
-    *,
-    k=(2, 5, 10, 50, 100),
-    kl_weight=(1.0, 0.0),
-    activation="softplus",
-    dataset="mnist",
-    epochs=15,
-    batch_size=128,
-    learning_rate=1e-2,
-    train_size=None,
-    seed=0,
-    restart=False,
-    train=True,
-    out="figures/section2",
-    run_dir="runs/section2",
-):
+class Settings(EpochTraining):
+    k: Several[int] = setting((2, 5, 10, 50, 100), "Latent dimensions.", at_least=1)
+    kl_weight: Several[float] = setting(
+        (1.0, 0.0), "Weights of the KL divergence: 1 is the ELBO (II.2), 0 the cross-entropy alone (II.5).", at_least=0
+    )
+    activation: str = setting("softplus", "Non-linearity of the encoder's hidden layer.", choices=networks.ACTIVATIONS)
+    epochs = 15
+    learning_rate = 1e-2
+    PRESETS = {"smoke": dict(epochs=1, train_size=512, k=2), "paper": dict(epochs=100)}
+
+
+def main(settings, run):
     """Train the VAE for every k and KL weight and draw the figures.
-
-    Args:
-        k: numbers of latent dimensions.
-        kl_weight: weights of the KL divergence; 1 is the ELBO (II.2), 0 the cross-entropy alone (II.5).
-        activation: of the encoder's hidden layer.
 
     Returns:
         The contents of metrics.json; `results` holds reconstruction, kl and negative_elbo (validation,
-        nats an image) by KL weight and k.
+        nats per image) by KL weight and k.
     """
-    settings, started = dict(locals()), time.time()
-    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    k = sorted(set(k))
-    images, validation = data.train_validation(dataset, train_size)
+    images, validation = run.train_validation()
+    k, weights = sorted(settings.k), settings.kl_weight
+    shape = dict(activation=settings.activation, image_shape=images.shape[1:])
 
     trained, measured, histories = {}, {}, {}
-    for weight in kl_weight:
-        for dim in k:
-            print(f"VAE, k = {dim}, KL weight {weight:g}")
-            name = f"k{dim}" if weight == 1 else f"k{dim}_kl{weight:g}"
-            model, history = training.fit(  # II.3
-                lambda dim=dim, weight=weight: models.VAE(
-                    *networks.dense_vae(dim, activation=activation, image_shape=images.shape[1:]), kl_weight=weight
-                ),
-                images,
-                validation,
-                run_dir=run_dir / name,
-                settings=dict(dataset=dataset, train_size=train_size, k=dim, kl_weight=weight, activation=activation),
-                epochs=epochs,
-                batch_size=batch_size,
-                learning_rate=learning_rate,
-                seed=seed,
-                restart=restart,
-                train=train,
-            )
-            trained[weight, dim] = model
-            histories[f"kl_weight={weight:g}, k={dim}"] = history
-            measured.setdefault(f"kl_weight={weight:g}", {})[f"k={dim}"] = training.negative_elbo(model, validation)
-            visualize.code_figures(model, images, validation, folder, name)  # II.4
-            if dim == 2:
-                visualize.latent_plane(model, folder / f"plane_{name}.png")
+    for weight, dim in itertools.product(weights, k):
+        print(f"VAE, k = {dim}, KL weight {weight:g}")
+        name = f"k{dim}" if weight == 1 else f"k{dim}_kl{weight:g}"
 
-    draw_comparisons(folder, trained, data.scale(validation[: visualize.SHOWN]), k, kl_weight)
+        def build(dim=dim, weight=weight):
+            return models.VAE(*networks.dense_vae(dim, **shape), kl_weight=weight)
+
+        model, histories[f"kl_weight={weight:g}, k={dim}"] = run.fit(  # II.3
+            name, build, images, validation, k=dim, kl_weight=weight
+        )
+        trained[weight, dim] = model
+        measured.setdefault(f"kl_weight={weight:g}", {})[f"k={dim}"] = training.negative_elbo(model, validation)
+        figures.latent.autoencoder_figures(model, images, validation, run.folder, name)  # II.4
+        if dim == 2:
+            figures.latent.latent_plane(model, run.figure(f"plane_{name}"))
+
+    draw_comparisons(run, trained, data.scale(validation[:NUM_SHOWN]), k, weights)
     if 2 in k:
-        inputs = data.scale(validation)
-        codes = {f"KL weight {weight:g}": np.asarray(trained[weight, 2].encode(inputs)) for weight in kl_weight}
-        labels = data.load(dataset, "train[90%:]", feature="label") if data.has_feature(dataset, "label") else None
-        figures.scatter(folder / "codes_k2.png", codes, labels, xlabel=r"$\mu_1$", ylabel=r"$\mu_2$")
-    print_table(measured)
-    by_k = measured[f"kl_weight={max(kl_weight):g}"]
-    headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in by_k.items()}
-    return results.save_metrics(
-        folder,
-        settings=settings,
-        results={"validation": measured, "history": histories},
-        headline=headline,
-        started=started,
-    )
+        draw_codes(run, {weight: trained[weight, 2] for weight in weights}, validation, settings.dataset)
+    rows = {f"{weight}, {dim}": terms for weight, by_k in measured.items() for dim, terms in by_k.items()}
+    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
+    print_table("validation, nats per image", rows, {label: (key, ".2f") for label, key in columns.items()})
+    elbos = measured[f"kl_weight={max(weights):g}"]
+    headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in elbos.items()}
+    return headline, {"validation": measured, "history": histories}
 
 
-def draw_comparisons(folder, trained, originals, k, kl_weight):
+def draw_codes(run, models_of_two, validation, dataset):
+    """The codes of the validation images in the plane, coloured by digit where the dataset has labels (II.4)."""
+    inputs = data.scale(validation)
+    codes = {f"KL weight {weight:g}": np.asarray(model.encode(inputs)) for weight, model in models_of_two.items()}
+    labels = data.load(dataset, "train[90%:]", feature="label") if data.has_feature(dataset, "label") else None
+    figures.scatter(run.figure("codes_k2"), codes, labels, xlabel=r"$\mu_1$", ylabel=r"$\mu_2$")
+
+
+def draw_comparisons(run, trained, originals, k, weights):
     """Reconstructions and samples over k for each KL weight, and of all weights side by side for each k."""
-    for weight in kl_weight:
-        rows = [("original", originals)]
-        rows += [(f"$k = {dim}$", trained[weight, dim].reconstruct(originals)) for dim in k]
-        rows += [(f"sample, $k = {dim}$", trained[weight, dim].sample(len(originals), seed=0)) for dim in k]
-        figures.image_rows(folder / f"overview_kl{weight:g}.png", rows, title=f"KL weight {weight:g}")
-    if len(kl_weight) > 1:
-        for dim in k:
-            rows = [("original", originals)]
-            rows += [(f"KL weight {weight:g}", trained[weight, dim].reconstruct(originals)) for weight in kl_weight]
-            rows += [
-                (f"sample, weight {weight:g}", trained[weight, dim].sample(len(originals), seed=0))
-                for weight in kl_weight
-            ]
-            figures.image_rows(folder / f"kl_weights_k{dim}.png", rows)
+
+    def rows(labels):
+        """The originals, and below them the reconstructions and then the samples of some models."""
+        yield "original", originals
+        for key, label in labels.items():
+            yield label, trained[key].reconstruct(originals)
+        for key, label in labels.items():
+            label = label.removeprefix("KL ")  # the longest labels would take the room of the images
+            yield f"sample, {label}", trained[key].sample(len(originals), seed=0)
+
+    for weight in weights:
+        labels = {(weight, dim): f"$k = {dim}$" for dim in k}
+        figures.image_rows(run.figure(f"overview_kl{weight:g}"), [*rows(labels)], title=f"KL weight {weight:g}")
+    for dim in k if len(weights) > 1 else []:
+        labels = {(weight, dim): f"KL weight {weight:g}" for weight in weights}
+        figures.image_rows(run.figure(f"kl_weights_k{dim}"), [*rows(labels)])
 
 
-def print_table(measured):
-    """Validation reconstruction, KL and −ELBO in nats an image, a row per model."""
-    print(f"{'validation, nats an image':<28}{'reconstruction':>15}{'KL':>10}{'-ELBO':>10}")
-    for weight, by_k in measured.items():
-        for dim, terms in by_k.items():
-            reconstruction, kl, negative_elbo = terms.values()
-            print(f"{f'{weight}, {dim}':<28}{reconstruction:>15.2f}{kl:>10.2f}{negative_elbo:>10.2f}")
-
+run = section(Settings, main)
 
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_multi_integer("k", flags.default(run, "k"), "Latent dimensions; repeat for several.", lower_bound=1)
-    flags.DEFINE_multi_float("kl_weight", flags.default(run, "kl_weight"), "KL weight; repeat.", lower_bound=0)
-    flags.DEFINE_enum(
-        "activation", flags.default(run, "activation"), networks.ACTIVATIONS, "Non-linearity of the encoder."
-    )
-    flags.launch(run)
+    command_line.launch(run)

@@ -4,139 +4,110 @@ A DCGAN of MNIST at 28×28 with the non-saturating objective; then the same agai
 rates and another β₁ of Adam, objective and convergence side by side.
 
     python -m hw5.section3
-    python -m hw5.section3 --study=0.0002 --steps=8000      # one run, longer
+    python -m hw5.section3 --study=0.0002 --steps=8000      # one comparison, longer
 """
 
-import time
+from hw5 import command_line, figures, metrics, models, training
+from hw5.errors import TrainingFailed
+from hw5.section import section
+from hw5.section_settings import GANTraining, SampleEvaluation
+from hw5.settings import Several, setting
+from hw5.tables import print_table
 
-from hw5 import data, figures, flags, metrics, models, networks, results, training, visualize
-from hw5.callbacks import FixedNoise, fixed_noise
-from hw5.metrics import MnistClassifier, class_shares
-
-RECORDS = 40
-COLUMNS = 12
+SIZE = 28
+NUM_SHOWN = 12  # samples per training
+METRICS = ("fid", "fid_infinity", "class_proportions")
+CURVES = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_g_step": "D(G(z))"}
 
 
-def run(
-    *,
-    latent_dim=100,
-    hidden=16,
-    dataset="mnist",
-    steps=2000,
-    batch_size=64,
-    learning_rate=1e-3,
-    beta_1=0.5,
-    study=(2e-5, 2e-4, 1e-3, 5e-3),
-    study_beta_1=(0.9,),
-    train_size=None,
-    seed=0,
-    fid_samples=3000,
-    restart=False,
-    train=True,
-    out="figures/section3",
-    run_dir="runs/section3",
-):
+class Settings(GANTraining, SampleEvaluation):
+    study: Several[float] = setting(
+        (2e-5, 2e-4, 1e-3, 5e-3), "Learning rates to compare (3.2).", at_least=0, may_be_empty=True
+    )
+    study_beta_1: Several[float] = setting(
+        (0.9,), "Values of β₁ to compare (3.2).", at_least=0, at_most=0.9999, may_be_empty=True
+    )
+    steps = 2000
+    batch_size = 64
+    num_epochs = 40
+    PRESETS = {
+        "smoke": dict(steps=4, train_size=512, hidden=4, study=2e-4, fid_samples=16),
+        "paper": dict(steps=20_000, fid_samples=10_000),
+    }
+
+
+def main(settings, run):
     """Train the DCGAN under every setting, and draw the figures.
 
-    Args:
-        steps: length of each training.
-        learning_rate, beta_1: of the run whose samples are drawn over the training (3.1).
-        study: learning rates to compare at `beta_1` (3.2).
-        study_beta_1: values of β₁ to compare at `learning_rate`.
-        fid_samples: digits judged by the MNIST classifier, of each run.
+    The first training has `learning_rate` and `beta_1`; its samples are drawn over the training (3.1).
 
     Returns:
-        The contents of metrics.json; `results` holds by setting the history, and at its end fid (by the
-        MNIST classifier), the shares of the classes, or why the training ended early.
+        The contents of metrics.json; `results` holds by training the history, and the metrics of its samples
+        by the MNIST classifier, or why the training ended early.
     """
-    settings, started = dict(locals()), time.time()
-    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    images, _ = data.train_validation(dataset, train_size)
-    classifier = MnistClassifier() if dataset == "mnist" else None
-    reference = metrics.reference(dataset, fid_samples, images.shape[1]) if classifier else None
-    chosen = (learning_rate, beta_1)
-    others = [(rate, beta_1) for rate in flags.several(study)]
-    others += [(learning_rate, beta) for beta in flags.several(study_beta_1)]
+    images, _ = run.train_validation(SIZE)
+    extractors = [metrics.MnistClassifier()] if settings.dataset == "mnist" else []
+    if extractors:
+        real, held_out = metrics.real_images_for_fid("mnist", settings.fid_samples, SIZE)
+    first = (settings.learning_rate, settings.beta_1)
+    compared = [(rate, settings.beta_1) for rate in settings.study]
+    compared += [(settings.learning_rate, beta_1) for beta_1 in settings.study_beta_1]
 
-    measured, rows = {}, []
-    for rate, beta in dict.fromkeys([chosen, *others]):
-        name = f"lr {rate:g}, β₁ {beta:g}"
-        print(f"DCGAN, {name}")
-        own_dir = run_dir / f"lr{rate:g}_beta{beta:g}"
+    measured, samples = {}, {}
+    for rate, beta_1 in dict.fromkeys([first, *compared]):
+        label, name = f"lr {rate:g}, β₁ {beta_1:g}", f"lr{rate:g}_beta{beta_1:g}"
+        print(f"DCGAN, {label}")
+
+        def build():
+            return models.GAN(*settings.dcgan(images.shape[1:]), ema_decay=settings.ema_decay)
+
+        changes = dict(learning_rate=rate, beta_1=beta_1, study=(), study_beta_1=())
+        grids = training.SampleGrids(run.run_dir / name, settings.seed)
         try:
-            gan, history = training.fit_gan(
-                lambda: models.GAN(*networks.dcgan(latent_dim, hidden, images.shape[1:])),
-                images,
-                run_dir=own_dir,
-                steps=steps,
-                records=RECORDS,
-                batch_size=batch_size,
-                learning_rate=rate,
-                beta_1=beta,
-                settings={"dataset": dataset, "train_size": train_size, "hidden": hidden, "latent_dim": latent_dim},
-                watching=[FixedNoise(own_dir, seed)],
-                seed=seed,
-                restart=restart,
-                train=train,
+            gan, history = run.fit(name, build, images, callbacks=[grids], **changes)
+        except TrainingFailed as failure:  # one of the things that the study is to show
+            print(f"{label}: {failure}")
+            measured[label] = {"history": failure.history, "failure": str(failure)}
+            continue
+        measured[label] = {"history": history, "at_the_end": {key: history[key][-1] for key in CURVES}}
+        noise = run.noise(name, settings.latent_dim)
+        samples[label] = gan.decode(noise[:NUM_SHOWN])
+        if extractors:
+            generated = gan.generate(settings.fid_samples, seed=settings.seed)
+            measured[label]["samples"] = metrics.evaluate_samples(
+                generated, extractors, real_images=real, held_out_images=held_out, metrics=METRICS, verbose=False
             )
-        except training.Failure as failure:  # one of the things that the study is to show
-            print(f"{name}: {failure}")
-            measured[name] = {"history": failure.history, "failure": str(failure)}
-            continue
-        measured[name] = {"history": history}
-        rows.append((name, gan.decode(fixed_noise(own_dir, latent_dim, seed)[:COLUMNS])))
-        if classifier:
-            generated = gan.generate(fid_samples, seed=seed)
-            fid = metrics.frechet_report(*reference, generated, classifier, seed=seed, verbose=False)
-            shares, confidence = class_shares(classifier.logits(generated))
-            measured[name] |= {"fid": fid, "class_shares": shares, "confidence": confidence}
-        if (rate, beta) == chosen:
-            visualize.gan_training(gan, history, folder, own_dir, steps=steps, seed=seed)  # 3.1
+        if (rate, beta_1) == first:  # 3.1
+            how = dict(grids=grids.paths, noise=noise, steps=settings.steps)
+            figures.gan.training_figures(gan, history, run.folder, **how)
 
-    draw_study(folder, measured, rows, steps)
-    print_table(measured)
-    first = next(iter(measured.values()))
-    headline = {name: first["history"][name][-1] for name in ("d_loss", "g_loss") if first["history"]}
-    if "fid" in first:
-        headline |= {"digits' FID": first["fid"]["fid"], "classes with 3 %": int((first["class_shares"] >= 0.03).sum())}
-    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+    draw_study(run, measured, samples)
+    columns = {label: (f"at_the_end/{key}", ".3f") for key, label in CURVES.items()}
+    by_digits = {"FID": ("fid", ".2f"), "real": ("real_vs_real_fid", ".2f"), "classes": ("classes_covered", "d")}
+    columns |= {label: (f"samples/mnist_classifier/{key}", form) for label, (key, form) in by_digits.items()}
+    print_table("training", measured, columns)
+    row = measured[f"lr {first[0]:g}, β₁ {first[1]:g}"]
+    headline = {key: row["at_the_end"][key] for key in ("d_loss", "g_loss") if "at_the_end" in row}
+    if "samples" in row:
+        by_digits = row["samples"]["mnist_classifier"]
+        headline |= {"digits' FID": by_digits["fid"], "classes with 3 %": by_digits["classes_covered"]}
+    return headline, measured
 
 
-def draw_study(folder, measured, rows, steps):
-    """Both losses and D's outputs of all settings, and what the same noise became (3.2)."""
-    metrics_of = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_g_step": "D(G(z))"}
-
-    def label(name):
-        return name.replace("β₁", "$\\beta_1$")  # the figures' font has no subscripts
-
+def draw_study(run, measured, samples):
+    """Both losses and D's outputs of all trainings, and their samples of the same noise (3.2)."""
+    in_font = {label: label.replace("β₁", "$\\beta_1$") for label in measured}  # it has no subscripts
     panels = {
-        title: {label(name): row["history"].get(key, []) for name, row in measured.items()}
-        for key, title in metrics_of.items()
+        title: {in_font[label]: row["history"].get(key, []) for label, row in measured.items()}
+        for key, title in CURVES.items()
     }
-    figures.curve_panels(folder / "study.png", panels, xlabel="training steps", step=steps / min(steps, RECORDS))
-    if rows:
-        figures.image_rows(folder / "study_samples.png", [(label(name), images) for name, images in rows])
+    length = run.settings.steps / min(run.settings.steps, run.settings.num_epochs)
+    figures.curve_panels(run.figure("study"), panels, xlabel="training steps", step=length)
+    if samples:
+        figures.image_rows(run.figure("study_samples"), [(in_font[label], row) for label, row in samples.items()])
 
 
-def print_table(measured):
-    """What each setting ended with."""
-    print(f"{'':<24}{'D loss':>9}{'G loss':>9}{'D(x)':>8}{'D(G(z))':>9}{'FID':>9}{'floor':>8}{'classes with 3 %':>18}")
-    for name, row in measured.items():
-        if "failure" in row:
-            print(f"{name:<24}{row['failure']}")
-            continue
-        end = {key: values[-1] for key, values in row["history"].items()}
-        line = f"{name:<24}{end['d_loss']:>9.3f}{end['g_loss']:>9.3f}{end['d_real']:>8.3f}{end['d_fake_g_step']:>9.3f}"
-        if "fid" in row:
-            line += f"{row['fid']['fid']:>9.2f}{row['fid']['floor']:>8.2f}{(row['class_shares'] >= 0.03).sum():>18d}"
-        print(line)
-
+run = section(Settings, main)
 
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Channels at half the image's size.", lower_bound=1)
-    flags.DEFINE_multi_float("study", flags.default(run, "study"), "Learning rates to compare; repeat.", lower_bound=0)
-    text, bounds = "Values of β₁ to compare; repeat.", {"lower_bound": 0, "upper_bound": 0.9999}
-    flags.DEFINE_multi_float("study_beta_1", flags.default(run, "study_beta_1"), text, **bounds)
-    flags.launch(run)
+    command_line.launch(run)

@@ -8,139 +8,125 @@ upwards; with the chosen weight, the figure to hand in and a count of the digits
     python -m hw5.section4 --train_size=100 --kl_weight=0 --sweep=0   # the sheet's first check
 """
 
-import time
-
 import numpy as np
 
-from hw5 import data, figures, flags, models, networks, results, training
-from hw5.metrics import MnistClassifier, class_shares
+from hw5 import command_line, data, figures, metrics, models, networks, training
+from hw5.section import section
+from hw5.section_settings import OnImages, StepTraining
+from hw5.settings import Several, setting
+from hw5.tables import print_table
 
-COLUMNS = 16
-SAMPLES = 1000
+NUM_SHOWN = 16  # images per row
+NUM_SAMPLES = 1000  # whose classes are counted
 
 
-def run(
-    *,
-    kl_weight=1.0,
-    sweep=(0.0, 0.1, 0.5, 1.0, 2.0, 5.0),
-    latent_dim=32,
-    hidden=200,
-    dropout=0.1,
-    dataset="mnist",
-    steps=10_800,
-    batch_size=100,
-    learning_rate=3e-3,
-    train_size=None,
-    seed=0,
-    restart=False,
-    train=True,
-    out="figures/section4",
-    run_dir="runs/section4",
-):
+class Settings(OnImages, StepTraining):
+    kl_weight: float = setting(
+        1.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
+    )
+    sweep: Several[float] = setting(
+        (0.0, 0.1, 0.5, 1.0, 2.0, 5.0),
+        "KL weights to compare; the chosen one is always among them.",
+        at_least=0,
+        may_be_empty=True,
+    )
+    latent_dim: int = setting(32, "Latent dimensions.", at_least=1)
+    hidden: int = setting(200, "Units of the hidden layers.", at_least=1)
+    dropout: float = setting(0.1, "Share of the encoder's hidden units that are dropped.", at_least=0, at_most=0.9)
+    steps = 10_800  # 20 passes over 54,000 images; few images are simply seen more often
+    batch_size = 100
+    learning_rate = 3e-3
+    PRESETS = {
+        "smoke": dict(steps=30, train_size=512, sweep=0),
+        "paper": dict(steps=81_000),  # the sheet's 150 passes
+        "sheet": dict(steps=81_000),
+    }
+
+
+def main(settings, run):
     """Train the VAE for every KL weight and draw the figures.
 
-    Args:
-        kl_weight: the chosen weight, the sheet's 1/L, for the hand-in figure and the samples.
-        sweep: the weights to compare; `kl_weight` is always among them.
-        steps: length of each training; 10,800 are 20 passes over 54,000 images, and 81,000 the sheet's
-            150. Few images are simply seen more often.
-
     Returns:
-        The contents of metrics.json; `results` holds reconstruction, kl and negative_elbo (validation,
-        nats an image) by KL weight, the MSE on the training images, and the samples' shares of the classes.
+        The contents of metrics.json; `results` holds by KL weight reconstruction, kl and negative_elbo
+        (validation, nats per image), the MSE on the training images, and which digits the samples show.
     """
-    settings, started = dict(locals()), time.time()
-    folder = results.output_folder(out)
-    run_dir = results.output_folder(run_dir, "run_dir")
-    images, validation = data.train_validation(dataset, train_size)
-    classifier = MnistClassifier() if dataset == "mnist" else None
-    weights = sorted({*([sweep] if isinstance(sweep, float | int) else sweep), kl_weight})
+    images, validation = run.train_validation()
+    classifiers = [metrics.MnistClassifier()] if settings.dataset == "mnist" else []
     shown = data.scale(images[:100])
-    length = training.recorded(steps)
+    network = dict(hidden=settings.hidden, dropout=settings.dropout, image_shape=images.shape[1:])
 
     trained, measured = {}, {}
-    for weight in weights:
+    for weight in sorted({*settings.sweep, settings.kl_weight}):
         print(f"VAE, KL weight {weight:g}")
-        network = dict(latent_dim=latent_dim, hidden=hidden, dropout=dropout)
-        model, history = training.fit(
-            lambda network=network, weight=weight: models.VAE(
-                *networks.tanh_vae(**network, image_shape=images.shape[1:]), kl_weight=weight
-            ),
-            images,
-            validation,
-            run_dir=run_dir / f"kl{weight:g}",
-            settings={"dataset": dataset, "train_size": train_size, "kl_weight": weight, **network},
-            **length,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            restart=restart,
-            train=train,
-        )
+
+        def build(weight=weight):
+            return models.VAE(*networks.tanh_vae(settings.latent_dim, **network), kl_weight=weight)
+
+        model, history = run.fit(f"kl{weight:g}", build, images, validation, kl_weight=weight, sweep=())
         trained[weight] = model
         mse = float(np.mean(np.square(shown - model.reconstruct(shown))))  # 4.5
-        measured[f"{weight:g}"] = training.negative_elbo(model, validation) | {"training_mse": mse}
-        if weight == kl_weight:
-            figures.training_curves(folder / "curves.png", history, steps=length["steps_per_epoch"])
-        if classifier:
-            shares, confidence = class_shares(classifier.logits(model.sample(SAMPLES, seed=seed)))  # 4.4
-            measured[f"{weight:g}"] |= {"class_shares": shares, "confidence": confidence}
-
-    draw(folder, trained, measured, kl_weight, images, validation)
-    print_table(measured)
-    chosen = measured[f"{kl_weight:g}"]
-    headline = {"-ELBO": chosen["negative_elbo"]}
-    if classifier:
-        headline |= {
-            "classes with 3 %": int((chosen["class_shares"] >= 0.03).sum()),
-            "confidence": chosen["confidence"],
+        samples = model.sample(NUM_SAMPLES, seed=settings.seed)
+        measured[f"{weight:g}"] = training.negative_elbo(model, validation) | {
+            "training_mse": mse,
+            "samples": metrics.evaluate_samples(samples, classifiers, metrics=["class_proportions"]),  # 4.4
         }
-    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+        if weight == settings.kl_weight:
+            steps_per_epoch = settings.schedule(len(images)).steps_per_epoch
+            figures.training_curves(run.figure("curves"), history, steps=steps_per_epoch)
+
+    draw_images(run, trained, images, validation)
+    draw_numbers(run, measured)
+    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
+    columns = {label: (key, ".2f") for label, key in columns.items()}
+    columns["confidence"] = ("samples/mnist_classifier/confidence", ".3f")
+    columns["classes with 3 %"] = ("samples/mnist_classifier/classes_covered", "d")
+    print_table("KL weight", measured, columns)
+    chosen = measured[f"{settings.kl_weight:g}"]
+    headline = {"-ELBO": chosen["negative_elbo"]}
+    for row in chosen["samples"].values():
+        headline |= {"classes with 3 %": row["classes_covered"], "confidence": row["confidence"]}
+    return headline, measured
 
 
-def draw(folder, trained, measured, kl_weight, images, validation):
-    """The hand-in figure, the sweep, the first hundred training images, and the shares of the classes."""
-    existing, model = data.scale(validation[:COLUMNS]), trained[kl_weight]
-    rows = [("existing", existing), ("reconstructed", model.reconstruct(existing))]
-    figures.image_rows(folder / "hand_in.png", [*rows, ("new", model.sample(len(existing), seed=0))])  # 4.3
+def draw_images(run, trained, images, validation):
+    """The hand-in figure (4.3), the images of the sweep (4.2), and the first hundred training images (4.5)."""
+    existing, chosen = data.scale(validation[:NUM_SHOWN]), trained[run.settings.kl_weight]
+    reconstructed = {weight: model.reconstruct(existing) for weight, model in trained.items()}
+    new = {weight: model.sample(len(existing), seed=0) for weight, model in trained.items()}
+    rows = [("reconstructed", reconstructed[run.settings.kl_weight]), ("new", new[run.settings.kl_weight])]
+    figures.image_rows(run.figure("hand_in"), [("existing", existing), *rows])
 
-    rows = [("existing", existing)]  # 4.2
-    rows += [(f"reconstructed, {weight:g}", model.reconstruct(existing)) for weight, model in trained.items()]
-    rows += [(f"new, {weight:g}", model.sample(len(existing), seed=0)) for weight, model in trained.items()]
-    figures.image_rows(folder / "sweep_images.png", rows, title="KL weight 0 and upwards" if len(trained) > 1 else None)
-    if len(trained) > 1:
+    rows = [(f"reconstructed, {weight:g}", row) for weight, row in reconstructed.items()]
+    rows += [(f"new, {weight:g}", row) for weight, row in new.items()]
+    title = "KL weight 0 and upwards" if len(trained) > 1 else None
+    figures.image_rows(run.figure("sweep_images"), [("existing", existing), *rows], title=title)
+
+    shown = data.scale(images[:100])
+    pairs = np.concatenate([shown, chosen.reconstruct(shown)], axis=2)  # side by side
+    figures.image_grid(
+        run.figure("training_images"), figures.square(pairs), xlabel="training images and their reconstructions"
+    )
+
+
+def draw_numbers(run, measured):
+    """The terms of the loss over the KL weight (4.2), and the classes of the samples (4.4)."""
+    weights = [float(weight) for weight in measured]
+    if len(weights) > 1:
         terms = {"reconstruction": "reconstruction", "kl": "KL", "negative_elbo": "$-$ELBO"}
-        lines = {name: (list(trained), [row[key] for row in measured.values()]) for key, name in terms.items()}
-        figures.curves(folder / "sweep.png", lines, xlabel="KL weight", ylabel="nats an image, validation", log="y")
+        lines = {name: (weights, [row[key] for row in measured.values()]) for key, name in terms.items()}
+        axes = dict(xlabel="KL weight", ylabel="nats per image, validation", log="y")
+        figures.curves(run.figure("sweep"), lines, **axes)
+    proportions = {
+        f"KL weight {weight}": (range(10), 100 * evaluated["class_proportions"])
+        for weight, row in measured.items()
+        for evaluated in row["samples"].values()
+    }
+    if proportions:
+        axes = dict(xlabel="class", ylabel=f"% of {NUM_SAMPLES:,} samples", markers=True)
+        figures.curves(run.figure("classes"), proportions, **axes)
 
-    shown = data.scale(images[:100])  # 4.5
-    side = int(len(shown) ** 0.5)
-    pairs = np.concatenate([shown, model.reconstruct(shown)], axis=2)[: side * side]  # side by side
-    pairs = pairs.reshape(side, side, *pairs.shape[1:])
-    figures.image_grid(folder / "training_images.png", pairs, xlabel="training images and their reconstructions")
-    if "class_shares" in measured[f"{kl_weight:g}"]:
-        shares = {f"KL weight {weight}": (range(10), 100 * row["class_shares"]) for weight, row in measured.items()}
-        axes = dict(xlabel="class", ylabel=f"% of {SAMPLES:,} samples", markers=True)
-        figures.curves(folder / "classes.png", shares, **axes)
 
-
-def print_table(measured):
-    """Reconstruction, KL, −ELBO and what the samples show, a row per KL weight."""
-    print(f"{'KL weight':<12}{'reconstruction':>15}{'KL':>9}{'-ELBO':>9}{'confidence':>12}{'classes with 3 %':>18}")
-    for weight, row in measured.items():
-        line = f"{weight:<12}{row['reconstruction']:>15.2f}{row['kl']:>9.2f}{row['negative_elbo']:>9.2f}"
-        if "confidence" in row:
-            line += f"{row['confidence']:>12.3f}{(row['class_shares'] >= 0.03).sum():>18d}"
-        print(line)
-
+run = section(Settings, main)
 
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_float("kl_weight", flags.default(run, "kl_weight"), "Chosen weight of the KL term.", lower_bound=0)
-    flags.DEFINE_multi_float("sweep", flags.default(run, "sweep"), "KL weights to compare; repeat.", lower_bound=0)
-    flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Units of the hidden layers.", lower_bound=1)
-    flags.DEFINE_float(
-        "dropout", flags.default(run, "dropout"), "Share of dropped units.", lower_bound=0, upper_bound=0.9
-    )
-    flags.launch(run)
+    command_line.launch(run)

@@ -3,93 +3,71 @@
 A multilayer perceptron that removes Gaussian noise from one 8×8 patch at a random place of the image.
 
     python -m hw5.section6
-    python -m hw5.section6 --noise=1 --hidden=1024 --hidden=256
+    python -m hw5.section6 --noise_std=1 --hidden=1024 --hidden=256
 """
-
-import time
 
 import numpy as np
 from scipy.ndimage import median_filter
 
-from hw5 import data, figures, flags, layers, models, networks, results, training
+from hw5 import command_line, data, figures, layers, models, networks
 from hw5.errors import InputError
+from hw5.section import section
+from hw5.section_settings import EpochTraining
+from hw5.settings import Several, setting
+from hw5.tables import print_table
 
-COLUMNS = 12
+NUM_SHOWN = 12  # images per row
 
 
-def run(
-    *,
-    noise=0.5,
-    patch=8,
-    hidden=(1024, 512),
-    dataset="mnist",
-    epochs=12,
-    batch_size=128,
-    learning_rate=4e-3,
-    train_size=None,
-    seed=0,
-    restart=False,
-    train=True,
-    out="figures/section6",
-    run_dir="runs/section6",
-):
-    """Train the autoencoder, and compare what it does on test images with a median filter.
+class Settings(EpochTraining):
+    noise_std: float = setting(
+        0.5, "Standard deviation of the noise, for images in [0, 1]; every step draws noise and place.", at_least=0.01
+    )
+    patch: int = setting(8, "Side of the noisy patch, in pixels.", at_least=1)
+    hidden: Several[int] = setting(
+        (1024, 512), "Widths of the encoder, the last of them the code's.", at_least=1, may_repeat=True
+    )
+    epochs = 12
+    learning_rate = 4e-3
+    PRESETS = {"smoke": dict(epochs=1, train_size=512), "paper": dict(epochs=100)}
 
-    Args:
-        noise: standard deviation, for images in [0, 1]; every training step draws noise and place anew.
-        patch: side of the patch, in pixels.
-        hidden: widths of the encoder's layers, the last of them the code's.
+
+def main(settings, run):
+    """Train the autoencoder, and compare it on test images with a median filter.
 
     Returns:
         The contents of metrics.json; `results` holds MSE and PSNR (dB) of the noisy, the filtered and
         the denoised test images, inside the patch and over the whole image.
     """
-    settings, started = dict(locals()), time.time()
-    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    images, validation = data.train_validation(dataset, train_size)
-    test = data.scale(data.load(dataset, "test"))
-    if patch > min(images.shape[1:3]):
-        raise InputError(f"--patch={patch}: larger than the images of {dataset}, {images.shape[1]}×{images.shape[2]}")
-    hidden = [hidden] if isinstance(hidden, int) else list(hidden)
-    model, history = training.fit(
-        lambda: models.DenoisingAutoencoder(
-            *networks.denoising_autoencoder(hidden, images.shape[1:]), patch=patch, stddev=noise
-        ),
-        images,
-        validation,
-        run_dir=run_dir,
-        settings={"dataset": dataset, "train_size": train_size, "noise": noise, "patch": patch, "hidden": hidden},
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        restart=restart,
-        train=train,
-    )
-    figures.training_curves(folder / "curves.png", history)
+    images, validation = run.train_validation()
+    test = data.scale(data.load(settings.dataset, "test"))
+    height, width = images.shape[1:3]
+    if settings.patch > min(height, width):
+        raise InputError(f"patch={settings.patch}: larger than the images of {settings.dataset}, {height}×{width}")
+    noise = dict(patch=settings.patch, noise_std=settings.noise_std)
 
-    noisy, mask = map(np.asarray, layers.PatchNoise(patch, noise, seed=seed)(test))  # 6.1
-    results_of = {
+    def build():
+        pair = networks.denoising_autoencoder(settings.hidden, images.shape[1:])
+        return models.DenoisingAutoencoder(*pair, **noise)
+
+    model, history = run.fit(".", build, images, validation)
+    figures.training_curves(run.figure("curves"), history)
+
+    noisy, mask = map(np.asarray, layers.PatchNoise(*noise.values(), seed=settings.seed)(test))  # 6.1
+    rows = {
         "noisy": noisy,
         "median filter": median_filter(noisy, size=(1, 3, 3, 1), mode="nearest"),
         "denoised": model.predict(noisy, batch_size=1000, verbose=0),
     }
-    rows = [("clean", test), *results_of.items()]  # 6.2
-    figures.image_rows(folder / "denoised.png", [(label, images[:COLUMNS]) for label, images in rows])
-    measured = {label: quality(test, images, mask) for label, images in results_of.items()}  # 6.3
-    print(f"{'test images':<16}{'PSNR in patch':>15}{'PSNR':>9}{'MSE in patch':>15}{'MSE':>10}")
-    for label, row in measured.items():
-        print(
-            f"{label:<16}{row['patch_psnr']:>12.2f} dB{row['psnr']:>6.2f} dB"
-            f"{row['patch_mse']:>15.5f}{row['mse']:>10.5f}"
-        )
-    patch_psnr = {label: row["patch_psnr"] for label, row in measured.items()}
-    headline = {
-        "PSNR in patch": patch_psnr["denoised"],
-        "above noisy": patch_psnr["denoised"] - patch_psnr["noisy"],
-        "above median": patch_psnr["denoised"] - patch_psnr["median filter"],
-    }
-    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+    shown = [(label, row[:NUM_SHOWN]) for label, row in {"clean": test, **rows}.items()]
+    figures.image_rows(run.figure("denoised"), shown)  # 6.2
+    measured = {label: quality(test, row, mask) for label, row in rows.items()}  # 6.3
+    columns = {"PSNR in patch, dB": ("patch_psnr", ".2f"), "PSNR, dB": ("psnr", ".2f")}
+    columns |= {"MSE in patch": ("patch_mse", ".5f"), "MSE": ("mse", ".5f")}
+    print_table("test images", measured, columns)
+    noisy, filtered, denoised = (row["patch_psnr"] for row in measured.values())
+    headline = {"PSNR in patch": denoised, "above noisy": denoised - noisy, "above median": denoised - filtered}
+    return headline, measured
 
 
 def quality(clean, images, mask):
@@ -105,9 +83,7 @@ def quality(clean, images, mask):
     return {"patch_mse": patch_mse, "mse": mse} | decibel
 
 
+run = section(Settings, main)
+
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_float("noise", flags.default(run, "noise"), "Standard deviation of the noise.", lower_bound=0.01)
-    flags.DEFINE_integer("patch", flags.default(run, "patch"), "Side of the noisy patch.", lower_bound=1)
-    flags.DEFINE_multi_integer("hidden", flags.default(run, "hidden"), "Widths of the encoder; repeat.", lower_bound=1)
-    flags.launch(run)
+    command_line.launch(run)

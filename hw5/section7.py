@@ -1,92 +1,88 @@
 """Section 7: a GAN in the plane (sheet 003, 2.2).
 
-Points on a parabola, drawn with NumPy; a generator of two hidden layers, and a discriminator of three, the
-last of which has two units, so that what the discriminator makes of a point can be drawn as well.
+Points on a parabola, drawn with NumPy; a generator of two hidden layers, and a discriminator of three. Its
+last hidden layer has two units, so that the features of a point can be drawn as well.
 
     python -m hw5.section7
-    python -m hw5.section7 --generator_hidden=16 --generator_hidden=16 --optimizer=adam
+    python -m hw5.section7 --generator_hidden=16,8 --optimizer=adam
 """
-
-import time
 
 import keras
 import numpy as np
 
-from hw5 import figures, flags, models, networks, results, training
+from hw5 import command_line, figures, models, networks, training
 from hw5.errors import InputError
-from hw5.files import replacing
+from hw5.files import atomic_write
 from hw5.metrics import maximum_mean_discrepancy
+from hw5.section import section
+from hw5.section_settings import StepTraining
+from hw5.settings import Several, setting
 
-EVERY = 1000  # iterations between two panels
-RECORDS = 5  # values of the curves between two panels
-POINTS = 1000  # that are drawn, and compared
-DRAWS = 20  # repetitions of a comparison
+PANEL_INTERVAL = 1000  # iterations between two panels
+VALUES_PER_PANEL = 5  # values of the curves between two panels
+NUM_POINTS = 1000  # that are drawn, and compared
+NUM_DRAWS = 20  # repetitions of a comparison
+EQUILIBRIUM = {"D at the equilibrium, 2 ln 2": 2 * np.log(2), "G at the equilibrium, ln 2": np.log(2)}
 
 
-def run(
-    *,
-    generator_hidden=(64, 64),
-    discriminator_hidden=(64, 64),
-    latent_dim=2,
-    optimizer="rmsprop",
-    steps=10_000,
-    batch_size=256,
-    learning_rate=1e-3,
-    average=0.0,
-    train_size=100_000,
-    seed=0,
-    restart=False,
-    train=True,
-    out="figures/section7",
-    run_dir="runs/section7",
-):
+class Settings(StepTraining):
+    generator_hidden: Several[int] = setting(
+        (64, 64), "Widths of the generator's two hidden layers.", at_least=1, may_repeat=True
+    )
+    discriminator_hidden: Several[int] = setting(
+        (64, 64),
+        "Widths of the discriminator's first two hidden layers; the third has 2 units.",
+        at_least=1,
+        may_repeat=True,
+    )
+    latent_dim: int = setting(2, "Dimensions of the noise.", at_least=1)
+    optimizer: str = setting("rmsprop", "Optimizer of both networks.", choices=("rmsprop", "adam"))
+    ema_decay: float = setting(
+        0.0, "Decay of the moving average of the generator's weights; 0 for none.", at_least=0, at_most=0.99999
+    )
+    steps = 10_000
+    batch_size = 256
+    learning_rate = 1e-3
+    train_size = 100_000
+    PRESETS = {"smoke": dict(steps=100), "paper": dict(steps=100_000)}
+
+    @property
+    def num_epochs(self):
+        return max(self.steps // PANEL_INTERVAL, 1) * VALUES_PER_PANEL
+
+    def optimizers(self):
+        return training.gan_optimizers(self.learning_rate, name=self.optimizer)
+
+
+def main(settings, run):
     """Train the GAN, and draw its points, its losses and the discriminator's features.
-
-    Args:
-        generator_hidden: widths of the generator's two hidden layers.
-        discriminator_hidden: widths of the discriminator's first two; the third has 2 units.
-        optimizer: "rmsprop" or "adam".
-        steps: iterations; every thousandth gives a panel.
-        average: decay of a running average of the generator's weights; 0 for none.
-        train_size: points drawn to train on.
 
     Returns:
         The contents of metrics.json; `results` holds by iteration mmd, that of generated points to fresh
         real ones, and mmd_real, that of real points to others: MMD² with the Gaussian kernel, unbiased,
         as root mean square over 20 draws of 1,000 points each.
     """
-    settings, started = dict(locals()), time.time()
-    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
-    widths = {"generator_hidden": [*generator_hidden], "discriminator_hidden": [*discriminator_hidden]}
+    widths = {name: getattr(settings, name) for name in ("generator_hidden", "discriminator_hidden")}
     for name, hidden in widths.items():
         if len(hidden) != 2:
-            raise InputError(f"--{name}={', '.join(map(str, hidden))}: give it twice, for two hidden layers")
-    rng = np.random.default_rng(seed)
-    panels = max(steps // EVERY, 1)
-    gan, history = training.fit_gan(
-        lambda: models.GAN(*networks.plane_gan(latent_dim, **widths), activation="linear", average=average),
-        parabola(train_size, rng),
-        run_dir=run_dir,
-        steps=steps,
-        records=panels * RECORDS,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        settings={"train_size": train_size, **widths, "latent_dim": latent_dim, "average": average},
-        watching=[GeneratedPoints(run_dir / "samples", min(steps, RECORDS))],
-        seed=seed,
-        restart=restart,
-        train=train,
-    )
-    generated = {int(path.stem): np.load(path) for path in sorted((run_dir / "samples").glob("[0-9]*.npy"))}
-    mmd = {step: distance(points, rng) for step, points in generated.items()}
-    mmd_real = distance([parabola(POINTS, rng) for _ in range(DRAWS)], rng)
-    draw(folder, gan, history, generated, mmd, mmd_real, steps, rng)
+            raise InputError(f"{name}={','.join(map(str, hidden))}: must be two widths, as in {name}=64,64")
+    rng = np.random.default_rng(settings.seed)
+
+    def build():
+        pair = networks.plane_gan(settings.latent_dim, **widths)
+        return models.GAN(*pair, activation="linear", ema_decay=settings.ema_decay)
+
+    points = GeneratedPoints(run.run_dir / "samples", min(settings.steps, VALUES_PER_PANEL))
+    gan, history = run.fit(".", build, parabola(settings.train_size, rng), callbacks=[points])
+    generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
+    mmd = {step: distance(draws, rng) for step, draws in generated.items()}
+    mmd_real = distance([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
+    draw_curves(run, history, mmd, mmd_real)
+    draw_points(run, gan, generated, parabola(NUM_POINTS, rng))
     last = list(mmd.values())[-1]
     headline = {"MMD": last, "MMD real": mmd_real, "ratio": last / mmd_real}
     headline |= {"D loss": history["d_loss"][-1], "G loss": history["g_loss"][-1]}
-    measured = {"mmd": mmd, "mmd_real": mmd_real, "history": history}
-    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+    return headline, {"mmd": mmd, "mmd_real": mmd_real, "history": history}
 
 
 def parabola(count, rng):
@@ -96,60 +92,58 @@ def parabola(count, rng):
 
 
 class GeneratedPoints(keras.callbacks.Callback):
-    """Keeps generated points, [DRAWS, POINTS, 2], after every panel's iterations, `every` epochs that is."""
+    """Keeps generated points, [NUM_DRAWS, NUM_POINTS, 2], after the iterations of every panel.
 
-    def __init__(self, folder, every):
+    Args:
+        folder: for the files, `ITERATION.npy`.
+        epochs: length of a panel.
+    """
+
+    def __init__(self, folder, epochs):
         super().__init__()
         self.folder = folder
-        self.every = every
+        self.epochs = epochs
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
+        if (epoch + 1) % self.epochs:
             return
-        points = np.reshape(self.model.generate(DRAWS * POINTS, seed=0), (DRAWS, POINTS, 2))
-        with replacing(self.folder / f"{int(self.model.generator_optimizer.iterations.numpy()):06}.npy") as partial:
+        points = np.reshape(self.model.generate(NUM_DRAWS * NUM_POINTS, seed=0), (NUM_DRAWS, NUM_POINTS, 2))
+        with atomic_write(self.folder / f"{self.model.steps_done:06}.npy") as partial:
             np.save(partial, points)
 
 
 def distance(draws, rng):
     """Root mean square of MMD² between each draw and as many fresh real points."""
-    values = [maximum_mean_discrepancy(points, parabola(POINTS, rng), kernel="rbf") for points in draws]
+    values = [maximum_mean_discrepancy(points, parabola(NUM_POINTS, rng), kernel="rbf") for points in draws]
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def draw(folder, gan, history, generated, mmd, mmd_real, steps, rng):
-    """Losses and D's outputs, points every thousand iterations, MMD, and D's features (7.2)."""
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {
-        "D": (at, history["d_loss"]),
-        "D at the equilibrium, 2 ln 2": (at, np.full(len(at), 2 * np.log(2))),
-        "G": (at, history["g_loss"]),
-        "G at the equilibrium, ln 2": (at, np.full(len(at), np.log(2))),
-    }
-    dashed = [name for name in losses if "equilibrium" in name]
-    figures.curves(folder / "losses.png", losses, xlabel="iteration", ylabel="loss", dashed=dashed)
-    real = parabola(POINTS, rng)
-    panels = {f"iteration {step:,}": {"real": real, "generated": points[0]} for step, points in generated.items()}
-    figures.point_panels(folder / "points.png", panels)
-    iterations = list(mmd)
+def draw_curves(run, history, mmd, mmd_real):
+    """Losses with their values at the equilibrium, and MMD, over the iterations (7.2)."""
+    at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)[1:]
+    losses = {}
+    for (network, key), (label, value) in zip({"D": "d_loss", "G": "g_loss"}.items(), EQUILIBRIUM.items(), strict=True):
+        losses |= {network: (at, history[key]), label: (at, np.full(len(at), value))}
+    figures.curves(run.figure("losses"), losses, xlabel="iteration", ylabel="loss", dashed=list(EQUILIBRIUM))
     lines = {
-        "generated to real": (iterations, list(mmd.values())),
-        "real to real": (iterations, [mmd_real] * len(iterations)),
+        "generated to real": (list(mmd), list(mmd.values())),
+        "real to real": (list(mmd), [mmd_real] * len(mmd)),
     }
-    figures.curves(
-        folder / "mmd.png", lines, xlabel="iteration", ylabel="MMD², root mean square", log="y", dashed=["real to real"]
-    )
+    axes = dict(xlabel="iteration", ylabel="MMD², root mean square", log="y", dashed=["real to real"])
+    figures.curves(run.figure("mmd"), lines, **axes)
+
+
+def draw_points(run, gan, generated, real):
+    """Points every thousand iterations, and D's features of real points and the last generated ones (7.2)."""
+    panels = {f"iteration {step:,}": {"real": real, "generated": draws[0]} for step, draws in generated.items()}
+    figures.point_panels(run.figure("points"), panels)
     features = keras.Model(gan.discriminator.inputs[0], gan.discriminator.get_layer("features").output)
     last = list(generated.values())[-1][0]
     mapped = {name: np.asarray(features(points)) for name, points in (("real", real), ("generated", last))}
-    figures.point_panels(folder / "features.png", {"third hidden layer of D": mapped})
+    figures.point_panels(run.figure("features"), {"third hidden layer of D": mapped})
 
+
+run = section(Settings, main)
 
 if __name__ == "__main__":
-    flags.shared(run)
-    for name in ("generator_hidden", "discriminator_hidden"):
-        text = "Units of a hidden layer; give it twice."
-        flags.DEFINE_multi_integer(name, flags.default(run, name), text, lower_bound=1)
-    flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Dimensions of the noise.", lower_bound=1)
-    flags.DEFINE_enum("optimizer", flags.default(run, "optimizer"), ["rmsprop", "adam"], "Optimizer of both networks.")
-    flags.launch(run)
+    command_line.launch(run)

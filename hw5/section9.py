@@ -6,68 +6,60 @@ A dense VAE of the MNIST training set, and rows of images between pairs of test 
     python -m hw5.section9 --latent_dim=10 --seed=3    # other digits, too: the pairs follow the seed
 """
 
-import time
-
 import numpy as np
 
-from hw5 import data, figures, flags, models, networks, results, training
+from hw5 import command_line, data, figures, models, networks, training
 from hw5.errors import InputError
+from hw5.section import section
+from hw5.section_settings import EpochTraining
+from hw5.settings import setting
 
-PAIRS = 10
-INTERPOLATES = 7
+NUM_PAIRS = 10
+NUM_INTERPOLATES = 7
 
 
-def run(
-    *,
-    latent_dim=20,
-    hidden=512,
-    dataset="mnist",
-    epochs=15,
-    batch_size=128,
-    learning_rate=5e-3,
-    train_size=None,
-    seed=0,
-    restart=False,
-    train=True,
-    out="figures/section9",
-    run_dir="runs/section9",
-):
+class Settings(EpochTraining):
+    latent_dim: int = setting(20, "Latent dimensions.", at_least=1)
+    hidden: int = setting(512, "Units of the hidden layers.", at_least=1)
+    epochs = 15
+    learning_rate = 5e-3
+    PRESETS = {"smoke": dict(epochs=1, train_size=512), "paper": dict(epochs=100)}
+
+
+def main(settings, run):
     """Train a VAE on the training set only, and interpolate between pairs of test images.
 
     Returns:
         The contents of metrics.json; `results` holds reconstruction, kl and negative_elbo of validation
-        and test images (nats an image), and the positions in the test set of the pairs shown.
+        and test images (nats per image), and the positions in the test set of the pairs shown.
     """
-    settings, started = dict(locals()), time.time()
-    folder, run_dir = results.output_folder(out), results.output_folder(run_dir, "run_dir")
+    dataset = settings.dataset
     if not data.has_feature(dataset, "label"):
-        raise InputError(f"--dataset={dataset}: has no labels, by which to choose pairs of one class and of two")
-    images, validation = data.train_validation(dataset, train_size)
+        raise InputError(f"dataset={dataset}: has no labels, by which to choose pairs of one class and of two")
+    images, validation = run.train_validation()
     test, labels = data.load(dataset, "test"), data.load(dataset, "test", feature="label")
-    model, history = training.fit(
-        lambda: models.VAE(*networks.dense_vae(latent_dim, hidden, image_shape=images.shape[1:])),
-        images,
-        validation,
-        run_dir=run_dir,
-        settings={"dataset": dataset, "train_size": train_size, "latent_dim": latent_dim, "hidden": hidden},
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        restart=restart,
-        train=train,
-    )
-    figures.training_curves(folder / "curves.png", history)
+
+    def build():
+        pair = networks.dense_vae(settings.latent_dim, settings.hidden, image_shape=images.shape[1:])
+        return models.VAE(*pair)
+
+    model, history = run.fit(".", build, images, validation)
+    figures.training_curves(run.figure("curves"), history)
     measured = {"validation": training.negative_elbo(model, validation), "test": training.negative_elbo(model, test)}
+    headline = {f"-ELBO {name}": terms["negative_elbo"] for name, terms in measured.items()}
     for name, same in (("same_class", True), ("different_classes", False)):
-        first, last = measured[name] = pairs(labels, same, np.random.default_rng(seed))
-        first, last = data.scale(test[first]), data.scale(test[last])
-        between = model.interpolate(first, last, INTERPOLATES + 2)[:, 1:-1]  # the ends are codes of the images
-        rows = np.concatenate([first[:, None], between, last[:, None]], axis=1)
-        labels_below = dict(left="test image", xlabel=f"{INTERPOLATES} interpolates", right="test image")
-        figures.image_grid(folder / f"{name}.png", rows, width=0.75 * figures.WIDTH, **labels_below)
-    headline = {f"-ELBO {name}": measured[name]["negative_elbo"] for name in ("validation", "test")}
-    return results.save_metrics(folder, settings=settings, results=measured, headline=headline, started=started)
+        measured[name] = pairs(labels, same, np.random.default_rng(settings.seed))
+        draw(run.figure(name), model, *(data.scale(test[positions]) for positions in measured[name]))
+    return headline, measured
+
+
+def draw(path, model, first, last):
+    """Ten rows of nine images: a test image, seven decoded interpolates, the other test image (9.2)."""
+    shares = np.linspace(0, 1, NUM_INTERPOLATES + 2)[1:-1]  # the ends are the images themselves
+    between = model.interpolate(model.encode(first), model.encode(last), shares)
+    rows = np.concatenate([first[:, None], between, last[:, None]], axis=1)
+    labels = dict(left="test image", xlabel=f"{NUM_INTERPOLATES} interpolates", right="test image")
+    figures.image_grid(path, rows, width=0.75 * figures.WIDTH, **labels)
 
 
 def pairs(labels, same, random):
@@ -82,20 +74,20 @@ def pairs(labels, same, random):
     """
     first, last = [], []
     order = list(random.permutation(len(labels)))
-    while order and len(first) < PAIRS:
-        one = order.pop(0)
-        partner = next((other for other in order if (labels[other] == labels[one]) == same), None)
+    while order and len(first) < NUM_PAIRS:
+        position = order.pop(0)
+        partner = next((other for other in order if (labels[other] == labels[position]) == same), None)
         if partner is not None:
             order.remove(partner)
-            first.append(one)
+            first.append(position)
             last.append(partner)
-    if len(first) < PAIRS:
-        raise InputError(f"the test set has fewer than {PAIRS} pairs of {'one class' if same else 'two classes'}")
+    if len(first) < NUM_PAIRS:
+        classes = "one class" if same else "two classes"
+        raise InputError(f"the test set has fewer than {NUM_PAIRS} pairs of {classes}")
     return np.array(first), np.array(last)
 
 
+run = section(Settings, main)
+
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_integer("latent_dim", flags.default(run, "latent_dim"), "Latent dimensions.", lower_bound=1)
-    flags.DEFINE_integer("hidden", flags.default(run, "hidden"), "Units of the hidden layers.", lower_bound=1)
-    flags.launch(run)
+    command_line.launch(run)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # A server that has imported what takes seconds, and used none of it, forks a process for every program.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.flags", "hw5.training", "hw5.metrics"])
+SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.section", "hw5.metrics.inception"])
 
 
 def python_m(module: str, *arguments: str, cwd=".", without: tuple[str, ...] = ()) -> subprocess.CompletedProcess:

@@ -41,7 +41,7 @@ def test_every_kind_of_image_becomes_rgb(folder, tmp_path):
 
 def test_load_finds_a_built_dataset(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
-    build.run(source=str(folder), name="mine", size=4, channels="1", splits="train:0.6,test:0.4")
+    build.run(source=str(folder), name="mine", size=4, channels=1, splits="train:0.6,test:0.4")
     assert data.load("mine").shape == (4, 4, 4, 1)
     assert data.load("mine", "test").shape == (3, 4, 4, 1)
 
@@ -58,8 +58,8 @@ def test_png_is_lossless_with_and_without_a_palette(colours):
     rng = np.random.default_rng(0)
     palette = rng.integers(0, 256, (colours, 3), np.uint8)
     image = palette[rng.integers(0, colours, (40, 40))]
-    (picture := build.io.BytesIO(build.to_png(image))).seek(0)
-    np.testing.assert_array_equal(Image.open(picture).convert("RGB"), image)
+    file = build.io.BytesIO(build.to_png(image))
+    np.testing.assert_array_equal(Image.open(file).convert("RGB"), image)
 
 
 def test_zip_and_attributes(folder, tmp_path):
@@ -130,7 +130,7 @@ def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
         (["--source=pictures", "--name=x", "--attributes=short.csv"], "1 rows for 7 images"),
         (["--source=pictures", "--name=x", "--size=0"], "--size"),
         (["--name=x"], "--source"),
-        (["pictures"], "--source"),
+        (["pictures"], "unexpected argument 'pictures'"),
     ],
 )
 def test_bad_arguments_get_one_line(folder, tmp_path, arguments, message):

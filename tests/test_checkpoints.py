@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from hw5 import checkpoints
+from hw5.training import checkpoints
 
 STATE = {"step": 12, "history": {"loss": [0.1, 1 / 3]}, "settings": {"seed": 0, "folder": "Größe"}}
 
@@ -57,7 +57,7 @@ def test_only_the_latest_are_kept(tmp_path):
         checkpoints.save(tmp_path, step, variables(), {"step": step})
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["000000100.npz", "001000000.npz"]
-    assert len(names) == checkpoints.KEPT
+    assert len(names) == checkpoints.CHECKPOINTS_KEPT
     assert checkpoints.latest(tmp_path)[1] == {"step": 1_000_000}
 
 

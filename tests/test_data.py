@@ -77,7 +77,7 @@ def test_train_validation_is_90_to_10():
     assert len(images) == 100
     assert len(validation) == 6000
     np.testing.assert_array_equal(validation[:2], data.load("mnist", "train[54000:54002]"))
-    with pytest.raises(data.InputError, match="--train_size=2000.*1649 training images"):
+    with pytest.raises(data.InputError, match="^train_size=2000.*1649 training images"):
         data.train_validation("emojione", train_size=2000)
 
 
@@ -90,7 +90,7 @@ def test_train_validation_is_90_to_10():
         (("mnist", "train[60000:]"), "train[60000:] selects no images"),
     ],
 )
-def test_unknown_names_are_told_with_the_known_ones(arguments, message):
+def test_the_error_for_an_unknown_name_lists_the_known_ones(arguments, message):
     with pytest.raises(ValueError, match=message.replace("[", r"\[")):
         data.load(*arguments)
 
@@ -104,7 +104,7 @@ def test_unknown_feature_and_empty_limit():
         data.load("mnist", limit=0)
 
 
-def test_a_dataset_that_cannot_be_downloaded_is_told_at_once(tmp_path, monkeypatch):
+def test_a_dataset_that_cannot_be_downloaded_is_reported_at_once(tmp_path, monkeypatch):
     def no_network(*_, **__):
         raise data.requests.ConnectionError
 
@@ -135,7 +135,7 @@ def test_pipeline_scales_to_the_value_range(digits):
 
 
 @pytest.mark.parametrize("shape", [(10, 2), (10, 4, 4, 1)])
-def test_pipeline_passes_float32_samples_on_as_they_are(shape):
+def test_pipeline_does_not_change_float32_samples(shape):
     samples = np.random.default_rng(0).normal(0, 100, shape).astype(np.float32)
     for value_range in ((-1, 1), None):
         batches = list(data.pipeline(samples, 4, value_range=value_range).as_numpy_iterator())
@@ -148,7 +148,7 @@ def test_pipeline_passes_float32_samples_on_as_they_are(shape):
 
 def test_shuffled_passes_are_permutations_that_differ_and_depend_on_the_seed():
     batches = order(batch_size=4, shuffle=True, seed=1, epochs=4)
-    assert [len(batch) for batch in batches] == [4] * 10  # batches go on from one pass into the next
+    assert [len(batch) for batch in batches] == [4] * 10  # batches continue from one pass into the next
     passes = np.reshape(sum(batches, []), (4, 10))
     np.testing.assert_array_equal(np.sort(passes), np.tile(range(10), (4, 1)))
     assert len(np.unique(passes, axis=0)) == 4
@@ -160,7 +160,7 @@ def test_the_batch_size_does_not_change_the_order():
     assert sum(order(batch_size=3, shuffle=True, epochs=2), []) == sum(order(batch_size=7, shuffle=True, epochs=2), [])
 
 
-def test_an_endless_pipeline_goes_on_like_a_finite_one():
+def test_an_endless_pipeline_continues_like_a_finite_one():
     endless = data.pipeline(NUMBERED, 4, shuffle=True, epochs=None)
     assert endless.element_spec.shape == (4, 1, 1, 1)
     finite = data.pipeline(NUMBERED, 4, shuffle=True, epochs=3)
@@ -219,7 +219,7 @@ def test_keras_takes_a_pipeline(digits):
     )
 
 
-def test_resize_is_bilinear_as_pillow_has_it(digits):
+def test_resize_is_bilinear_as_in_pillow(digits):
     resized = data.resize(digits[:20], 32)
     assert resized.dtype == np.uint8
     assert resized.shape == (20, 32, 32, 1)

@@ -1,7 +1,8 @@
-"""Images on their way to the features: kinds, ranges, sizes."""
+"""Images on their way to the features: containers, ranges, sizes."""
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hw5.errors import InputError
 from hw5.metrics.extractor import Extractor, check_images, to_bytes
@@ -10,18 +11,35 @@ from hw5.metrics.extractor import Extractor, check_images, to_bytes
 class Pixels(Extractor):
     """Features are the mean and the corner of an image; "logits" are their negatives."""
 
-    name = "pixels"
+    key = name = "pixels"
     channels = 3
+    has_classes = True
     batch_size = 4
 
-    def scale(self, images):
+    def preprocess(self, images):
         return np.stack([images.mean(axis=(1, 2, 3)), images[:, 0, 0, 0]], axis=-1).astype(np.float32)
 
-    def network(self, scaled):
-        return scaled, -scaled
+    def forward(self, inputs):
+        return inputs, -inputs
 
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 6, 5, 3), np.uint8)
+
+
+def in_memory_map(images, folder):
+    np.save(folder / "images.npy", images)
+    return np.load(folder / "images.npy", mmap_mode="r")
+
+
+# container → what makes it of an array
+CONTAINERS = {
+    "array": lambda images, folder: images,
+    "memory map": in_memory_map,
+    "tensor": lambda images, folder: tf.constant(images),
+    "list of arrays": lambda images, folder: list(images),
+    "list of tensors": lambda images, folder: [tf.constant(image) for image in images],
+}
+every_container = pytest.mark.parametrize("container", CONTAINERS)
 
 
 def test_all_batches_in_order_with_the_last_one_smaller():
@@ -31,41 +49,85 @@ def test_all_batches_in_order_with_the_last_one_smaller():
     np.testing.assert_array_equal(Pixels().logits(IMAGES), -Pixels().features(IMAGES))
 
 
+@every_container
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+def test_every_container_and_type_gives_the_same_features(container, dtype, tmp_path):
+    images = IMAGES if dtype == np.uint8 else (IMAGES / 255).astype(dtype)
+    features = Pixels().features(CONTAINERS[container](images, tmp_path))
+    np.testing.assert_array_equal(features, Pixels().features(IMAGES))
+
+
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255)])
-def test_floats_count_as_the_bytes_they_would_be_saved_as(low, high):
+def test_floats_are_rounded_to_the_bytes_of_a_file(low, high):
     floats = low + np.float32(IMAGES) / 255 * (high - low)
     np.testing.assert_array_equal(to_bytes(floats, (low, high)), IMAGES)
     np.testing.assert_array_equal(Pixels().features(floats, value_range=(low, high)), Pixels().features(IMAGES))
 
 
-@pytest.mark.parametrize(("images", "message"), [
-    (np.float32(IMAGES) / 127.5 - 1, r"from -1 to 1, outside \[0, 1\]"),
-    (np.float32(IMAGES), r"outside \[0, 1\]"),
-    (np.where(IMAGES > 250, np.nan, IMAGES / 255), "NaN"),
-    (IMAGES.astype(np.int32), "int32"),
-    (IMAGES[0], r"not \[6, 5, 3\]"),
-    (np.zeros((3, 4, 4, 4), np.uint8), r"not \[3, 4, 4, 4\]"),
-    (IMAGES[:0], "no images"),
-])  # fmt: skip
-def test_what_is_no_images_in_their_range_is_refused_before_work_starts(images, message):
+# Of each kind only the last image is wrong.
+def wrong_range(dtype):
+    return np.concatenate([IMAGES[:9] / 255, IMAGES[9:] / 127.5 - 1]).astype(dtype)
+
+
+WRONG = {
+    "[-1, 1]": (wrong_range(np.float32), r"from -.* outside \[0, 1\]"),
+    "[-1, 1] in float16": (wrong_range(np.float16), r"outside \[0, 1\]"),
+    "[-1, 1] in float64": (wrong_range(np.float64), r"outside \[0, 1\]"),
+    "0…255": (np.concatenate([IMAGES[:9] / 255, IMAGES[9:]]).astype(np.float32), r"outside \[0, 1\]"),
+    "infinity": (np.concatenate([IMAGES[:9] / 255, IMAGES[9:] + np.inf]), "to inf, outside"),
+    "NaN": (np.concatenate([IMAGES[:9] / 255, IMAGES[9:] * np.nan]).astype(np.float32), "NaN"),
+    "integers": (IMAGES.astype(np.int32), "uint8 or float, not int32"),
+    "two channels": (IMAGES[..., :2], r"\[n, h, w, 1 or 3\], not \[\d+, 6, 5, 2\]"),
+    "no channels": (IMAGES[..., 0], r"\[n, h, w, 1 or 3\], not \[\d+, 6, 5\]"),
+    "no images": (IMAGES[:0], "no images"),
+}
+
+
+@every_container
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_images_are_refused_in_every_container(container, kind, tmp_path):
+    images, message = WRONG[kind]
+    if container == "memory map" and not len(images):
+        pytest.skip("an empty file cannot be mapped")
     with pytest.raises(InputError, match=message):
+        list(Pixels().activations(CONTAINERS[container](images, tmp_path)))
+
+
+@pytest.mark.parametrize("container", ["array", "memory map", "tensor"])
+def test_an_array_is_refused_before_work_starts(container, tmp_path):
+    images = CONTAINERS[container](WRONG["NaN"][0], tmp_path)
+    with pytest.raises(InputError, match="NaN"):
         next(Pixels().activations(images))
 
 
 def test_grey_values_are_repeated_and_colours_never_dropped():
     grey = Pixels().features(IMAGES[..., :1])
     np.testing.assert_array_equal(grey, Pixels().features(np.repeat(IMAGES[..., :1], 3, axis=-1)))
-    single = Pixels()
-    single.channels = 1
+    one_channel = Pixels()
+    one_channel.channels = 1
     with pytest.raises(InputError, match="takes images of 1 channels, these have 3"):
-        single.features(IMAGES)
+        one_channel.features(IMAGES)
 
 
-def test_a_sequence_of_sizes_is_scaled_one_by_one_and_said_so(capsys):
+def test_images_of_several_sizes_are_resized_one_by_one_with_a_note(capsys):
     images = [IMAGES[i, : 3 + i % 3] for i in range(9)]
     expected = [[image.mean(), image[0, 0, 0]] for image in images]
     np.testing.assert_allclose(Pixels().features(images), expected, rtol=1e-6)
     assert capsys.readouterr().err.count("differ in size") == 1
+
+
+def test_grey_and_colour_images_may_be_mixed(capsys):
+    images = [IMAGES[0], IMAGES[1, ..., :1], IMAGES[2]]
+    expected = [image.mean() for image in images]
+    np.testing.assert_allclose(Pixels().features(images)[:, 0], expected, rtol=1e-6)
+    assert not capsys.readouterr().err
+
+
+def test_an_extractor_without_classes_has_no_logits():
+    without = Pixels()
+    without.has_classes = False
+    with pytest.raises(InputError, match="pixels has no class logits"):
+        without.logits(IMAGES)
 
 
 def test_bytes_pass_the_check_and_so_do_rounding_errors_of_floats():

@@ -1,18 +1,23 @@
-"""Figures: what lies where in a grid, and files that are complete, small and grey where they are grey."""
+"""Plots: the places of images in a grid, and files that are complete, small and grey where they have no colours."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from PIL import Image
 
 from hw5 import figures
-from hw5.figures import GAP
+from hw5.figures import GAP, plots
 
 
-def test_tile_puts_every_image_in_its_place():
+def test_a_grid_puts_every_image_in_its_place():
     images = np.arange(6).reshape(2, 3, 1, 1, 1) / 10 * np.ones((2, 3, 4, 5, 1))
-    canvas = figures.tile(images)
+    canvas = figures.make_grid(images)
     assert canvas.shape == (2 * 4 + GAP, 3 * 5 + 2 * GAP, 1)
     for row in range(2):
         for column in range(3):
@@ -22,10 +27,39 @@ def test_tile_puts_every_image_in_its_place():
     assert np.all(canvas[:, 5 : 5 + GAP] == 1)
 
 
-def test_tile_reads_bytes_and_clips_floats():
-    np.testing.assert_allclose(figures.tile(np.full((1, 1, 2, 2, 3), 51, np.uint8)), 0.2)
-    np.testing.assert_array_equal(figures.tile(np.full((1, 1, 2, 2, 1), 7.0)), np.ones((2, 2, 1)))
-    np.testing.assert_array_equal(figures.tile(np.full((1, 1, 2, 2, 1), -7.0)), np.zeros((2, 2, 1)))
+def test_a_grid_reads_bytes_and_clips_floats():
+    np.testing.assert_allclose(figures.make_grid(np.full((1, 1, 2, 2, 3), 51, np.uint8)), 0.2)
+    np.testing.assert_array_equal(figures.make_grid(np.full((1, 1, 2, 2, 1), 7.0)), np.ones((2, 2, 1)))
+    np.testing.assert_array_equal(figures.make_grid(np.full((1, 1, 2, 2, 1), -7.0)), np.zeros((2, 2, 1)))
+
+
+def test_the_largest_square_of_images():
+    images = np.arange(7).reshape(7, 1, 1, 1)
+    np.testing.assert_array_equal(figures.square(images)[..., 0, 0, 0], [[0, 1], [2, 3]])
+    np.testing.assert_array_equal(figures.square(images[:1])[..., 0, 0, 0], [[0]])
+
+
+def test_bytes_become_the_floats_that_models_take():
+    levels = np.arange(256, dtype=np.uint8)
+    floats = plots.to_floats(levels)
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats, levels / 255, rtol=1e-6)
+    np.testing.assert_array_equal(plots.to_floats(floats), floats)
+
+
+def test_figures_need_no_tensorflow():
+    line = [sys.executable, "-X", "importtime", "-c", "import hw5.figures"]
+    imported = subprocess.run(line, capture_output=True, text=True, check=True).stderr
+    assert "hw5.figures.gan" in imported
+    assert not re.search(r"\b(tensorflow|keras|hw5\.models|hw5\.training|hw5\.data)\b", imported)
+
+
+def test_the_users_own_plots_are_left_alone(tmp_path):
+    matplotlib.get_backend()  # chooses one
+    before = dict(matplotlib.rcParams)
+    draw_all(tmp_path)
+    assert dict(matplotlib.rcParams) == before
+    assert plt.get_fignums() == []
 
 
 def draw_all(folder):
@@ -42,11 +76,11 @@ def draw_all(folder):
     runs = {"lr 0.1": [1.0, 0.5, 0.2], "lr 0.2": [1.0, 2.0], "lr 9": []}
     figures.curve_panels(folder / "panels.png", dict.fromkeys(["D", "G", "D(x)"], runs), xlabel="steps", step=10)
     figures.point_panels(folder / "points.png", {f"step {i}": points for i in range(5)})
-    pictures = {f"step {i}": folder / f"{i}.picture" for i in range(3)}
-    for path in pictures.values():
-        figures.picture(path, rng.random((2, 3, 8, 8, 1)))
-    figures.filmstrip(folder / "strip.png", pictures)
-    for path in pictures.values():
+    grids = {f"step {i}": folder / f"{i}.grid" for i in range(3)}
+    for path in grids.values():
+        figures.save_grid(path, rng.random((2, 3, 8, 8, 1)))
+    figures.filmstrip(folder / "strip.png", grids)
+    for path in grids.values():
         path.unlink()
 
 
@@ -75,15 +109,15 @@ def test_a_failed_figure_leaves_the_old_one(tmp_path, monkeypatch):
     figures.image_grid(path, np.zeros((1, 1, 8, 8, 1)))
     before = path.read_bytes()
 
-    save = figures.Image.Image.save
+    save = Image.Image.save
 
     def disk_full(self, file, *arguments, **options):
         if not isinstance(file, Path):
-            return save(self, file, *arguments, **options)  # Matplotlib's, into memory
+            return save(self, file, *arguments, **options)  # by Matplotlib, into memory
         file.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(figures.Image.Image, "save", disk_full)
+    monkeypatch.setattr(Image.Image, "save", disk_full)
     with pytest.raises(OSError, match="No space"):
         figures.image_grid(path, np.ones((1, 1, 8, 8, 1)))
     assert path.read_bytes() == before
@@ -103,9 +137,9 @@ def test_training_curves_show_the_history(tmp_path):
     for name, variant in variants.items():
         figures.training_curves(tmp_path / f"{name}.png", variant)
     assert {Image.open(path).format for path in tmp_path.iterdir()} == {"PNG"}
-    pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in variants}
-    assert pictures["again"] == pictures["one"]
-    assert len(set(pictures.values())) == len(variants) - 1
+    drawn = {name: (tmp_path / f"{name}.png").read_bytes() for name in variants}
+    assert drawn["again"] == drawn["one"]
+    assert len(set(drawn.values())) == len(variants) - 1
 
 
 def test_more_than_three_metrics_go_on_in_further_rows(tmp_path):
@@ -121,13 +155,13 @@ def test_more_than_three_metrics_go_on_in_further_rows(tmp_path):
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_a_picture_has_a_pixel_for_every_pixel(tmp_path, channels, mode):
+def test_a_saved_grid_has_a_pixel_for_every_pixel(tmp_path, channels, mode):
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 4, channels), np.uint8)
-    figures.picture(tmp_path / "new" / "bytes.png", images)
-    figures.picture(tmp_path / "floats.png", images / 255)
-    with Image.open(tmp_path / "new" / "bytes.png") as picture:
-        assert (picture.format, picture.mode) == ("PNG", mode)
-        drawn = np.asarray(picture).reshape(2 * 5 + GAP, 3 * 4 + 2 * GAP, channels)
+    figures.save_grid(tmp_path / "new" / "bytes.png", images)
+    figures.save_grid(tmp_path / "floats.png", images / 255)
+    with Image.open(tmp_path / "new" / "bytes.png") as image:
+        assert (image.format, image.mode) == ("PNG", mode)
+        drawn = np.asarray(image).reshape(2 * 5 + GAP, 3 * 4 + 2 * GAP, channels)
     for row in range(2):
         for column in range(3):
             top, left = row * (5 + GAP), column * (4 + GAP)
@@ -137,12 +171,12 @@ def test_a_picture_has_a_pixel_for_every_pixel(tmp_path, channels, mode):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_animation_shows_every_picture_again_and_again(tmp_path, channels):
+def test_an_animation_shows_every_grid_and_repeats(tmp_path, channels):
     rng = np.random.default_rng(0)
-    flat = rng.integers(0, 256, (5, 1, 2, 1, 1, channels), np.uint8)  # two colours a picture
+    flat = rng.integers(0, 256, (5, 1, 2, 1, 1, channels), np.uint8)  # two colours per grid
     paths = [tmp_path / f"{i}.png" for i in range(5)]
     for path, images in zip(paths, flat.repeat(6, axis=3).repeat(8, axis=4), strict=True):
-        figures.picture(path, images)
+        figures.save_grid(path, images)
     figures.animation(tmp_path / "all.gif", paths, seconds=2.0)
     with Image.open(tmp_path / "all.gif") as animation:
         assert (animation.format, animation.n_frames, animation.info["loop"]) == ("GIF", 5, 0)

@@ -1,15 +1,17 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes, and the folders for results."""
 
 import errno
+import os
 
 import pytest
 
-from hw5.files import replacing
+from hw5.errors import InputError
+from hw5.files import atomic_write, output_folder
 
 
-def test_the_file_appears_under_its_name_when_it_is_whole(tmp_path):
+def test_the_file_gets_its_name_when_it_is_complete(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text("whole")
         assert not path.exists()
         assert partial.suffix == ".txt"
@@ -22,7 +24,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path.write_text("old")
 
     def write_half():
-        with replacing(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text("ha")
             raise OSError("disk full")
 
@@ -33,11 +35,11 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("disk full")])
-def test_an_error_that_does_not_tell_its_file_gets_its_name(tmp_path, error):
+def test_an_error_without_a_file_name_gets_one(tmp_path, error):
     path = tmp_path / "file.txt"
 
     def fail():
-        with replacing(path):
+        with atomic_write(path):
             raise error
 
     with pytest.raises(OSError, match="No space left on device|disk full") as caught:
@@ -45,3 +47,24 @@ def test_an_error_that_does_not_tell_its_file_gets_its_name(tmp_path, error):
     assert caught.value.filename == str(path)
     assert caught.value.errno == error.errno
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_an_output_folder_that_is_a_file(tmp_path, out):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(InputError, match="^out=.*: is, or lies under, a file; name a folder"):
+        output_folder(tmp_path / out)
+    with pytest.raises(InputError, match="^run_dir="):
+        output_folder(tmp_path / out, "run_dir")
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_an_output_folder_is_made(tmp_path):
+    assert output_folder(str(tmp_path / "new" / "folder")).is_dir()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises((InputError, PermissionError)):
+        output_folder(tmp_path)

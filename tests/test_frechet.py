@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 
 from hw5.errors import InputError
-from hw5.metrics.frechet import BLOCK, Gaussian, frechet_distance, frechet_infinity
+from hw5.metrics.frechet import BLOCK_ROWS, Gaussian, frechet_distance, frechet_infinity
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(60, 5)) @ RNG.normal(size=(5, 5))
@@ -100,7 +100,7 @@ def test_statistics_do_not_depend_on_the_batches(size):
 
 
 def test_statistics_of_a_large_array():
-    features = np.sort(RNG.normal(size=(2 * BLOCK + 1, 3)), axis=0)  # the blocks have very different means
+    features = np.sort(RNG.normal(size=(2 * BLOCK_ROWS + 1, 3)), axis=0)  # the blocks have very different means
     gaussian = Gaussian.of(features)
     np.testing.assert_allclose(gaussian.mean, features.mean(axis=0), atol=1e-14)
     np.testing.assert_allclose(gaussian.covariance, np.cov(features, rowvar=False), rtol=1e-12)
@@ -192,8 +192,8 @@ def test_distance_refuses(arrays, message):
 @pytest.mark.parametrize(
     ("real", "fake", "options", "message"),
     [
-        (FEATURES, FEATURES[:3], {}, "at least 4 samples a side, not 3"),
-        (FEATURES[:3], FEATURES, {}, "at least 4 samples a side, not 3"),
+        (FEATURES, FEATURES[:3], {}, "at least 4 samples per side, not 3"),
+        (FEATURES[:3], FEATURES, {}, "at least 4 samples per side, not 3"),
         (FEATURES, FEATURES, {"points": 4}, "points=4"),
         (FEATURES, FEATURES * np.nan, {}, "60 of 60 rows"),
         (Gaussian.of(FEATURES), FEATURES[:, :3], {}, "one d"),

@@ -1,16 +1,21 @@
-"""The archive to hand in: what is in it, what is not, and what its summary says."""
+"""The archive to hand in: its contents, the files that are left out, and its summary."""
 
 import os
+import re
+import subprocess
+import sys
 import zipfile
 
 import pytest
 from processes import python_m
 
-from hw5 import handin
 from hw5.errors import InputError
+from hw5.homework import handin
 
 FILES = {
     "README.md": "read me\n",
+    "LICENSE": "Apache\n",
+    "docs/development.md": "the house\n",
     "run_all.sh": "#!/bin/sh\n",
     "hw5/section1.py": "a = 1\n# Reference: https://example.org/vae\nb = 2\n",
     "hw5/empty.py": "",
@@ -18,7 +23,7 @@ FILES = {
     "report/report.tex": "text\n",
     "tests/test_section1.py": "pass\n",
     "figures/section1/metrics.json": "{}",
-    "figures/section1/error.png": "picture",
+    "figures/section1/error.png": "image",
     "figures/section8/fixed_noise.gif": "animation",
 }
 LEFT_OUT = [
@@ -37,7 +42,7 @@ LEFT_OUT = [
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch):
-    """A checkout, and in the place of pandoc and LaTeX a report that is made at once."""
+    """A checkout, with a report that is made at once instead of by pandoc and LaTeX."""
     for name, text in {**FILES, **dict.fromkeys(LEFT_OUT, "x")}.items():
         path = tmp_path / "checkout" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,8 +67,8 @@ def test_contents(tree, tmp_path):
 
 
 def test_above_50_mb_is_refused(tree, tmp_path):
-    assert handin.LIMIT == 50_000_000
-    (tree / "figures" / "section1" / "huge.png").write_bytes(os.urandom(handin.LIMIT))
+    assert handin.MAX_BYTES == 50_000_000
+    (tree / "figures" / "section1" / "huge.png").write_bytes(os.urandom(handin.MAX_BYTES))
     with pytest.raises(
         InputError, match=r"hw5.zip: 50.0 MB, above the 50 MB allowed; largest: codes/figures/section1/hu"
     ):
@@ -99,7 +104,7 @@ def test_a_reference_that_is_none(tree, tmp_path, reference):
 
 @pytest.mark.parametrize("name", ["", "a/b", ".hidden", ".."])
 def test_names_that_are_none(tree, name):
-    with pytest.raises(InputError, match="--name="):
+    with pytest.raises(InputError, match="name="):
         handin.run(source=tree, name=name)
 
 
@@ -107,3 +112,11 @@ def test_mistakes_are_one_line(tree):
     done = python_m("hw5.handin", "nowhere", cwd=tree)
     assert done.returncode == 1
     assert done.stderr == "error: nowhere: no such folder to compare with\n"
+
+
+@pytest.mark.parametrize("command", ["report", "handin", "grade"])
+def test_the_commands_start_without_tensorflow(command):
+    line = [sys.executable, "-X", "importtime", "-m", f"hw5.{command}", "--help"]
+    imported = subprocess.run(line, capture_output=True, text=True, check=False).stderr
+    assert f"hw5.homework.{command}" in imported
+    assert not re.search(r"\b(tensorflow|keras|matplotlib|scipy)\b", imported)

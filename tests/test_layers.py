@@ -4,80 +4,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scipy.stats import multivariate_normal
 
 from hw5 import layers
-from hw5.errors import InputError
-from hw5.layers import BatchNormalization, NearestConv2D, Sampling, SelfModulatedBatchNormalization
+from hw5.layers import BatchNormalization, NearestConv2D, SelfModulatedBatchNormalization
 
 
-def test_samples_have_the_mean_and_variance_asked_for():
-    mean, log_var = np.array([[-1.0, 0.0, 3.0]], "float32"), np.log([[0.25, 1.0, 4.0]]).astype("float32")
-    z = Sampling(seed=0)(np.repeat(mean, 100_000, axis=0), np.repeat(log_var, 100_000, axis=0)).numpy()
-    # Standard errors over n = 10⁵ draws: σ/√n of a mean, √(2/n) of a relative variance; five of them.
-    sigma = np.exp(log_var[0] / 2)
-    np.testing.assert_array_less(np.abs(z.mean(axis=0) - mean[0]), 5 * sigma / np.sqrt(1e5))
-    np.testing.assert_array_less(np.abs(z.var(axis=0) / sigma**2 - 1), 5 * np.sqrt(2 / 1e5))
-
-
-def test_gradients_are_those_of_the_reparametrisation():
-    mean, log_var = tf.constant([[0.5, -1.0]]), tf.constant([[0.2, -0.4]])
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch([mean, log_var])
-        z = Sampling(seed=0)(mean, log_var)
-    np.testing.assert_allclose(tape.gradient(z, mean), [[1, 1]])  # dz/dμ = 1
-    np.testing.assert_allclose(tape.gradient(z, log_var), (z - mean) / 2, rtol=1e-6)  # dz/ds = σε/2
-
-
-def fitted_prior(count=200, size=3):
-    """A prior, and the latents it was fitted to."""
-    rng = np.random.default_rng(2)
-    prior, z = layers.GaussianPrior(), rng.normal(size=(count, size)) @ rng.normal(size=(size, size)) + [3, -1, 0]
-    prior.build((None, size))
-    prior.fit(z)
-    return prior, z
-
-
-def test_a_prior_is_standard_normal_until_it_is_fitted():
-    prior, z = layers.GaussianPrior(), np.random.default_rng(3).normal(size=(4, 2, 3)).astype(np.float32)
-    np.testing.assert_array_equal(prior(z), z)
-    np.testing.assert_array_equal(prior.standardize(z), z)
-    np.testing.assert_array_equal(prior.log_ratio(z), np.zeros((4, 2)))
-
-
-def test_a_fitted_prior_is_the_gaussian_of_its_latents():
-    prior, z = fitted_prior()
-    fitted = multivariate_normal(z.mean(axis=0), np.cov(z, rowvar=False))
-    expected = fitted.logpdf(z) - multivariate_normal(np.zeros(3)).logpdf(z)
-    np.testing.assert_allclose(prior.log_ratio(np.float32(z)), expected, rtol=1e-4, atol=1e-4)
-    standard = prior.standardize(np.float32(z)).numpy()
-    np.testing.assert_allclose(standard.mean(axis=0), np.zeros(3), atol=1e-5)
-    np.testing.assert_allclose(np.cov(standard, rowvar=False), np.eye(3), atol=1e-4)
-    np.testing.assert_allclose(prior(standard), z, rtol=1e-4, atol=1e-4)
-
-
-def test_a_fitted_prior_is_the_most_likely_one():
-    prior, z = fitted_prior()
-    best = np.mean(prior.log_ratio(np.float32(z)))
-    assert best > 1  # as by N(0, I) it is 0
-    mean, factor = prior.mean.numpy(), prior.factor.numpy()
-    for shift, stretch in ((0.3, 1.0), (0.0, 1.2), (0.0, 0.8)):
-        prior.mean.assign(mean + np.float32(shift))
-        prior.factor.assign(factor * np.float32(stretch))
-        assert np.mean(prior.log_ratio(np.float32(z))) < best - 0.01
-
-
-def test_a_prior_takes_more_images_than_latents():
-    with pytest.raises(InputError, match="3 latents cannot be fitted to 3 images"):
-        fitted_prior(count=3)
-
-
-def test_noise_is_fresh_each_call_and_the_same_for_the_same_seed():
-    zeros = np.zeros((2, 3), "float32")
-    first, second = Sampling(seed=7), Sampling(seed=7)
-    draws = [first(zeros, zeros).numpy() for _ in range(2)]
+@pytest.mark.parametrize("build", [layers.PatchNoise, layers.Dequantization, layers.Binarization])
+def test_noise_is_new_in_each_call_and_the_same_for_the_same_seed(build):
+    images = np.full((2, 9, 9, 1), 0.5, np.float32)
+    first, second = build(seed=7), build(seed=7)
+    draws, again = ([np.asarray(keras.tree.flatten(layer(images))[0]) for _ in range(2)] for layer in (first, second))
     assert not np.allclose(*draws)
-    np.testing.assert_array_equal(draws, [second(zeros, zeros).numpy() for _ in range(2)])
+    np.testing.assert_array_equal(draws, again)
     assert first.get_config()["seed"] == 7
 
 

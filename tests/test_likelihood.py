@@ -1,4 +1,4 @@
-"""log p(x) against models whose likelihood is known: a linear one exactly, small VAEs by integration."""
+"""log p(x) compared with models whose likelihood is known: a linear one exactly, small VAEs by integration."""
 
 import keras
 import numpy as np
@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal, norm
 
-from hw5 import likelihoods, networks
+from hw5 import distributions, networks
 from hw5.errors import InputError
-from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, log_likelihood
+from hw5.metrics import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, log_likelihood
 from hw5.models import VAE
 
 RNG = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_a_poor_posterior_converges_to_the_evidence():
 @pytest.mark.parametrize("latent_dim", [1, 2])
 @pytest.mark.parametrize("kind", ["Bernoulli", "Gaussian", "DiscretizedLogistic"])
 def test_a_vae_against_the_integral_over_its_latents(kind, latent_dim):
-    model = small_vae(latent_dim, getattr(likelihoods, kind)())
+    model = small_vae(latent_dim, getattr(distributions, kind)())
     images = np.round(grey(3)) if kind == "Bernoulli" else grey(3)
     axis = np.linspace(-8, 8, 2001 if latent_dim == 1 else 201)
     z = np.stack(np.meshgrid(*[axis] * latent_dim), axis=-1).reshape(-1, latent_dim)
@@ -117,7 +117,7 @@ def test_the_bound_rises_with_the_number_of_samples():
 
 
 def test_one_sample_is_the_elbo_by_hand():
-    model, images = small_vae(2, likelihoods.Gaussian()), grey(4)
+    model, images = small_vae(2, distributions.Gaussian()), grey(4)
     mean, log_var = (np.asarray(term, np.float64) for term in model.posterior(images))
     epsilon = np.stack([np.random.default_rng([6, i]).standard_normal((1, 2), np.float32)[0] for i in range(4)])
     z = mean + np.exp(log_var / 2) * epsilon
@@ -129,7 +129,7 @@ def test_one_sample_is_the_elbo_by_hand():
 
 @pytest.mark.parametrize("kind", ["Bernoulli", "Gaussian", "DiscretizedLogistic"])
 def test_log_weights_average_to_the_elbo(kind):
-    model, images = small_vae(2, getattr(likelihoods, kind)()), grey(8)
+    model, images = small_vae(2, getattr(distributions, kind)()), grey(8)
     log_weights = model.log_weights(images, noise(4000, 8, 2)).numpy().mean(axis=1)  # [4000], independent
     model.compile()
     terms = model.evaluate(np.tile(images, (4000, 1, 1, 1)), batch_size=8000, verbose=0, return_dict=True)
@@ -141,8 +141,8 @@ def test_log_weights_average_to_the_elbo(kind):
 def test_neither_batching_nor_the_other_images_change_an_answer():
     model, images = small_vae(3), grey(7)
     expected = log_likelihood(model, images, 20)
-    for decoded_at_once in (1, 7, 20, 45, 1000):
-        measured = log_likelihood(model, images, 20, decoded_at_once=decoded_at_once)
+    for decode_batch_size in (1, 7, 20, 45, 1000):
+        measured = log_likelihood(model, images, 20, decode_batch_size=decode_batch_size)
         np.testing.assert_allclose(measured, expected, rtol=1e-6)
     others = images[[3, 1, 0, 6]]
     np.testing.assert_allclose(log_likelihood(model, others, 20)[1], expected[1], rtol=1e-6)
@@ -150,8 +150,8 @@ def test_neither_batching_nor_the_other_images_change_an_answer():
     assert np.abs(log_likelihood(model, images, 20, seed=1) - expected).min() > 1e-3
 
 
-@pytest.mark.parametrize(("num_samples", "decoded_at_once"), [(50, 8), (5, 12), (3, 1)])
-def test_no_more_is_decoded_at_once_than_allowed(num_samples, decoded_at_once, monkeypatch):
+@pytest.mark.parametrize(("num_samples", "decode_batch_size"), [(50, 8), (5, 12), (3, 1)])
+def test_no_more_is_decode_batch_size_than_allowed(num_samples, decode_batch_size, monkeypatch):
     model, seen = small_vae(), []
     decode = model.decoder.call
 
@@ -162,17 +162,17 @@ def test_no_more_is_decoded_at_once_than_allowed(num_samples, decoded_at_once, m
     monkeypatch.setattr(model.decoder, "call", watched)
     tf.config.run_functions_eagerly(True)
     try:
-        log_likelihood(model, grey(5), num_samples, decoded_at_once=decoded_at_once)
+        log_likelihood(model, grey(5), num_samples, decode_batch_size=decode_batch_size)
     finally:
         tf.config.run_functions_eagerly(False)
-    assert max(seen) <= decoded_at_once
+    assert max(seen) <= decode_batch_size
     assert sum(seen) == 5 * num_samples
 
 
-@pytest.mark.parametrize(("num_samples", "decoded_at_once"), [(50, 8), (5, 12), (20, 20)])
-def test_few_shapes_are_traced(num_samples, decoded_at_once):
+@pytest.mark.parametrize(("num_samples", "decode_batch_size"), [(50, 8), (5, 12), (20, 20)])
+def test_few_shapes_are_traced(num_samples, decode_batch_size):
     model = LinearGaussian()
-    log_likelihood(model, RNG.normal(size=(9, *SHAPE)), num_samples, decoded_at_once=decoded_at_once)
+    log_likelihood(model, RNG.normal(size=(9, *SHAPE)), num_samples, decode_batch_size=decode_batch_size)
     assert 1 <= len(model.shapes) <= 2
 
 
@@ -193,7 +193,7 @@ def test_iwae_bound_is_the_logarithm_of_the_mean_even_where_the_weights_underflo
         (np.zeros((4, 4, 1), np.float32), {}, r"not float32 \[4, 4, 1\]"),
         (np.full((2, 4, 4, 1), np.nan), {}, "images hold NaN"),
         (np.zeros((2, 4, 4, 1)), {"num_samples": 0}, "num_samples=0: must be at least 1"),
-        (np.zeros((2, 4, 4, 1)), {"decoded_at_once": 0}, "decoded_at_once=0: must be at least 1"),
+        (np.zeros((2, 4, 4, 1)), {"decode_batch_size": 0}, "decode_batch_size=0: must be at least 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(images, arguments, message):

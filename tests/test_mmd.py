@@ -29,7 +29,7 @@ def definition(x, y, kernel):
 @pytest.mark.parametrize("block", [1, 3, 1000])
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_against_the_definition(kernel, block, monkeypatch):
-    monkeypatch.setattr(mmd, "BLOCK", block)
+    monkeypatch.setattr(mmd, "BLOCK_ROWS", block)
     for x, y in ((X, Y), (Y, X), (X, X)):
         expected = definition(x, y, KERNELS[kernel])
         np.testing.assert_allclose(maximum_mean_discrepancy(x, y, kernel, **OPTIONS[kernel]), expected, rtol=1e-12)
@@ -121,7 +121,7 @@ def test_refuse_what_are_no_features(metric, x, y, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: maximum_mean_discrepancy(X, Y, "linear"), "'linear'; there are polynomial and rbf"),
+        (lambda: maximum_mean_discrepancy(X, Y, "linear"), "kernel=linear: must be polynomial or rbf"),
         (lambda: maximum_mean_discrepancy(X, Y, "rbf", bandwidth=0), "bandwidth=0"),
         (lambda: maximum_mean_discrepancy(X * 0, Y * 0, "rbf"), "give a bandwidth"),
         (lambda: kernel_inception_distance(X, Y, subset_size=6), "subset_size=6: .* 5"),

@@ -1,4 +1,4 @@
-"""The models: their losses, their gradients, what they learn, and that they survive being saved."""
+"""The models: losses, gradients, what they learn, interpolation, and saving."""
 
 import json
 import subprocess
@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit
 
-from hw5 import data, flows, likelihoods, models, networks, pca, training
+from hw5 import data, distributions, models, networks, training
 from hw5.errors import InputError
+from hw5.metrics import pca
 from hw5.models.autoencoder import layer_pairs
+from hw5.models.base import DECODE_BATCH
 
 
 def linear(k=3):
@@ -32,6 +34,13 @@ def vae(k=3, kl_weight=1.0):
 
 
 BUILDERS = [linear, nonlinear, stacked, vae]
+
+
+def train(build, images, validation=None, *, run_dir, epochs, batch_size=64, learning_rate=1e-3):
+    schedule = training.Schedule.of_epochs(len(images), batch_size, epochs)
+    return training.fit(
+        build, images, validation, run_dir=run_dir, schedule=schedule, optimizers=training.adam(learning_rate)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -65,15 +74,26 @@ def test_samples_are_the_same_for_the_same_seed(build):
 
 
 @pytest.mark.parametrize("build", BUILDERS)
-def test_interpolation_starts_and_ends_at_the_reconstructions(build, batch):
+def test_interpolation_is_linear_in_the_codes(build, batch):
     model = build()
-    path = model.interpolate(batch[:6], batch[6:12], steps=10)
-    assert path.shape == (6, 10, 28, 28, 1)
-    np.testing.assert_allclose(path[:, 0], model.reconstruct(batch[:6]), atol=1e-5)
-    np.testing.assert_allclose(path[:, -1], model.reconstruct(batch[6:12]), atol=1e-5)
-    middle = (model.encode(batch[:6]) + model.encode(batch[6:12])) / 2
-    odd = model.interpolate(batch[:6], batch[6:12], steps=3)
-    np.testing.assert_allclose(odd[:, 1], model.decode(middle), atol=1e-5)
+    first, last = model.encode(batch[:6]), model.encode(batch[6:12])
+    images = model.interpolate(first, last, [0, 0.25, 1, -0.5])
+    assert images.shape == (6, 4, 28, 28, 1)
+    np.testing.assert_allclose(images[:, 0], model.reconstruct(batch[:6]), atol=1e-5)
+    np.testing.assert_allclose(images[:, 1], model.decode(0.75 * first + 0.25 * last), atol=1e-5)
+    np.testing.assert_allclose(images[:, 2], model.reconstruct(batch[6:12]), atol=1e-5)
+    np.testing.assert_allclose(images[:, 3], model.decode(1.5 * first - 0.5 * last), atol=1e-5)
+
+
+def test_many_codes_are_decoded_in_batches_that_make_no_difference(monkeypatch):
+    model, counts = linear(), []
+    first, last = np.random.default_rng(0).normal(size=(2, 3, 3)).astype(np.float32)
+    shares, decode = np.linspace(0, 1, DECODE_BATCH, dtype=np.float32), model.decode
+    expected = np.stack([decode(one + shares[:, None] * (two - one)) for one, two in zip(first, last, strict=True)])
+    monkeypatch.setattr(type(model), "decode", lambda _, z: counts.append(len(z)) or decode(z))
+    np.testing.assert_allclose(model.interpolate(first, last, shares), expected, atol=1e-6)
+    assert model.sample(DECODE_BATCH + 1).shape == (DECODE_BATCH + 1, 28, 28, 1)
+    assert counts == [*[DECODE_BATCH] * 3, DECODE_BATCH, 1]
 
 
 def test_mean_squared_error_of_the_linear_autoencoder_in_numpy(batch):
@@ -113,10 +133,10 @@ def test_add_loss_terms_sum_to_the_reported_loss(kl_weight, batch):
 def test_vae_terms_in_numpy(batch):
     model = vae()
     mean, log_var = (np.asarray(t, np.float64) for t in model.posterior(batch))
-    state = model.sampling.seed_generator.state.numpy()
-    z = model.sampling(*model.posterior(batch))
-    model.sampling.seed_generator.state.assign(state)  # the same noise once more
-    logits = np.asarray(model.decoder(z), np.float64)
+    state = model.epsilon_generator.state.numpy()
+    z = mean + np.exp(log_var / 2) * model.draw_epsilon(64).numpy()
+    model.epsilon_generator.state.assign(state)  # the same noise again
+    logits = np.asarray(model.decoder(z.astype(np.float32)), np.float64)
     reconstruction = (np.logaddexp(0, logits) - batch * logits).sum(axis=(1, 2, 3)).mean()
     kl = 0.5 * (mean**2 + np.exp(log_var) - log_var - 1).sum(axis=1).mean()
     model(batch)
@@ -125,14 +145,13 @@ def test_vae_terms_in_numpy(batch):
 
 def test_vae_codes_are_the_mode(batch):
     model = vae()
-    np.testing.assert_array_equal(model.encode(batch), model.posterior(batch)[0])
+    np.testing.assert_array_equal(model.encode(batch), model.posterior(batch).mean)
     np.testing.assert_array_equal(model.reconstruct(batch), model.reconstruct(batch))  # no noise
 
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_history_is_never_zero_and_has_validation(build, digits, tmp_path):
-    schedule = dict(run_dir=tmp_path, epochs=2, batch_size=64, learning_rate=1e-3)
-    _, history = training.fit(build, digits[:256], digits[256:300], **schedule)
+    _, history = train(build, digits[:256], digits[256:300], run_dir=tmp_path, epochs=2)
     terms = {"loss", "reconstruction", "kl"} if build is vae else {"loss", "mse"}
     assert history.keys() == terms | {f"val_{name}" for name in terms}
     assert all(len(values) == 2 and min(values) > 0 for values in history.values())
@@ -162,38 +181,55 @@ def test_the_batch_size_does_not_change_an_evaluation(build, digits):
 
 @pytest.mark.parametrize("build", BUILDERS)
 def test_saved_and_loaded_models_agree(build, batch, digits, tmp_path):
-    model, _ = training.fit(build, digits[:128], run_dir=tmp_path / "run", epochs=1, batch_size=64, learning_rate=1e-3)
+    model, _ = train(build, digits[:128], run_dir=tmp_path / "run", epochs=1)
     models.save(model, tmp_path)
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
     np.testing.assert_array_equal(loaded.reconstruct(batch), model.reconstruct(batch))
-    np.testing.assert_array_equal(loaded(batch), model(batch))  # the VAE's noise goes on where it was
+    np.testing.assert_array_equal(loaded(batch), model(batch))  # a VAE continues with the same noise
     assert not list(tmp_path.glob(".partial*"))
 
 
 def flow_vae():
     pair = networks.dcgan_vae(3, 2, (28, 28, 1), context=4)
-    return models.FlowVAE(*pair, flows.InverseAutoregressiveFlow(1, hidden=10))
+    return models.FlowVAE(*pair, distributions.InverseAutoregressiveFlow(1, hidden=10))
 
 
 @pytest.mark.parametrize("build", [vae, flow_vae])
 def test_a_trained_model_loads_in_a_process_of_its_own(build, digits, tmp_path):
-    training.fit(build, digits[:64], run_dir=tmp_path, epochs=1, batch_size=64, learning_rate=1e-3)
+    train(build, digits[:64], run_dir=tmp_path, epochs=1)
     code = f"from hw5 import models; print(models.load({str(tmp_path)!r}).latent_dim)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
 
 
-def test_kl_weight_is_part_of_a_saved_model(tmp_path):
-    models.save(vae(kl_weight=0.25), tmp_path)
-    assert models.load(tmp_path).kl_weight == 0.25
+@pytest.mark.parametrize(
+    ("build", "arguments"),
+    [
+        (nonlinear, {"loss": "cross_entropy"}),
+        (lambda: vae(kl_weight=0.25), {"kl_weight": 0.25}),
+        (
+            lambda: models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=5, noise_std=0.3),
+            {"patch": 5, "noise_std": 0.3},
+        ),
+        (
+            lambda: models.ImportanceWeightedVAE(*networks.dense_vae(3, hidden=8), importance_samples=3),
+            {"importance_samples": 3},
+        ),
+    ],
+)
+def test_the_arguments_are_part_of_a_saved_model(build, arguments, tmp_path):
+    models.save(build(), tmp_path)
+    loaded = models.load(tmp_path)
+    config = loaded.get_config()
+    assert {name: config[name] for name in config.keys() - {*loaded.PARTS, "name", "trainable", "dtype"}} == arguments
 
 
-def gaussian(sigma="shared"):
-    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=likelihoods.Gaussian(sigma))
+def gaussian(scale_sharing="shared"):
+    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=distributions.Gaussian(scale_sharing))
 
 
-def logistic(scale="shared"):
-    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=likelihoods.DiscretizedLogistic(scale))
+def logistic(scale_sharing="shared"):
+    return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=distributions.DiscretizedLogistic(scale_sharing))
 
 
 def test_the_default_likelihood_adds_nothing_to_a_vae():
@@ -203,18 +239,10 @@ def test_the_default_likelihood_adds_nothing_to_a_vae():
     assert [id(weight) for weight in model.weights if "seed" not in weight.path] == [id(weight) for weight in weights]
 
 
-def test_a_vae_that_was_saved_without_a_likelihood_is_bernoulli(batch, tmp_path):
-    models.save(vae(), tmp_path)
-    tree = json.loads((tmp_path / "config.json").read_text())
-    del tree["config"]["likelihood"]
-    (tmp_path / "config.json").write_text(json.dumps(tree))
-    assert isinstance(models.load(tmp_path).likelihood, likelihoods.Bernoulli)
-
-
 @pytest.mark.parametrize("build", [gaussian, logistic])
-@pytest.mark.parametrize("sharing", ["shared", "per_pixel"])
-def test_a_learned_scale_is_trained_and_reported(build, sharing, digits):
-    model, images = build(sharing), data.scale(digits[:256]).numpy()
+@pytest.mark.parametrize("scale_sharing", ["shared", "per_pixel"])
+def test_a_learned_scale_is_trained_and_reported(build, scale_sharing, digits):
+    model, images = build(scale_sharing), data.scale(digits[:256]).numpy()
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
     before = model.evaluate(images, verbose=0, return_dict=True)
     np.testing.assert_allclose(before["sigma"], np.mean(model.likelihood.sigma(None)), rtol=1e-5)
@@ -237,9 +265,9 @@ def test_sigma_learns_the_standard_deviation_of_what_cannot_be_predicted():
 
 
 @pytest.mark.parametrize("build", [gaussian, logistic])
-@pytest.mark.parametrize("sharing", ["shared", "per_pixel"])
-def test_a_learned_scale_is_saved(build, sharing, batch, tmp_path):
-    model = build(sharing)
+@pytest.mark.parametrize("scale_sharing", ["shared", "per_pixel"])
+def test_a_learned_scale_is_saved(build, scale_sharing, batch, tmp_path):
+    model = build(scale_sharing)
     raw = model.likelihood.raw_scale
     raw.assign(np.random.default_rng(0).normal(-2, 0.3, raw.shape))
     models.save(model, tmp_path)
@@ -288,8 +316,7 @@ def test_damaged_models_are_refused_in_one_line(damage, tmp_path):
 
 
 def test_the_linear_autoencoder_converges_to_pca(digits, tmp_path):
-    schedule = dict(run_dir=tmp_path, epochs=120, batch_size=100, learning_rate=2e-2)
-    model, _ = training.fit(lambda: linear(k=4), digits, **schedule)
+    model, _ = train(lambda: linear(k=4), digits, run_dir=tmp_path, epochs=120, batch_size=100, learning_rate=2e-2)
     mean, directions = pca.principal_components(digits, 4)
     bound = pca.reconstruction_error(digits, mean, directions[:, :4])
     model.compile()
@@ -317,7 +344,8 @@ def test_pretraining_lowers_the_error_before_the_first_epoch(digits, tmp_path):
     model = stacked()
     model.compile()
     before = training.evaluate(model, digits)["loss"]
-    training.pretrain(model, digits, run_dir=tmp_path, epochs=3, batch_size=50, learning_rate=5e-3)
+    schedule = training.Schedule.of_epochs(len(digits), batch_size=50, epochs=3)
+    training.pretrain(model, digits, run_dir=tmp_path, schedule=schedule, optimizers=training.adam(5e-3))
     model.compile()
     assert training.evaluate(model, digits)["loss"] < 0.5 * before
 
@@ -327,10 +355,10 @@ def test_unknown_loss():
         models.Autoencoder(*networks.linear_autoencoder(2), loss="mse")
 
 
-def test_a_denoiser_is_judged_against_the_clean_image():
+def test_a_denoiser_is_compared_with_the_clean_image():
     keras.utils.set_random_seed(0)
-    model = models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=28, stddev=0.3)
-    model.decoder.get_layer("pixels").kernel.assign(np.zeros((8, 784)))  # whatever it sees, it answers ½
+    model = models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=28, noise_std=0.3)
+    model.decoder.get_layer("pixels").kernel.assign(np.zeros((8, 784)))  # its output is always ½
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     images = np.random.default_rng(0).random((40, 28, 28, 1)).astype(np.float32)
     measured = model.evaluate(images, verbose=0, return_dict=True)
@@ -338,6 +366,11 @@ def test_a_denoiser_is_judged_against_the_clean_image():
     assert measured["patch_mse"] == pytest.approx(measured["mse"], rel=1e-5)  # the patch is the image
     assert measured["loss"] == pytest.approx(784 * np.log(2), rel=1e-5)
     assert set(model.snapshot(images[:4], None)) == {"images", "noisy", "denoised"}
+
+
+def test_a_patch_larger_than_the_images_is_refused():
+    with pytest.raises(InputError, match="patch=29: must be at most 28"):
+        models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=29)
 
 
 def test_a_denoiser_learns_to_remove_noise(digits):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hw5 import models, networks
+from hw5.errors import InputError
 from hw5.layers import NearestConv2D
 
 
@@ -178,11 +179,12 @@ def test_the_last_dense_layer_is_mean_and_log_sigma_and_the_encoder_returns_log_
     assert np.ptp(log_var) > 0
 
 
-def test_convolutions_halve_twice_or_refuse():
-    encoder, decoder = networks.convolutional_vae(3, image_shape=(20, 28, 3))
+@pytest.mark.parametrize("builder", [networks.convolutional_vae, networks.shallow_vae])
+def test_sizes_that_cannot_be_halved_twice_are_refused(builder):
+    encoder, decoder = builder(3, image_shape=(20, 28, 3))
     assert encoder.input_shape == decoder.output_shape == (None, 20, 28, 3)
-    with pytest.raises(ValueError, match="multiples of 4"):
-        networks.convolutional_vae(3, image_shape=(30, 32, 1))
+    with pytest.raises(InputError, match="images of 30×32 pixels .* height and width must be multiples of 4"):
+        builder(3, image_shape=(30, 32, 1))
 
 
 def flipped(maps):
@@ -294,7 +296,8 @@ def test_dcgans_are_mirror_images_of_any_depth(image_shape, start, doublings):
 
 @pytest.mark.parametrize("image_shape", [(30, 30, 1), (36, 36, 1), (28, 32, 1), (7, 7, 1), (4, 8, 1), (2, 2, 1)])
 def test_dcgans_refuse_what_cannot_be_halved_to_a_small_square(image_shape):
-    with pytest.raises(ValueError, match="must be square, 4 to 7 times a power of 2 a side"):
+    message = "images of {}×{} pixels .* must be square, with a side of 4, 5, 6 or 7 times a power of 2"
+    with pytest.raises(InputError, match=message.format(*image_shape)):
         networks.dcgan(image_shape=image_shape)
 
 
@@ -360,9 +363,9 @@ def test_a_self_modulated_generator_doubles_at_least_once(side):
 
 
 def test_upsamplings_and_normalizations_are_known():
-    with pytest.raises(ValueError, match="upsampling='cubic': must be one of deconv, nearest, bilinear"):
+    with pytest.raises(InputError, match="upsampling=cubic: must be one of deconv, nearest, bilinear"):
         networks.dcgan(upsampling="cubic")
-    with pytest.raises(ValueError, match="normalization='instance': must be one of batch, layer, none"):
+    with pytest.raises(InputError, match="normalization=instance: must be one of batch, layer, none"):
         networks.dcgan(normalization="instance")
 
 

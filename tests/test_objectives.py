@@ -22,7 +22,7 @@ def test_bernoulli_loss_is_the_cross_entropy_summed_over_pixels():
     np.testing.assert_allclose(bernoulli_loss(images.astype("float32"), logits.astype("float32")), expected, rtol=1e-5)
 
 
-def test_bernoulli_loss_of_the_undecided_decoder_is_log_2_a_pixel():
+def test_bernoulli_loss_of_an_undecided_decoder_is_log_2_per_pixel():
     np.testing.assert_allclose(bernoulli_loss(np.ones((2, 28, 28, 1)), np.zeros((2, 28, 28, 1))), 784 * np.log(2))
 
 
@@ -79,6 +79,8 @@ SHEET_002 = {"discriminator_scale": 1.0, "generator_scale": 1.0}
         ("least_squares", SHEET_003, 41.73375, 35.3925),
         ("least_squares", SHEET_002, 83.4675, 35.3925),
         ("wasserstein", {}, 0.225, -3.125),  # means 11.6/4 and 12.5/4
+        # Of max(0, 1 − l) only −5 counts: 6/4. Of max(0, 1 + l): (11 + 5.4 + 0 + 4.6)/4. For the generator 12.5/4.
+        ("hinge", {}, 6.75, -3.125),
     ],
 )
 def test_gan_losses_worked_out_by_hand(name, scales, discriminator, generator):
@@ -94,12 +96,13 @@ def gradient(loss, logits):
     return tape.gradient(value, logits).numpy()
 
 
-# Of each generator's loss the derivative by one logit of n, times n.
+# The derivative of each generator's loss by one logit of n, times n.
 SLOPES = {
     "minimax": lambda logits: -expit(logits),
     "non_saturating": lambda logits: -expit(-logits),
     "least_squares": lambda logits: logits - 1,
     "wasserstein": lambda logits: -np.ones_like(logits),
+    "hinge": lambda logits: -np.ones_like(logits),
 }
 
 
@@ -119,11 +122,19 @@ def test_losses_and_gradients_are_finite_however_sure_the_discriminator_is(name,
 
 
 def test_where_the_minimax_generator_learns_nothing_the_non_saturating_one_does():
-    seen_through = tf.constant([[-1e4]])
-    assert gradient(objectives.minimax().generator_loss, seen_through) == 0
-    assert gradient(objectives.non_saturating().generator_loss, seen_through) == -1
-    assert objectives.non_saturating().generator_loss(seen_through) == 1e4
-    assert objectives.non_saturating().discriminator_loss(-seen_through, seen_through) == 0
+    certain = tf.constant([[-1e4]])  # D's logit of a sample that it is certain to be generated
+    assert gradient(objectives.minimax().generator_loss, certain) == 0
+    assert gradient(objectives.non_saturating().generator_loss, certain) == -1
+    assert objectives.non_saturating().generator_loss(certain) == 1e4
+    assert objectives.non_saturating().discriminator_loss(-certain, certain) == 0
+
+
+def test_the_hinge_discriminator_learns_only_from_samples_within_its_margin():
+    logits = tf.constant([[-1.5], [-0.5], [0.5], [1.5]])
+    real = gradient(lambda real: objectives.hinge().discriminator_loss(real, FAKE), logits)
+    fake = gradient(lambda fake: objectives.hinge().discriminator_loss(REAL, fake), logits)
+    np.testing.assert_array_equal(real.ravel(), [-0.25, -0.25, -0.25, 0])
+    np.testing.assert_array_equal(fake.ravel(), [0, 0.25, 0.25, 0.25])
 
 
 def test_at_the_equilibrium_the_losses_are_2_ln_2_and_ln_2():
@@ -136,11 +147,12 @@ def test_at_the_equilibrium_the_losses_are_2_ln_2_and_ln_2():
 
 @pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
 def test_only_a_cross_entropy_makes_probabilities_of_logits(name):
-    expected = expit(FAKE) if name in ("minimax", "non_saturating") else FAKE
-    np.testing.assert_allclose(objectives.get(name).output(FAKE), expected, rtol=1e-6)
+    objective, is_cross_entropy = objectives.get(name), name in ("minimax", "non_saturating")
+    assert objective.outputs_probability == is_cross_entropy
+    np.testing.assert_allclose(objective.output(FAKE), expit(FAKE) if is_cross_entropy else FAKE, rtol=1e-6)
 
 
-def test_an_unknown_objective_is_told_with_the_known_ones():
-    message = "objective 'hinge' is unknown; there are minimax, non_saturating, least_squares, wasserstein"
+def test_an_unknown_objective_is_refused_with_the_known_ones():
+    message = "objective=vanilla: must be one of minimax, non_saturating, least_squares, wasserstein, hinge"
     with pytest.raises(InputError, match=message):
-        objectives.get("hinge")
+        objectives.get("vanilla")

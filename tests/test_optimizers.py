@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from hw5.optimizers import Adam, WarmupDecay
+from hw5.training import Adam, WarmupDecay
 
 
 def test_fused_adam_makes_the_steps_of_keras():

@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.linalg
 
-from hw5 import pca
+from hw5.metrics import pca
 
 
 def test_directions_are_the_right_singular_vectors(digits):

@@ -15,7 +15,7 @@ def definition(points, members, k):
     covered = 0
     for point in points:
         for member in members:
-            radius = np.sort(cdist([member], members)[0])[k]  # the 0-th is the member itself
+            radius = np.sort(cdist([member], members)[0])[k]  # index 0 is the member itself
             if np.linalg.norm(point - member) <= radius:
                 covered += 1
                 break
@@ -25,7 +25,7 @@ def definition(points, members, k):
 @pytest.mark.parametrize("block", [1, 7, 1000])
 @pytest.mark.parametrize("k", [1, 3, 29])
 def test_against_the_definition(k, block, monkeypatch):
-    monkeypatch.setitem(precision_recall.__globals__, "BLOCK", block)  # the module has the function's name
+    monkeypatch.setitem(precision_recall.__globals__, "BLOCK_ROWS", block)  # the module has the function's name
     expected = definition(FAKE, REAL, k), definition(REAL, FAKE, k)
     assert precision_recall(REAL, FAKE, k) == expected
     assert precision_recall(FAKE, REAL, k) == expected[::-1]
@@ -80,8 +80,8 @@ def test_collapse_costs_recall_and_noise_precision():
         (REAL * np.nan, FAKE, 3, "NaN or infinity"),
         (REAL, FAKE + np.inf, 3, "NaN or infinity"),
         (REAL, FAKE, 0, "k=0"),
-        (REAL, FAKE[:3], 3, "at least 4 samples a side, not 41 and 3"),
-        (REAL[:5], FAKE, 5, "at least 6 samples a side, not 5 and 30"),
+        (REAL, FAKE[:3], 3, "at least 4 samples per side, not 41 and 3"),
+        (REAL[:5], FAKE, 5, "at least 6 samples per side, not 5 and 30"),
     ],
 )
 def test_refuses(real, fake, k, message):

@@ -1,4 +1,4 @@
-"""The report: what is put into its text, and the two documents that come out."""
+"""The report: the numbers and figures in its text, and the two documents that come out."""
 
 import importlib.util
 import json
@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from processes import python_m
 
-from hw5 import report
 from hw5.errors import InputError
+from hw5.homework import report
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "report" / "report.tex"
@@ -21,13 +21,13 @@ TINY = r"""\documentclass{article}
 \title{Numbers of \student}
 \begin{document}
 \maketitle
-\begin{given}{section1}
+\begin{ifpresent}{section1}
 The error is \metric{section1/results/mse}{.2f}, $\min_x \frac12 x$.
-\picture{section1/error}{A grey picture.}
-\end{given}
-\begin{given}{section2}
+\plots{section1/error}{A grey image.}
+\end{ifpresent}
+\begin{ifpresent}{section2}
 Never to be seen: \metric{section2/results/nothing}{.2f}.
-\end{given}
+\end{ifpresent}
 \end{document}
 """
 
@@ -43,7 +43,7 @@ def figures(tmp_path):
     folder = tmp_path / "figures" / "section1"
     folder.mkdir(parents=True)
     results = {"mse": 0.1234, "list": [1, -2.5], "linear/PCA at worst": 1.5, "by k": {"2": 1e-7, "10": 20000}}
-    results |= {"inception-fid_float32": {"fid": 39.96}, "name": "a_b"}
+    results |= {"samples": {"inception": {"fid": 39.96}}, "name": "a_b"}
     (folder / "metrics.json").write_text(json.dumps({"headline": {"a & b": 2.0}, "results": results}))
     Image.fromarray(np.full((60, 630), 128, np.uint8)).save(folder / "error.png")
     return folder.parent
@@ -68,15 +68,18 @@ def build(source, figures, **arguments):
         (r"\metric{section1/results/list/-1}{.1f}", "$-2.5$"),
         (r"\metric{section1/results/linear/PCA at worst}{g}", "1.5"),
         (r"\metric{section1/results/by k/2}{.0e}", r"$1 \times 10^{-7}$"),
-        (r"\metric{section1/results/inception-*/fid}{.1f}", "40.0"),
+        (r"\metric{section1/results/samples/inception/fid}{.1f}", "40.0"),
         (r"\metric{section1/results/name}{}", r"a\_b"),
         (r"\metric[--]{section1/results/nothing}{.1f}", "--"),
         (r"\cells[--]{section1/results/by k/{2,5,10}}{,.0f}", "0 & -- & 20,000"),
         (r"\headline{section1}", r"a \& b & 2 \\"),
-        (r"\below{section1/results/inception-*/fid}{40}{yes, \student}{no}", "yes, me"),
-        (r"\begin{given}{section2}a\otherwise b\end{given}", "b"),
-        (r"\begin{given}{section1/results/nothing}a\end{given}", ""),
-        (r"\begin{given}{section1}a\begin{given}{section2/results}b\otherwise c\end{given}\end{given}", "ac"),
+        (r"\below{section1/results/samples/inception/fid}{40}{yes, \student}{no}", "yes, me"),
+        (r"\begin{ifpresent}{section2}a\otherwise b\end{ifpresent}", "b"),
+        (r"\begin{ifpresent}{section1/results/nothing}a\end{ifpresent}", ""),
+        (
+            r"\begin{ifpresent}{section1}a\begin{ifpresent}{section2}b\otherwise c\end{ifpresent}\end{ifpresent}",
+            "ac",
+        ),
         ("% \\metric{in a comment}\nx", "x"),
     ],
 )
@@ -84,12 +87,12 @@ def test_commands(figures, text, expanded):
     assert report.expand(text, figures, author="me") == expanded
 
 
-def test_pictures_are_as_wide_as_they_were_drawn(figures):
-    text = report.expand(r"\picture{section1/error}{Half: \metric{section1/results/mse}{.1f}.}", figures)
+def test_plots_are_as_wide_as_they_were_drawn(figures):
+    text = report.expand(r"\plots{section1/error}{Half: \metric{section1/results/mse}{.1f}.}", figures)
     assert r"\includegraphics[width=0.500\linewidth]{section1/error.png}" in text
     assert r"\caption{Half: 0.1.}\label{section1/error}" in text
-    assert "width=0.327" in report.expand(r"\picture[3]{section1/error, section1/error}{Small.}", figures)
-    assert r"\caption{Error.}" in report.expand(r"\pictures{section1}", figures)
+    assert "width=0.327" in report.expand(r"\plots[3]{section1/error, section1/error}{Small.}", figures)
+    assert r"\caption{Error.}" in report.expand(r"\allplots{section1}", figures)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_pictures_are_as_wide_as_they_were_drawn(figures):
         (r"\metric{section1/results/list}{.1f}", "no single value"),
         (r"\metric{section1/results/name}{.1f}", "a_b cannot be shown as '.1f'"),
         (r"\metric{section2/results/mse}{.1f}", r"section2/metrics.json: no such file; ./run_all.sh 2 writes it"),
-        (r"\picture{section1/other}{Caption}", r"section1/other.png: no such file; ./run_all.sh 1 draws it"),
+        (r"\plots{section1/other}{Caption}", r"section1/other.png: no such file; ./run_all.sh 1 draws it"),
         (r"\metric{section1/results/mse}", "braces do not match"),
     ],
 )
@@ -118,7 +121,7 @@ def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
     figures = tmp_path / "figures"
     shutil.copytree(ROOT / "figures", figures)
     text = report.expand(SOURCE.read_text(), figures)
-    assert not re.search(r"\\(metric|cells|picture|below|headline)\b|\{given\}", text)
+    assert not re.search(r"\\(metric|cells|plots|allplots|below|headline)\b|\{ifpresent\}", text)
     path = figures / "section2" / "metrics.json"
     content = json.loads(path.read_text())
     content["results"]["validation"]["kl_weight=1"]["k=5"]["kl"] = 4321.0
@@ -176,7 +179,7 @@ def test_the_pdf(source, figures, capsys):
 
 
 @needs_latex
-def test_what_latex_says_is_passed_on(tmp_path, figures):
+def test_the_error_of_latex_is_passed_on(tmp_path, figures):
     broken = tmp_path / "broken.tex"
     broken.write_text(r"\documentclass{article}\usepackage{nosuchpackage}\begin{document}\end{document}")
     engine = next(filter(shutil.which, report.ENGINES))

@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GOOD = """
 import json, pathlib, sys
-out = [flag.split("=")[1] for flag in sys.argv if flag.startswith("--out=")] or ["figures/section{n}"]
-folder = pathlib.Path(out[0])
+presets = ["runs/" + flag.split("=")[1] for flag in sys.argv if flag.startswith("--preset=")]
+folder = pathlib.Path(*presets, "figures/section{n}")
 folder.mkdir(parents=True)
 (folder / "metrics.json").write_text(json.dumps({{"headline": {{"key number": 0.123456}}}}))
 print("flags", sys.argv[1:])
@@ -66,14 +66,13 @@ def test_chosen_sections(tree):
     assert [line.split()[:2] for line in done.stdout.splitlines()[-2:]] == [["section", "3"], ["section", "1"]]
 
 
-def test_modes_choose_flags_and_folder(tree):
+def test_a_mode_is_the_preset_of_its_name(tree):
     assert "flags []" in run_all(tree, "1").stdout
-    smoke = run_all(tree, "smoke", "1")
-    assert smoke.returncode == 0, smoke.stderr
-    assert "--out=runs/smoke/section1/figures" in smoke.stdout
-    assert "--epochs=1" in smoke.stdout
-    shutil.rmtree(tree / "figures")
-    assert "flags ['--epochs=50', '--run_dir=runs/paper/section1']" in run_all(tree, "paper", "1").stdout
+    for mode, flags in {"smoke": "['--preset=smoke', '--restart']", "paper": "['--preset=paper']"}.items():
+        done = run_all(tree, mode, "1")
+        assert done.returncode == 0, done.stderr
+        assert f"flags {flags}" in done.stdout
+        assert "key number 0.1235" in done.stdout
 
 
 def test_smoke_runs_pairs_and_prints_them_in_order(tree):
@@ -177,9 +176,3 @@ def test_set_up_is_skipped_when_nothing_changed(tree):
     (tree / "setup.cfg").write_text("[metadata]\nname = other\n")
     done = run_all(tree, "setup", PYTHON="/nonexistent/python")
     assert "none found" in done.stderr  # it would have set up anew
-
-
-def test_every_section_has_smoke_settings():
-    text = (ROOT / "run_all.sh").read_text()
-    for path in (ROOT / "hw5").glob("section*.py"):
-        assert f'"smoke {path.stem.removeprefix("section")}")' in text

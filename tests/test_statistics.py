@@ -1,11 +1,12 @@
-"""Statistics of sets of images: computed in a stream, saved, cached."""
+"""Statistics of sets of images: computed batch by batch, saved, cached."""
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hw5.errors import InputError
 from hw5.metrics import MnistClassifier, statistics
-from hw5.metrics.statistics import Statistics, cached
+from hw5.metrics.statistics import Statistics, cached_statistics
 
 
 @pytest.fixture(autouse=True)
@@ -55,29 +56,36 @@ def test_damaged_files_are_refused(tmp_path):
             Statistics.load(tmp_path / f"{name}.npz")
 
 
-def test_real_images_are_measured_once(digits, monkeypatch):
+def test_statistics_are_computed_once(digits, monkeypatch):
     classifier = MnistClassifier()
-    first = cached(digits[:100], classifier)
+    first = cached_statistics(digits[:100], classifier)
     (path,) = statistics.cache_folder().iterdir()
     assert path.name.startswith("mnist-classifier_100x28x28x1_")
     monkeypatch.setattr(Statistics, "of", None)  # calling it would fail
-    same(first, cached(digits[:100], classifier))
+    same(first, cached_statistics(digits[:100], classifier))
     with pytest.raises(TypeError):
-        cached(digits[1:101], classifier)  # other images of the same shape
+        cached_statistics(digits[1:101], classifier)  # other images of the same shape
 
 
-def test_features_that_were_not_kept_are_made_when_they_are_needed(digits):
+def test_features_that_were_not_kept_are_computed_when_they_are_needed(digits):
     classifier = MnistClassifier()
-    assert cached(digits[:100], classifier, keep=False).features is None
-    assert cached(digits[:100], classifier).features.shape == (100, 64)
-    assert cached(digits[:100], classifier, keep=False).features is not None  # no harm in more
+    assert cached_statistics(digits[:100], classifier, keep=False).features is None
+    assert cached_statistics(digits[:100], classifier).features.shape == (100, 64)
+    assert cached_statistics(digits[:100], classifier, keep=False).features is not None  # they do no harm
 
 
-def test_a_damaged_cache_is_mended(digits, capsys):
+def test_a_damaged_cache_is_replaced(digits, capsys):
     classifier = MnistClassifier()
-    first = cached(digits[:100], classifier)
+    first = cached_statistics(digits[:100], classifier)
     (path,) = statistics.cache_folder().iterdir()
     path.write_bytes(path.read_bytes()[:500])
-    same(first, cached(digits[:100], classifier))
-    assert "computed anew" in capsys.readouterr().err
+    same(first, cached_statistics(digits[:100], classifier))
+    assert "computed again" in capsys.readouterr().err
     same(first, Statistics.load(path))
+
+
+def test_a_tensor_has_the_cache_of_its_array(digits, monkeypatch):
+    classifier = MnistClassifier()
+    first = cached_statistics(digits[:100], classifier)
+    monkeypatch.setattr(Statistics, "of", None)
+    same(first, cached_statistics(tf.constant(digits[:100]), classifier))

@@ -19,8 +19,10 @@ from PIL import Image
 from processes import SERVER
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hw5 import callbacks, checkpoints, models, networks, training
-from hw5.errors import InputError
+from hw5 import models, networks, training
+from hw5.errors import InputError, TrainingFailed
+from hw5.training import Schedule, callbacks, checkpoints, schedule
+from hw5.training.identity import identity
 
 STEPS, EXECUTION = 20, 4  # of `train`: an epoch's and an execution's
 TINY = {"epochs": 6, "batch_size": 20, "learning_rate": 1e-3}
@@ -44,39 +46,39 @@ def many_checkpoints():
     """A checkpoint after every execution, which is short."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
-        patch.setattr(training, "STEPS_PER_EXECUTION", [EXECUTION])
+        patch.setattr(schedule, "STEPS_PER_EXECUTION", [EXECUTION])
         yield
 
 
-def train(folder, digits, **changes):
-    """`training.fit` with a checkpoint after every execution, five of them in each of six epochs."""
-    arguments = dict(
-        build=tiny_vae,
-        images=digits[: STEPS * 20],
-        validation_images=digits[400:460],
-        run_dir=folder,
-        settings={"kl_weight": 1.0},
-        **TINY,
-    )
-    with many_checkpoints():
-        return training.fit(**(arguments | changes))
+def fit(folder, build, images, validation_images=None, *, epochs=1, batch_size=50, learning_rate=1e-3, **changes):
+    """`training.fit` with Adam for some passes over the images."""
+    length = Schedule.of_epochs(len(images), batch_size, epochs)
+    how = dict(run_dir=folder, schedule=length, optimizers=training.adam(learning_rate))
+    return training.fit(build, images, validation_images, **how | changes)
 
 
-def train_gan(folder, digits, **changes):
-    """`training.fit_gan` likewise, of three epochs of as many steps, each with a picture of one noise."""
-    arguments = dict(
-        build=lambda: models.GAN(*networks.dcgan(4, 4, (16, 16, 1)), average=0.9),
-        samples=digits[: STEPS * 20, 6:22, 6:22],
-        run_dir=folder,
-        steps=3 * STEPS,
-        records=3,
-        batch_size=20,
-        learning_rate=1e-3,
-        discriminator_learning_rate=2e-3,
-        watching=[callbacks.FixedNoise(folder, 0, rows=2)],
+def train(folder, digits, *, build=tiny_vae, images=None, arguments=(), **changes):
+    """`fit` with a checkpoint after every execution, five of them in each of six epochs."""
+    changes = TINY | changes
+    images = digits[: STEPS * 20] if images is None else images
+    asked = (
+        {"kl_weight": 1.0, "seed": changes.get("seed", 0)} | {name: changes[name] for name in TINY} | dict(arguments)
     )
     with many_checkpoints():
-        return training.fit_gan(**(arguments | changes))
+        return fit(folder, build, images, digits[400:460], arguments=asked, **changes)
+
+
+def train_gan(folder, digits, *, build=None, steps=3 * STEPS, epochs=3, batch_size=20, **changes):
+    """`training.fit` of a GAN likewise, of three epochs of as many steps, each with a grid of one noise."""
+    build = build or (lambda: models.GAN(*networks.dcgan(4, 4, (16, 16, 1)), ema_decay=0.9))
+    with many_checkpoints():
+        how = dict(
+            run_dir=folder,
+            schedule=Schedule.of_steps(steps, batch_size, epochs),
+            optimizers=training.gan_optimizers(1e-3, discriminator_learning_rate=2e-3),
+            callbacks=[callbacks.SampleGrids(folder, 0, rows=2)],
+        )
+        return training.fit(build, digits[: STEPS * 20, 6:22, 6:22], **how | changes)
 
 
 def saved_steps(folder):
@@ -113,64 +115,106 @@ def no_training(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("steps", "whole", "execution"),
     [
-        (421, (420, 60)),  # 421 is prime: one step short
-        (540, (540, 60)),
-        (468, (468, 52)),
-        (10, (10, 10)),
-        (63, (63, 63)),
-        (64, (64, 64)),
-        (1, (1, 1)),
-        (0, (1, 1)),
+        (421, 420, 60),  # 421 is prime: one step short
+        (540, 540, 60),
+        (468, 468, 52),
+        (10, 10, 10),
+        (63, 63, 63),
+        (64, 64, 64),
+        (1, 1, 1),
+        (0, 1, 1),
     ],
 )
-def test_an_epoch_is_a_whole_number_of_executions(wanted, expected):
-    assert training.epoch_steps(wanted) == expected
+def test_an_epoch_is_a_whole_number_of_executions(steps, whole, execution):
+    assert schedule.whole_executions(steps) == whole
+    assert Schedule(20, 1, whole).steps_per_execution == execution
 
 
-@pytest.mark.parametrize("wanted", range(3, 1_250, 39))
-def test_an_epoch_loses_at_most_two_percent(wanted):
-    steps, execution = training.epoch_steps(wanted)
-    assert steps % execution == 0
-    assert 0.98 * wanted <= steps <= wanted
+@pytest.mark.parametrize("steps", range(3, 1_250, 39))
+def test_an_epoch_loses_at_most_two_percent(steps):
+    whole = schedule.whole_executions(steps)
+    assert whole % Schedule(20, 1, whole).steps_per_execution == 0
+    assert 0.98 * steps <= whole <= steps
 
 
 @pytest.mark.parametrize("steps", [1, 7, 20, 33, 1_000, 4_321])
-def test_a_training_counted_in_steps_is_recorded_twenty_times(steps):
-    split = training.recorded(steps)
-    assert split["epochs"] == min(20, steps)
-    assert steps - split["epochs"] < split["epochs"] * split["steps_per_epoch"] <= steps
+def test_a_training_counted_in_steps_is_validated_twenty_times(steps):
+    num_epochs, steps_per_epoch = schedule.split_into_epochs(steps)
+    assert num_epochs == min(20, steps)
+    assert 0.97 * (steps - num_epochs) < num_epochs * steps_per_epoch <= steps
 
 
-@pytest.mark.parametrize("steps_per_epoch", [None, 7])
-def test_an_epoch_runs_exactly_its_steps(digits, tmp_path, steps_per_epoch):
-    model, _ = training.fit(
-        small_vae,
-        digits,
-        run_dir=tmp_path,
-        epochs=2,
-        batch_size=19,
-        learning_rate=1e-3,
-        steps_per_epoch=steps_per_epoch,
-    )
-    steps, execution = training.epoch_steps(steps_per_epoch or len(digits) // 19)
-    assert execution > 1
-    assert model.optimizer.iterations.numpy() == 2 * steps
+@pytest.mark.parametrize(
+    "length", [Schedule.of_epochs(2000, 19, 2), Schedule.of_steps(14, 19, 2)], ids=["passes", "steps"]
+)
+def test_a_training_runs_exactly_its_steps(digits, tmp_path, length):
+    model, history = fit(tmp_path, small_vae, digits, schedule=length)
+    assert length.steps_per_execution > 1
+    assert model.steps_done == length.steps
+    assert len(history["loss"]) == 2
+
+
+def identity_of(build, *, seed=0, learning_rate=1e-3, images=None, compiled=training.adam):
+    keras.utils.set_random_seed(0)
+    model = build()
+    model.compile(**compiled(learning_rate)(10))
+    images = np.zeros((4, 28, 28, 1), np.uint8) if images is None else images
+    return identity(model, Schedule(20, 2, 5), seed, images, None)
+
+
+MODELS = {
+    "vae": small_vae,
+    "autoencoder": linear,
+    "denoiser": lambda: models.DenoisingAutoencoder(*networks.denoising_autoencoder((8, 4))),
+    "gan": lambda **arguments: models.GAN(*networks.dcgan(4, 4, (16, 16, 1)), **arguments),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_fifth_model_of_a_comparison_is_what_it_is_alone(name):
+    how = {"compiled": training.gan_optimizers} if name == "gan" else {}
+    first = identity_of(MODELS[name], **how)
+    for other in MODELS.values():
+        other()  # Keras counts these as well
+    assert identity_of(MODELS[name], **how) == first
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"build": lambda: models.VAE(*networks.dense_vae(3, hidden=16))},
+        {"build": lambda: models.VAE(*networks.dense_vae(2, hidden=16, activation="tanh"))},
+        {"build": lambda: models.VAE(*networks.dense_vae(2, hidden=16), kl_weight=0.5)},
+        {"build": lambda: models.ImportanceWeightedVAE(*networks.dense_vae(2, hidden=16))},
+        {"seed": 1},
+        {"learning_rate": 2e-3},
+        {"images": np.ones((4, 28, 28, 1), np.uint8)},
+    ],
+)
+def test_what_changes_a_training_changes_its_identity(changed):
+    assert identity_of(**{"build": small_vae} | changed) != identity_of(small_vae)
+
+
+def test_mixed_precision_changes_the_identity():
+    def mixed():
+        with networks.precision():
+            pair = networks.dense_vae(2, hidden=16)
+        return models.VAE(*pair)
+
+    assert identity_of(mixed)["model"] != identity_of(small_vae)["model"]
+
+
+@pytest.mark.parametrize("changed", [{"r1": 1.0}, {"critic_steps": 2}, {"weight_clip": 0.1}, {"objective": "hinge"}])
+def test_every_argument_of_a_gan_is_part_of_its_identity(changed):
+    gans = [identity_of(lambda c=c: MODELS["gan"](**c), compiled=training.gan_optimizers) for c in ({}, changed)]
+    assert gans[0]["model"] != gans[1]["model"]
 
 
 def test_two_runs_with_one_seed_agree_and_another_seed_does_not(digits, tmp_path):
     def run(name, seed):
-        model, history = training.fit(
-            small_vae,
-            digits[:500],
-            digits[500:600],
-            run_dir=tmp_path / name,
-            epochs=2,
-            batch_size=50,
-            learning_rate=1e-3,
-            seed=seed,
-        )
+        model, history = fit(tmp_path / name, small_vae, digits[:500], digits[500:600], epochs=2, seed=seed)
         return history, model.get_weights()
 
     (history, weights), (again, weights_again), (other, _) = run("one", 1), run("again", 1), run("two", 2)
@@ -181,40 +225,25 @@ def test_two_runs_with_one_seed_agree_and_another_seed_does_not(digits, tmp_path
 
 
 def test_training_lowers_the_validation_loss(digits, tmp_path):
-    _, history = training.fit(
-        small_vae, digits[:1500], digits[1500:], run_dir=tmp_path, epochs=4, batch_size=50, learning_rate=5e-3
-    )
+    _, history = fit(tmp_path, small_vae, digits[:1500], digits[1500:], epochs=4, learning_rate=5e-3)
     assert history["val_loss"][-1] < 0.9 * history["val_loss"][0]
 
 
 def test_a_batch_larger_than_the_data(digits, tmp_path):
-    _, history = training.fit(
-        small_vae, digits[:10], digits[:10], run_dir=tmp_path, epochs=1, batch_size=128, learning_rate=1e-3
-    )
+    _, history = fit(tmp_path, small_vae, digits[:10], digits[:10], batch_size=128)
     assert np.isfinite(history["loss"]).all()
 
 
 def test_divergence_is_said_and_not_trained_on(digits, tmp_path):
-    message = r"training diverged: \w+ is (nan|inf) in epoch 1, after step 0; lower --learning_rate"
+    message = r"training diverged: \w+ is (nan|inf) in epoch 1, after step 0; lower the learning rate"
     with pytest.raises(InputError, match=message):
-        training.fit(
-            small_vae, digits[:500], digits[:100], run_dir=tmp_path, epochs=50, batch_size=50, learning_rate=1e6
-        )
+        fit(tmp_path, small_vae, digits[:500], digits[:100], epochs=50, learning_rate=1e6)
     assert not saved_steps(tmp_path)
 
 
-def test_transform_sees_every_batch(digits, tmp_path):
+def test_preprocess_sees_every_batch(digits, tmp_path):
     black = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Rescaling(0.0)])
-    _, history = training.fit(
-        linear,
-        digits[:100],
-        digits[:50],
-        run_dir=tmp_path,
-        epochs=1,
-        batch_size=50,
-        learning_rate=0.1,
-        transform=black,
-    )
+    _, history = fit(tmp_path, linear, digits[:100], digits[:50], learning_rate=0.1, preprocess=black)
     assert history["mse"] == history["val_mse"] == [0.0]  # an untrained linear autoencoder keeps black black
 
 
@@ -222,7 +251,8 @@ def test_pretraining_keeps_a_run_for_every_pair_and_does_none_twice(digits, tmp_
     def weights_after_pretraining(seed):
         keras.utils.set_random_seed(seed)
         model = models.Autoencoder(*networks.stacked_autoencoder(2, hidden=(8,)), loss="cross_entropy")
-        training.pretrain(model, digits[:100], run_dir=tmp_path, epochs=1, batch_size=20, learning_rate=1e-2)
+        how = dict(schedule=Schedule.of_epochs(100, 20, 1), optimizers=training.adam(1e-2))
+        training.pretrain(model, digits[:100], run_dir=tmp_path, **how)
         return model.get_weights()
 
     first = weights_after_pretraining(1)
@@ -305,13 +335,13 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(dig
     stop(process, folder, signal.SIGINT, delays.uniform(0, 0.1))
     assert process.exitcode == 1
     step = saved_steps(folder)[-1]
-    how = f"the same command, without --restart, goes on from {folder}"
+    how = f"the same call without restart=True goes on from {folder}"
     message = f"interrupted and saved at step {step} of {LAST}; {how}"
     assert Path(f"{folder}.log").read_text().endswith(f"KeyboardInterrupt: {message}")
 
     assert 28 < step < LAST
     train(folder, images)
-    assert f"{folder}: goes on at step {step} of {LAST}; --restart would start over" in capsys.readouterr().out
+    assert f"{folder}: goes on at step {step} of {LAST}" in capsys.readouterr().out
     assert_same_run(folder, uninterrupted[0])
     assert not list((folder / "checkpoints").glob(".partial*"))
 
@@ -332,7 +362,7 @@ def test_a_killed_gan_ends_with_the_bits_of_one_that_was_not(digits, uninterrupt
     resumed, its_history = train_gan(tmp_path / "run", digits)
     assert its_history == history
     assert_same_run(tmp_path / "run", folder)
-    parts = ("generator", "averaged_generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
+    parts = ("generator", "ema_generator", "discriminator", "generator_optimizer", "discriminator_optimizer")
     for part in parts:
         for one, two in zip(getattr(resumed, part).variables, getattr(model, part).variables, strict=True):
             np.testing.assert_array_equal(one, two, err_msg=part)
@@ -353,7 +383,7 @@ def test_a_gans_pictures_show_one_noise_after_every_record(digits, uninterrupted
     train_gan(run, digits)
     for name in pictures:
         assert (run / "samples" / name).read_bytes() == (folder / "samples" / name).read_bytes()
-    train_gan(run, digits, restart=True, records=2)
+    train_gan(run, digits, mode="restart", epochs=2)
     assert sorted(path.name for path in (run / "samples").iterdir()) == ["000028.png", "000056.png"]
 
 
@@ -370,7 +400,7 @@ def train_on_two_devices(folder, digits):
 
 def train_gan_on_two_devices(folder, digits):
     with quiet(folder):
-        train_gan(folder, digits, steps=4, records=2, strategy=make_two_devices())
+        train_gan(folder, digits, steps=4, epochs=2, strategy=make_two_devices())
 
 
 def test_a_gan_trains_on_two_devices(digits, tmp_path):
@@ -378,7 +408,7 @@ def test_a_gan_trains_on_two_devices(digits, tmp_path):
     process.start()
     process.join(120)
     assert process.exitcode == 0, Path(f"{tmp_path / 'two'}.log").read_text()[-2000:]
-    gan, history = train_gan(tmp_path / "two", digits, steps=4, records=2, train=False)
+    gan, history = train_gan(tmp_path / "two", digits, steps=4, epochs=2, mode="evaluate")
     assert [gan.generator_optimizer.iterations.numpy(), gan.discriminator_optimizer.iterations.numpy()] == [4, 4]
     assert {len(values) for values in history.values()} == {2}
 
@@ -389,7 +419,7 @@ def test_two_devices_train_as_one_does(digits, tmp_path):
     model, history = train(tmp_path / "one", digits, build=linear, epochs=2)
     process.join(120)
     assert process.exitcode == 0
-    restored, of_two = train(tmp_path / "two", digits, build=linear, epochs=2, train=False)
+    restored, of_two = train(tmp_path / "two", digits, build=linear, epochs=2, mode="evaluate")
     assert of_two.keys() == history.keys()
     for name, values in history.items():
         np.testing.assert_allclose(of_two[name], values, rtol=1e-5)
@@ -422,39 +452,79 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(damage, digits
 def test_where_all_checkpoints_are_damaged_only_a_restart_is_left(digits, finished):
     for path in (finished / "checkpoints").iterdir():
         truncate(path)
-    with pytest.raises(InputError, match="checkpoints: no checkpoint is readable; --restart starts over"):
+    with pytest.raises(InputError, match="checkpoints: no checkpoint is readable; restart=True starts over"):
         train(finished, digits)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 7}, "was trained with --epochs=6, this is --epochs=7; "),
-        ({"learning_rate": 0.01}, "was trained with --learning_rate=0.001, this is --learning_rate=0.01; "),
-        ({"seed": 1}, "--seed=0, this is --seed=1; "),
-        ({"settings": {"kl_weight": 0.5}}, "--kl_weight=1.0, this is --kl_weight=0.5; "),
-        ({"settings": {"kl_weight": 1.0, "beta": 2}}, "--beta=None, this is --beta=2; "),
-        ({"epochs": 5, "seed": 2}, "--epochs=6, --seed=0, this is --epochs=5, --seed=2; "),
-        ({"build": small_vae}, "checkpoints: the checkpoint is of another model; start over with --restart"),
+        ({"epochs": 7}, "was trained with epochs=6, this is epochs=7; "),
+        ({"learning_rate": 0.01}, "was trained with learning_rate=0.001, this is learning_rate=0.01; "),
+        ({"seed": 1}, "was trained with seed=0, this is seed=1; "),
+        ({"build": small_vae, "arguments": {"kl_weight": 0.5}}, "kl_weight=1.0, this is kl_weight=0.5; "),
+        ({"build": small_vae, "arguments": {"beta": (1, 2)}}, "with beta=None, this is beta=1,2; "),
+        ({"epochs": 5, "seed": 2}, "was trained with seed=0, epochs=6, this is seed=2, epochs=5; "),
+        ({"build": small_vae}, "was trained otherwise: model; "),
     ],
 )
 @pytest.mark.usefixtures("no_training")
-def test_a_run_with_other_arguments_is_refused(changes, message, digits, finished):
+def test_another_training_is_refused_in_the_words_of_the_caller(changes, message, digits, finished):
     with pytest.raises(InputError, match=message) as caught:
         train(finished, digits, **changes)
     assert str(finished) in str(caught.value)
-    assert "--restart" in str(caught.value)
+    assert "start over with restart=True" in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_arguments_that_change_no_training_are_no_reason_to_refuse_it(digits, uninterrupted, finished):
+    _, history = train(finished, digits, arguments={"r1": 5.0, "kl_weight": 7.0})
+    assert history == uninterrupted[2]
 
 
 @pytest.mark.usefixtures("no_training")
 def test_a_run_with_other_images_is_refused(digits, finished):
-    with pytest.raises(InputError, match=r"--\w*checksum\w*=\d+, this is --\w*checksum\w*=\d+; "):
+    with pytest.raises(InputError, match="was trained otherwise: images; "):
         train(finished, digits, images=digits[1:401])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_checkpoints_of_an_older_version_are_refused_in_one_line(digits, finished):
+    arrays, state = checkpoints.latest(finished / "checkpoints")
+    old = {name: state[name] for name in ("step", "history")} | {"settings": {}}
+    checkpoints.save(finished / "checkpoints", LAST, arrays, old)
+    with pytest.raises(
+        InputError, match=r"^\S+checkpoints: an older version wrote them; start over with restart=True$"
+    ):
+        train(finished, digits)
+
+
+def test_a_failure_is_remembered_for_the_same_training_alone(digits, tmp_path, monkeypatch):
+    with pytest.raises(TrainingFailed, match="diverged") as first:
+        fit(tmp_path, small_vae, digits[:100], learning_rate=1e30)
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+        with pytest.raises(TrainingFailed, match="diverged") as again:
+            fit(tmp_path, small_vae, digits[:100], learning_rate=1e30)
+    assert str(again.value) == str(first.value)
+    _, history = fit(tmp_path, small_vae, digits[:100])
+    assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "message"),
+    [(7, 1, "batch_size=1: must be at least 2 for this model"), (3, 9, "3 images are too few: .* trains on 4 or more")],
+)
+def test_batches_that_a_gan_cannot_train_on(count, batch_size, message, digits, tmp_path):
+    gan = dict(build=lambda: models.GAN(*networks.dcgan(4, 4, (28, 28, 1)), critic_steps=2))
+    gan |= dict(schedule=Schedule.of_steps(2, batch_size), optimizers=training.gan_optimizers(1e-3))
+    with pytest.raises(InputError, match=message):
+        training.fit(images=digits[:count], run_dir=tmp_path, **gan)
 
 
 def test_a_restart_starts_over(digits, finished):
     noise = np.load(finished / "noise.npy")
-    _, history = train(finished, digits, restart=True, seed=1, epochs=1)
+    _, history = train(finished, digits, mode="restart", seed=1, epochs=1)
     assert [len(values) for values in history.values()] == [1] * 6
     assert saved_steps(finished) == [STEPS - EXECUTION, STEPS]
     assert [len(list((finished / name).iterdir())) for name in ("train", "validation", "images")] == [1, 1, 1]
@@ -464,7 +534,7 @@ def test_a_restart_starts_over(digits, finished):
 @pytest.mark.usefixtures("no_training")
 def test_without_training_the_checkpoint_is_loaded(digits, uninterrupted, finished):
     _, model, history = uninterrupted
-    loaded, its_history = train(finished, digits, train=False)
+    loaded, its_history = train(finished, digits, mode="evaluate")
     assert its_history == history
     assert loaded.optimizer.iterations.numpy() == LAST
     for one, two in zip(loaded.variables, model.variables, strict=True):
@@ -473,14 +543,14 @@ def test_without_training_the_checkpoint_is_loaded(digits, uninterrupted, finish
 
 @pytest.mark.usefixtures("no_training")
 def test_without_training_and_checkpoint_there_is_nothing_to_load(digits, tmp_path):
-    with pytest.raises(InputError, match="holds no checkpoint to evaluate; train first, without --notrain") as caught:
-        train(tmp_path, digits, train=False)
+    with pytest.raises(InputError, match="holds no checkpoint to evaluate; train first, without train=False") as caught:
+        train(tmp_path, digits, mode="evaluate")
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_restart_without_training_is_refused_and_forgets_nothing(digits, finished):
-    with pytest.raises(InputError, match="--restart and --notrain contradict each other"):
-        train(finished, digits, restart=True, train=False)
+def test_an_unknown_mode_forgets_nothing(digits, finished):
+    with pytest.raises(InputError, match="mode=again: must be one of resume, restart, evaluate"):
+        train(finished, digits, mode="again")
     assert saved_steps(finished) == [LAST - EXECUTION, LAST]
 
 
@@ -494,7 +564,7 @@ def test_a_finished_run_is_not_trained_further(digits, uninterrupted, finished):
     assert_same_run(finished, uninterrupted[0])
 
 
-def test_a_full_disk_is_told_with_the_file_and_leaves_the_checkpoint_before(digits, finished):
+def test_a_full_disk_is_reported_with_the_file_and_leaves_the_checkpoint_before(digits, finished):
     latest, before = (finished / "checkpoints" / f"{step:09}.npz" for step in (LAST, LAST - EXECUTION))
     size = latest.stat().st_size
     latest.unlink()
@@ -555,18 +625,18 @@ def test_tensorboard_has_images_of_one_size_and_the_settings(uninterrupted):
 
 
 def test_the_noise_of_the_samples_is_drawn_once_from_the_seed(tmp_path):
-    noise = callbacks.fixed_noise(tmp_path / "a", 3, seed=1)
+    noise = training.load_or_draw_noise(tmp_path / "a", 3, seed=1)
     assert noise.shape == (64, 3)
     assert noise.dtype == np.float32
-    np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "a", 3, seed=2))  # that of the folder
-    np.testing.assert_array_equal(noise, callbacks.fixed_noise(tmp_path / "b", 3, seed=1))
-    assert not np.allclose(noise, callbacks.fixed_noise(tmp_path / "c", 3, seed=2))
+    np.testing.assert_array_equal(noise, training.load_or_draw_noise(tmp_path / "a", 3, seed=2))  # that of the folder
+    np.testing.assert_array_equal(noise, training.load_or_draw_noise(tmp_path / "b", 3, seed=1))
+    assert not np.allclose(noise, training.load_or_draw_noise(tmp_path / "c", 3, seed=2))
 
 
 def test_what_a_run_killed_before_its_first_checkpoint_left_is_not_used(digits, tmp_path):
     np.save(tmp_path / "noise.npy", np.zeros((64, 7), np.float32))  # of another latent dimension
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "events.out.tfevents.1.old").touch()
-    training.fit(small_vae, digits[:100], run_dir=tmp_path, epochs=1, batch_size=50, learning_rate=1e-3)
+    fit(tmp_path, small_vae, digits[:100])
     assert np.load(tmp_path / "noise.npy").shape == (64, 2)
     assert not (tmp_path / "train" / "events.out.tfevents.1.old").exists()

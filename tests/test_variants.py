@@ -1,4 +1,4 @@
-"""The variants of the VAE: the importance weighted bound, and flows as posterior."""
+"""The variants of the VAE: the importance weighted bound, flows as posterior, and fitted priors."""
 
 import keras
 import numpy as np
@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from scipy.stats import multivariate_normal
 
-from hw5 import flows, layers, likelihoods, metrics, models, networks
+from hw5 import data, distributions, layers, metrics, models, networks, training
+from hw5.errors import InputError
 
 LATENT = 3
 SHAPE = (28, 28, 1)
@@ -22,7 +23,9 @@ def importance_weighted(k, **arguments):
 
 
 def flow_vae(steps, **arguments):
-    return models.FlowVAE(*networks_of(context=4), flows.InverseAutoregressiveFlow(steps, hidden=10), **arguments)
+    return models.FlowVAE(
+        *networks_of(context=4), distributions.InverseAutoregressiveFlow(steps, hidden=10), **arguments
+    )
 
 
 @pytest.fixture
@@ -73,7 +76,7 @@ def test_the_gradient_is_that_of_the_log_weights_by_their_shares(images, fixed):
 
 
 def test_one_importance_sample_is_the_vae(images, fixed):
-    """On average: the VAE has the KL divergence in closed form, the other estimates it by its sample."""
+    """On average: the VAE has the KL divergence in closed form, the other one estimates it with its sample."""
     one, plain = importance_weighted(1), models.VAE(*networks_of())
     differences = []
     for seed in range(100):
@@ -95,14 +98,34 @@ def test_more_importance_samples_give_a_tighter_bound(images):
     assert bounds[-1] > bounds[0] + 0.01
 
 
+def without_context(encoder):
+    return keras.Model(encoder.inputs[0], encoder.outputs[:2])
+
+
 def test_a_flow_of_no_steps_is_the_vae(images, fixed):
     fixed(noise(1)[0])
     flow = flow_vae(0)
-    plain = models.VAE(keras.Model(flow.encoder.inputs[0], flow.encoder.outputs[:2]), flow.decoder)
+    plain = models.VAE(without_context(flow.encoder), flow.decoder)
     np.testing.assert_allclose(flow(images), plain(images), rtol=1e-6)
     np.testing.assert_allclose(flow.losses, plain.losses, rtol=1e-6)
     np.testing.assert_array_equal(flow.encode(images), plain.encode(images))
     np.testing.assert_array_equal(flow.log_weights(images, noise(4)), plain.log_weights(images, noise(4)))
+
+
+@pytest.mark.parametrize("build", [lambda: importance_weighted(3), lambda: flow_vae(2)])
+def test_the_terms_of_the_bound_are_weighted_by_the_images_in_an_evaluation(build, images):
+    """A last batch of another size does not distort the means."""
+    model = build()
+    model.compile()
+    measured = model.evaluate(images, batch_size=12, verbose=0, return_dict=True)
+    expected = []
+    model.epsilon_generator.state.assign(model.epsilon_generator.state - [0, 2])  # the same noise again
+    for batch in (images[:12], images[12:]):
+        model.reset_metrics()
+        model(batch)
+        expected.append([float(model.reconstruction_tracker.result()), float(model.kl_tracker.result())])
+    terms = [measured["reconstruction"], measured["kl"]]
+    np.testing.assert_allclose(terms, np.average(expected, axis=0, weights=[12, 4]), rtol=1e-5)
 
 
 def test_a_flow_moves_the_posterior(images):
@@ -111,8 +134,8 @@ def test_a_flow_moves_the_posterior(images):
 
 
 def test_the_evidence_does_not_depend_on_the_flow(images):
-    """p(x) is the decoder's: any posterior gives it, in the limit."""
-    flowing, plain = (flow_vae(steps, likelihood=likelihoods.Gaussian(initial=3.0)) for steps in (2, 0))
+    """Any posterior gives p(x) in the limit."""
+    flowing, plain = (flow_vae(steps, likelihood=distributions.Gaussian(initial_scale=3.0)) for steps in (2, 0))
     flowing.decoder.set_weights(plain.decoder.get_weights())
     for weight in flowing.flow.weights:
         weight.assign(np.random.default_rng(3).normal(0, 0.2, weight.shape))
@@ -123,14 +146,14 @@ def test_the_evidence_does_not_depend_on_the_flow(images):
         evidence.append(metrics.iwae_bound(log_weights))
         errors.append(weights.std(axis=0) / weights.mean(axis=0) / np.sqrt(4000))
     one, other = evidence
-    known = np.max(errors, axis=0) < 0.1  # images whose evidence so many samples tell
+    known = np.max(errors, axis=0) < 0.1  # images for which so many samples suffice
     assert known.sum() > 5
     assert np.abs(flowing.encode(images) - plain.encode(images)).mean() > 0.1
     np.testing.assert_array_less(np.abs(one - other)[known], 5 * np.hypot(*errors)[known])
 
 
 def test_the_terms_of_a_flow_are_its_log_weights(images, fixed):
-    """For every draw, and not on average alone: a part in closed form would add noise that z does not bound."""
+    """For every draw, not only on average: a part in closed form would add noise that z does not bound."""
     model = flow_vae(2)
     for weight in model.flow.weights:
         weight.assign(np.random.default_rng(3).normal(0, 0.3, weight.shape))
@@ -140,64 +163,82 @@ def test_the_terms_of_a_flow_are_its_log_weights(images, fixed):
         np.testing.assert_allclose(-sum(model.losses), np.mean(model.log_weights(images, noise(1, seed))), rtol=1e-5)
 
 
-BUILDERS = [lambda **also: importance_weighted(3, **also), lambda **also: flow_vae(2, **also)]
-ALL = [lambda **also: models.VAE(*networks_of(), **also), *BUILDERS]
+BUILDERS = [lambda **kwargs: importance_weighted(3, **kwargs), lambda **kwargs: flow_vae(2, **kwargs)]
+ALL = [lambda **kwargs: models.VAE(*networks_of(), **kwargs), *BUILDERS]
 
 
-def skewed(prior):
-    """Fit a prior to latents that are anything but N(0, I)."""
+def skewed():
+    """A prior fitted to latents that are far from N(0, I)."""
     rng = np.random.default_rng(8)
+    prior = distributions.GaussianPrior()
+    prior.build((None, LATENT))
     prior.fit(rng.normal(size=(50, LATENT)) @ rng.normal(0, 2, (LATENT, LATENT)) + 1)
+    return prior
 
 
 @pytest.mark.parametrize("build", ALL)
-def test_a_fitted_prior_gains_its_log_ratio(build, images):
-    """log w = log p(x|z) + log p(z) − log q(z|x), of which the prior is one term."""
-    model, plain = build(prior=layers.GaussianPrior()), build()
+def test_a_prior_is_one_term_of_the_log_weights(build, images):
+    """log w = log p(x|z) + log p(z) − log q(z|x)."""
+    model, plain = build(prior=skewed()), build()
     epsilon = noise(4)
-    np.testing.assert_array_equal(model.log_weights(images, epsilon), plain.log_weights(images, epsilon))
-    skewed(model.prior)
-    mean, log_var, *context = plain.encoder(images)
-    z, _ = plain.transform(mean + np.exp(0.5 * log_var) * epsilon, *context)
-    m, covariance = model.prior.mean.numpy(), model.prior.factor.numpy() @ model.prior.factor.numpy().T
-    gained = multivariate_normal(m, covariance).logpdf(z) - multivariate_normal(np.zeros(LATENT)).logpdf(z)
+    z, _ = plain.posterior(images).sample(epsilon)
+    m, covariance = model.prior.mean.numpy(), model.prior.cholesky.numpy() @ model.prior.cholesky.numpy().T
+    expected = multivariate_normal(m, covariance).logpdf(z) - multivariate_normal(np.zeros(LATENT)).logpdf(z)
     difference = model.log_weights(images, epsilon) - plain.log_weights(images, epsilon)
-    np.testing.assert_allclose(difference, gained, rtol=1e-3, atol=1e-3)  # of sums of about 500
+    np.testing.assert_allclose(difference, expected, rtol=1e-3, atol=1e-3)  # of sums of about 500
 
 
-def test_the_kl_divergence_to_a_fitted_prior_is_that_of_two_gaussians(images):
-    model = models.VAE(*networks_of(), prior=layers.GaussianPrior())
-    skewed(model.prior)
-    mean, log_var = (np.asarray(term, np.float64) for term in model.posterior(images))
-    precision = np.linalg.inv(model.prior.factor.numpy() @ model.prior.factor.numpy().T)
-    away = mean - model.prior.mean.numpy()
-    # ½ (tr(Σ⁻¹ diag σ²) + (μ − m)ᵀ Σ⁻¹ (μ − m) − d + log |Σ| − Σ log σ²)
-    terms = (
-        np.exp(log_var) @ np.diag(precision),
-        np.einsum("bi,ij,bj->b", away, precision, away),
-        -log_var.sum(axis=1),
-    )
-    expected = 0.5 * (sum(terms) - LATENT - np.linalg.slogdet(precision)[1]).mean()
-    measured = []
-    for _ in range(200):
-        model.kl_tracker.reset_state()
-        model(images)
-        measured.append(float(model.kl_tracker.result()))
-    error = np.std(measured) / np.sqrt(200)
-    assert error < 0.1 * expected
-    assert abs(np.mean(measured) - expected) < 4 * error
+def test_the_vae_has_the_closed_form_for_any_prior(images):
+    model = models.VAE(*networks_of(), prior=skewed())
+    model(images)
+    expected = np.mean(model.prior.kl(model.posterior(images)))
+    np.testing.assert_allclose(model.losses[1], expected, rtol=1e-6)
+    np.testing.assert_allclose(model.kl_tracker.result(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("prior", [None, distributions.GaussianPrior])
 @pytest.mark.parametrize("build", ALL)
-def test_codes_are_standard_normal_by_a_fitted_prior(build, images):
-    model = build(prior=layers.GaussianPrior(), preprocessing=layers.Binarization())
-    before, noise = model.reconstruct(images), np.random.default_rng(0).normal(size=(9, LATENT)).astype(np.float32)
-    decoded = model.decode(noise)
+def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
+    model = build(prior=prior and prior(), preprocessing=layers.Binarization())
+    before, codes = model.reconstruct(images), np.random.default_rng(0).normal(size=(9, LATENT)).astype(np.float32)
+    decoded = model.decode(codes)
     model.fit_prior([images[:9], images[9:]])
     np.testing.assert_allclose(model.reconstruct(images), before, atol=1e-5)
-    np.testing.assert_allclose(model.decode(noise), model.to_images(model.decoder(model.prior(noise))), atol=1e-6)
-    assert np.abs(model.decode(noise) - decoded).max() > 1e-3
+    z = model.prior.mean + codes @ np.transpose(model.prior.cholesky)
+    np.testing.assert_allclose(model.decode(codes), model.likelihood.mean(model.decoder(z)), atol=1e-6)
+    assert np.abs(model.decode(codes) - decoded).max() > 1e-3
     assert np.abs(np.mean(model.encode(images), axis=0)).max() < 1  # a mean of 16, of variance 1 at most
+
+
+def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
+    """Keras has compiled the evaluation with the earlier prior."""
+    model = models.VAE(*networks_of())
+    model.compile()
+    before = model.evaluate(images, verbose=0, return_dict=True)["kl"]
+    model.fit_prior([images])
+    after = model.evaluate(images, verbose=0, return_dict=True)["kl"]
+    np.testing.assert_allclose(after, np.mean(model.prior.kl(model.posterior(images))), rtol=1e-5)
+    assert abs(after - before) > 1e-3
+
+
+@pytest.mark.parametrize("build", ALL)
+def test_a_training_resumes_after_the_prior_was_fitted(build, digits, tmp_path):
+    """A checkpoint is of the model without the fitted prior; the saved model has it."""
+
+    def fit():
+        schedule = training.Schedule.of_epochs(64, batch_size=32, epochs=1)
+        model, _ = training.fit(
+            build, digits[:64], digits[64:96], run_dir=tmp_path, schedule=schedule, optimizers=training.adam(1e-3)
+        )
+        model.fit_prior(data.pipeline(digits[:64], 30))
+        return model
+
+    first = fit()
+    models.save(first, tmp_path)
+    for again in (models.load(tmp_path), fit()):
+        np.testing.assert_array_equal(again.prior.cholesky, first.prior.cholesky)
+        np.testing.assert_array_equal(again.sample(3, seed=0), first.sample(3, seed=0))
+    assert np.abs(first.prior.cholesky - np.eye(LATENT)).max() > 1e-3
 
 
 @pytest.mark.parametrize("build", BUILDERS)
@@ -212,10 +253,12 @@ def test_every_weight_is_trained_and_the_loss_falls(build, digits):
         assert not np.array_equal(weight.numpy(), old), weight.path
 
 
-@pytest.mark.parametrize("build", BUILDERS)
-def test_variants_are_saved_and_loaded(build, images, tmp_path):
-    parts = {"preprocessing": layers.Dequantization(seed=3), "prior": layers.GaussianPrior()}
-    model = build(likelihood=likelihoods.Gaussian(), **parts)
+@pytest.mark.parametrize("prior", [None, distributions.GaussianPrior])
+@pytest.mark.parametrize("build", ALL)
+def test_variants_are_saved_and_loaded(build, prior, images, tmp_path):
+    model = build(
+        likelihood=distributions.Gaussian(), preprocessing=layers.Dequantization(seed=3), prior=prior and prior()
+    )
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     model.fit(images, verbose=0)
     model.fit_prior([images])
@@ -223,15 +266,16 @@ def test_variants_are_saved_and_loaded(build, images, tmp_path):
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
     np.testing.assert_array_equal(loaded.log_weights(images, noise(2)), model.log_weights(images, noise(2)))
-    np.testing.assert_array_equal(loaded.prepared(images), model.prepared(images))  # the noise goes on, too
+    np.testing.assert_array_equal(loaded.preprocess(images), model.preprocess(images))  # the same noise
     np.testing.assert_array_equal(loaded(images), model(images))
     np.testing.assert_array_equal(loaded.sample(3, seed=0), model.sample(3, seed=0))
 
 
-@pytest.mark.parametrize("arguments", [{"importance_samples": 0}, {"kl_weight": 0.5}])
-def test_what_an_importance_weighted_vae_cannot_be(arguments):
-    with pytest.raises(ValueError, match="at least 1, and 1"):
-        models.ImportanceWeightedVAE(*networks_of(), **arguments)
+def test_an_importance_weighted_vae_needs_a_sample_and_has_no_kl_weight():
+    with pytest.raises(InputError, match="importance_samples=0: must be at least 1"):
+        importance_weighted(0)
+    with pytest.raises(ValueError, match="kl_weight=0.5: must be 1"):
+        importance_weighted(2, kl_weight=0.5)
 
 
 def test_dequantization_fills_the_cells_evenly(digits):

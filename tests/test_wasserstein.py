@@ -70,7 +70,7 @@ def test_sliced_is_at_most_exact(order):
 def test_sliced_does_not_depend_on_the_blocks_but_on_the_seed(monkeypatch):
     distance = wasserstein_distance(X, Y, method="sliced")
     assert distance != wasserstein_distance(X, Y, method="sliced", seed=1)
-    monkeypatch.setattr(wasserstein, "BLOCK", 7)
+    monkeypatch.setattr(wasserstein, "BLOCK_PROJECTIONS", 7)
     np.testing.assert_allclose(wasserstein_distance(X, Y, method="sliced"), distance)
 
 
@@ -102,7 +102,7 @@ def test_refuses_what_are_no_points(method, x, y, message):
     [
         (X[:4], {}, "4 and 5 points: .* method='sliced'"),
         (X, {"order": 0.5}, "order=0.5"),
-        (X, {"method": "entropic"}, "'entropic'; there are exact and sliced"),
+        (X, {"method": "entropic"}, "method=entropic: must be exact or sliced"),
         (X, {"method": "sliced", "projections": 0}, "projections=0"),
     ],
 )

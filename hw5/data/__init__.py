@@ -1,9 +1,9 @@
-"""Images by name, in memory, and batches of them.
+"""Datasets by name as arrays, and pipelines of batches.
 
 `load` reads a whole split as uint8; `pipeline` turns such an array into float batches. The datasets
-`mnist`, `emojione` and `cartoon_faces` lie in this package (`hw5/data/store`), as TensorFlow Datasets
-folders; any other name is looked up, and if need be downloaded, by TFDS. `celeb_a` is never downloaded,
-and comes at 64×64 (`hw5.data.celeb_a`). `python -m hw5.data.build` makes a dataset from a folder of images.
+`mnist`, `emojione` and `cartoon_faces` are part of this package (`hw5/data/store`), as TensorFlow Datasets
+folders. TFDS finds any other name, and downloads it if necessary. `celeb_a` is never downloaded, and its
+images are 64×64 (`hw5.data.celeb_a`). `python -m hw5.data.build` makes a dataset from a folder of images.
 """
 
 import functools
@@ -21,8 +21,8 @@ from hw5.data import celeb_a
 from hw5.errors import InputError
 
 STORE = Path(__file__).parent / "store"
-PREFETCHED = 4  # batches ready ahead of the model
-READ_BATCH = 512  # examples parsed by one call; parsing them singly takes three times as long
+PREFETCH_BATCHES = 4  # batches that are made ahead of the model
+READ_BATCH = 512  # examples parsed by one call; parsing one by one takes three times as long
 
 
 def load(
@@ -35,22 +35,23 @@ def load(
 ) -> np.ndarray:
     """Read one feature of a dataset split into memory, in the stored order.
 
-    Only the images of `celeb_a` are mapped instead, as memory may not hold them (`hw5.data.celeb_a.load`).
+    The images of `celeb_a` are an exception: they are mapped, because memory may be too small for them
+    (`hw5.data.celeb_a.load`).
 
     Args:
         name: an embedded dataset, one built by `hw5.data.build`, or a TFDS name ("cifar10", "fashion_mnist").
         split: a TFDS split, slices included: "train", "test", "train[:90%]", "train[54000:]".
         feature: "image", "label", or a path such as "attributes/Smiling".
         limit: read only the first `limit` examples.
-        data_dir: where TFDS keeps its datasets (default: TFDS_DATA_DIR); for `celeb_a`, also the folder
-            with its JPEGs.
+        data_dir: folder of TFDS' datasets (default: TFDS_DATA_DIR); for `celeb_a`, also the folder with its
+            JPEGs.
 
     Returns:
         Images: uint8 [n, h, w, c]. Other features: [n] of the feature's type (labels are int64).
 
     Raises:
-        InputError (a ValueError): unknown name (the known ones are listed), split or feature; images
-            of varying size; a dataset that has to be downloaded where there is no network.
+        InputError (a ValueError): an unknown name (the message lists the known ones), split or feature;
+            images of varying size; a dataset that must be downloaded without a network.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: must be at least 1")
@@ -76,7 +77,7 @@ def load(
     is_image = isinstance(connector, tfds.features.Image)
     if is_image and None in connector.shape:
         raise InputError(
-            f"dataset {name!r} has images of varying size; scale a copy of them with python -m hw5.data.build"
+            f"dataset {name!r} has images of varying size; python -m hw5.data.build makes a copy of one size"
         )
 
     def decode(serialized):
@@ -95,38 +96,41 @@ def load(
 
 
 def has_feature(name: str, feature: str) -> bool:
-    """Whether a dataset stores, say, a "label" with every image."""
+    """Whether a dataset has a feature besides the images, such as "label"."""
     return feature in _builder(name).info.features
 
 
 def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The first 90 % of a training split to train on and the rest to validate on (sheet 000, I.2).
+    """Load the first 90 % of a training split for training and the rest for validation (sheet 000, I.2).
 
     Args:
-        train_size: train on the first n images only.
+        train_size: use only the first n images for training.
 
     Returns:
         Two arrays of images, uint8 [n, h, w, c]; for MNIST 54,000 and 6,000.
+
+    Raises:
+        InputError: there are fewer than `train_size` images; or as `load`.
     """
     images = load(name, "train[:90%]", limit=train_size)
     if train_size and len(images) < train_size:
-        raise InputError(f"--train_size={train_size}: {name} has only {len(images)} training images")
+        raise InputError(f"train_size={train_size}: {name} has only {len(images)} training images")
     return images, load(name, "train[90%:]")
 
 
 def scale(images, value_range: tuple[float, float] = (0.0, 1.0)):
-    """uint8 images as float32, linearly: 0 and 255 become the ends of `value_range`."""
+    """Convert uint8 images to float32, linearly: 0 and 255 become the ends of `value_range`."""
     low, high = value_range
     return low + tf.cast(images, tf.float32) * ((high - low) / 255)
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:
-    """Scale uint8 images [n, h, w, c] to [n, size, size, c], bilinearly (sheet 004 has MNIST at 32×32)."""
+    """Resize uint8 images [n, h, w, c] to [n, size, size, c], bilinearly (sheet 004 uses MNIST at 32×32)."""
     if images.shape[1:3] == (size, size):
         return images
     parts = np.array_split(images, -(-len(images) // READ_BATCH))
-    scaled = (tf.image.resize(part, (size, size), antialias=True) for part in parts)
-    return np.concatenate([np.round(part).astype(np.uint8) for part in scaled])
+    resized = (tf.image.resize(part, (size, size), antialias=True) for part in parts)
+    return np.concatenate([np.round(part).astype(np.uint8) for part in resized])
 
 
 def pipeline(
@@ -139,62 +143,67 @@ def pipeline(
     epochs: int | None = 1,
     start: int = 0,
 ) -> tf.data.Dataset:
-    """Batch images of an array: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
+    """Make batches of an array of images: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
 
-    Batch i is a pure function of the arguments and of i: every pass has its own permutation, keyed by
-    (seed, number of the pass), and a batch that reaches the end of one pass goes on in the next. So
-    nothing is lost, and iterating twice gives the same batches twice. For training take `epochs=None`,
-    which never ends and never repeats a permutation.
+    Batch i is a pure function of the arguments and of i. Every pass has its own permutation, keyed by
+    (seed, number of the pass). A batch that reaches the end of one pass continues in the next, so no image is
+    left out. Iterating twice gives the same batches twice. For training use `epochs=None`, which never ends
+    and never repeats a permutation.
 
     Args:
-        images: uint8 [n, h, w, c]; or float32 [n, …], samples of another kind, which are passed on unscaled.
-            A memory map is not read into memory; each batch is gathered from it when its turn comes.
-        batch_size: images a batch; the very last batch of a finite pipeline may be smaller.
-        value_range: what 0 and 255 become.
+        images: uint8 [n, h, w, c]; or float32 [n, …], samples of another kind, which are not scaled.
+            A memory map is not read into memory: each batch is gathered from it when it is needed.
+        batch_size: images per batch; only the last batch of a finite pipeline may be smaller.
+        value_range: (low, high) that 0 and 255 become.
+        shuffle: permute the images.
+        seed: of the permutations.
         epochs: passes over the images; None for an endless stream.
-        start: number of the batch to begin with; those before it are not made.
+        start: number of the first batch; the batches before it are skipped without being made.
+
+    Raises:
+        InputError: no images, or of another type or shape; a batch size below 1.
     """
     is_bytes = images.dtype == np.uint8 and images.ndim == 4
     if not (is_bytes or images.dtype == np.float32) or not len(images):
         raise InputError(f"images must be uint8 [n, h, w, c], not {images.dtype} {list(images.shape)}")
     if batch_size < 1:
         raise InputError(f"batch_size={batch_size}: must be at least 1")
-    if isinstance(images, np.memmap):  # a constant would be a copy in memory
+    if isinstance(images, np.memmap):  # a tf.constant would copy it into memory
 
         def gather(indices):
             (gathered,) = tf.numpy_function(lambda i: images[i], [indices], [images.dtype], stateful=False)
             return tf.ensure_shape(gathered, [*indices.shape, *images.shape[1:]])
     else:
-        with tf.device("CPU"):  # where tf.data reads it, also on a machine with a GPU
+        with tf.device("CPU"):  # tf.data runs there, also on a machine with a GPU
             gather = functools.partial(tf.gather, tf.constant(images))
 
-    first, skipped = divmod(start * batch_size, len(images))  # the pass that `start` lies in, and where
+    first_pass, skipped = divmod(start * batch_size, len(images))  # the pass that `start` is in, and the place
 
     def order(number):
         indices = tf.range(len(images))
         if shuffle:
             indices = tf.random.experimental.stateless_shuffle(indices, seed=[seed, number])
-        return indices[tf.where(number == first, skipped, 0) :]
+        return indices[tf.where(number == first_pass, skipped, 0) :]
 
     def batch(indices):
         gathered = gather(indices)
         return scale(gathered, value_range) if is_bytes else gathered
 
-    passes = tf.data.Dataset.counter(first) if epochs is None else tf.data.Dataset.range(first, epochs)
+    passes = tf.data.Dataset.counter(first_pass) if epochs is None else tf.data.Dataset.range(first_pass, epochs)
     batches = passes.map(order).rebatch(batch_size, drop_remainder=epochs is None)
-    batches = batches.map(batch, num_parallel_calls=1, deterministic=True).prefetch(PREFETCHED)
+    batches = batches.map(batch, num_parallel_calls=1, deterministic=True).prefetch(PREFETCH_BATCHES)
     size = tf.data.INFINITE_CARDINALITY if epochs is None else max(-(-epochs * len(images) // batch_size) - start, 0)
-    options = tf.data.Options()  # one thread beside the model's; more would take the cores from it
+    options = tf.data.Options()  # one thread; more would take the cores from the model
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
-    # Nothing is left to tune, and an iterator is freed only once its tuning thread, which sleeps for 10 ms,
-    # 20 ms … a minute, wakes up again: every training would end with seconds of waiting.
+    # There is nothing to tune. An iterator is freed only when its tuning thread wakes up, which sleeps for 10 ms,
+    # 20 ms … a minute: every training would end with seconds of waiting.
     options.autotune.enabled = False
     return batches.apply(tf.data.experimental.assert_cardinality(size)).with_options(options)
 
 
 def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.DatasetBuilder:
-    """Find a dataset: in this package, in the TFDS folder (TFDS_DATA_DIR), or in TFDS' catalogue."""
+    """Find a dataset in this package, in the TFDS folder (TFDS_DATA_DIR), or in TFDS' catalogue."""
     if name == celeb_a.NAME:
         return celeb_a.builder(data_dir)
     embedded = {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
@@ -213,7 +222,7 @@ def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.
 
 
 def _download(builder: tfds.core.DatasetBuilder) -> None:
-    """Let TFDS download and prepare a dataset, or say within seconds that it cannot."""
+    """Let TFDS download and prepare a dataset, or fail within seconds without a network."""
     print(f"dataset {builder.name!r} is not on this machine; TFDS downloads it now", file=sys.stderr)
     unreachable = f"dataset {builder.name!r} is not in {builder.data_dir} and cannot be downloaded"
     try:

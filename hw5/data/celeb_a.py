@@ -1,8 +1,8 @@
-"""CelebA's aligned faces at 64×64, read from where the user has put them.
+"""CelebA's aligned faces at 64×64, read from the user's own copy.
 
 Liu et al. 2015, 202,599 photographs of 178×218 pixels. As is usual in the field, the centre 148×148
-(rows 35 to 182, columns 15 to 162) is scaled to 64×64. The authors let nobody pass the images on, and
-Google Drive, where they lie, turns programs away; so nothing here tries the network.
+(rows 35 to 182, columns 15 to 162) is resized to 64×64. The authors do not allow others to distribute the
+images, and Google Drive, where they are, blocks programs. So nothing here tries the network.
 """
 
 import hashlib
@@ -19,60 +19,60 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from hw5.errors import InputError
-from hw5.files import cache_folder, replacing
+from hw5.files import atomic_write, cache_folder
 
 NAME = "celeb_a"
-CROP = 148
-SIZE = 64
+CROP = 148  # pixels, height and width of the crop
+SIZE = 64  # pixels, height and width of the images that `load` returns
 SPLITS = {"train": range(1, 162_771), "validation": range(162_771, 182_638), "test": range(182_638, 202_600)}
-UNCACHED = 10_000  # images that take seconds to read and 120 MB to hold
+MAX_UNCACHED_IMAGES = 10_000  # they take seconds to read and 120 MB of memory
 IMAGES = "img_align_celeba"
 PARTITION = "list_eval_partition.txt"
 RECIPE = (
     f"get {IMAGES}.zip by hand (Google Drive, Align&Cropped Images of https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)"
-    ", unpack it and give --data_dir=FOLDER, or set TFDS_DATA_DIR to a TFDS folder in which celeb_a is prepared"
+    ", unpack it and give data_dir=FOLDER, or set TFDS_DATA_DIR to a TFDS folder in which celeb_a is prepared"
 )
-# What Pillow raises for a file that is damaged or no image at all.
+# Pillow's exceptions for a file that is damaged or not an image.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.PathLike | None = None) -> np.ndarray:
-    """Faces of one split, in the order of their numbers.
+    """Load the faces of one split, in the order of their numbers.
 
-    The split is prepared once, which takes a few minutes for the 162,770 training images: a `.npy` file of
-    12 kB an image in `hw5.files.cache_folder`, whose name carries a hash of the source files' names,
-    sizes and times. It is mapped, not read, so memory holds only what is looked at.
+    The first call converts the split, which takes a few minutes for the 162,770 training images: to a `.npy`
+    file of 12 kB per image in `hw5.files.cache_folder`, whose name contains a hash of the source files'
+    names, sizes and times. The file is mapped into memory: only the parts that are used are read.
 
     Args:
         split: "train", "validation", "test", or a slice of one of them, as in "train[:90%]".
-        limit: the first `limit` images; up to 10,000 of a larger split are read at once, without the file.
+        limit: only the first `limit` images; up to 10,000 of a larger split are read directly, without the file.
         data_dir: a TFDS folder (by default TFDS_DATA_DIR) in which celeb_a is prepared; or a folder with
-            the aligned JPEGs, or with `img_align_celeba/` that holds them. JPEGs are divided by
-            `list_eval_partition.txt` in or beside their folder; where that is missing, by their numbers
-            as CelebA's partition has it: up to 162770 train, up to 182637 validation, the others test.
-            Images that are not in the partition are left out. If it leaves a split empty, as it does
-            with a few images, all of them are divided 80/10/10 in the order of their names, which a
-            note on stderr tells.
+            the aligned JPEGs, or with `img_align_celeba/` that contains them. JPEGs are divided by
+            `list_eval_partition.txt` in their folder or its parent. If it is missing, their numbers divide
+            them as CelebA's partition does: up to 162770 train, up to 182637 validation, the rest test.
+            Images that are not in the partition are left out. If the partition leaves a split empty, as with
+            a few images, all images are divided 80/10/10 in the order of their names, with a note on stderr.
 
     Returns:
         uint8 [n, 64, 64, 3], a read-only `np.memmap` unless they are few (see `limit`).
 
     Raises:
-        InputError: nothing there (told with where to get it), unknown or empty split, an unreadable
-            partition, or an image that is damaged or smaller than the crop, which is named.
+        InputError: no data (the message says where to get it), an unknown or empty split, an unreadable
+            partition, or an image that is damaged or smaller than the crop (the message names it).
     """
     source = find(data_dir)
     try:
-        (wanted,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(source.splits)
-        whole = range(source.splits[wanted.splitname].num_examples)[wanted.from_ : wanted.to]
+        (instruction,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(source.splits)
+        name = instruction.splitname
+        selected = range(source.splits[name].num_examples)[instruction.from_ : instruction.to]
     except (KeyError, ValueError, AssertionError) as error:
         raise InputError(
             f"dataset {NAME!r} has no split {split!r}; it has {', '.join(source.splits)}, and slices of one"
         ) from error
-    name, part = wanted.splitname, whole[:limit]
+    part = selected[:limit]
     if not part:
         raise InputError(f"dataset {NAME!r}: {split} selects no images of {source.folder}")
-    if len(part) < len(whole) and len(part) <= UNCACHED:
+    if len(part) < len(selected) and len(part) <= MAX_UNCACHED_IMAGES:
         return np.stack(list(_faces(source, name, part)))
 
     content = hashlib.sha256(f"{name} {part}\n".encode())
@@ -84,11 +84,11 @@ def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.P
     path = cache_folder() / f"{stem}.npy"
     try:
         return np.load(path, mmap_mode="r")
-    except (OSError, EOFError, ValueError):  # not there, or not whole after a power cut
+    except (OSError, EOFError, ValueError):  # missing, or incomplete after a power cut
         pass
-    own = path.with_name(f"{stem}.{os.getpid()}.npy")  # two trainings may come to prepare the same file
-    with replacing(own) as partial, partial.open("wb") as file:
-        # Not written through a map: a full disk would be the end of the process then, without a word.
+    own = path.with_name(f"{stem}.{os.getpid()}.npy")  # two trainings may convert the same split at once
+    with atomic_write(own) as partial, partial.open("wb") as file:
+        # Not written through a memory map: a full disk would then end the process without a message.
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for face in tqdm(_faces(source, name, part), f"{NAME} {name}", total=len(part), unit=" images"):
             file.write(face.tobytes())
@@ -97,7 +97,7 @@ def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.P
 
 
 def crop(file) -> np.ndarray:
-    """Decode one aligned image: its centre 148×148, scaled (bilinear, antialiased), uint8 [64, 64, 3].
+    """Decode one aligned image: its centre 148×148, resized (bilinear, antialiased), uint8 [64, 64, 3].
 
     Raises:
         OSError, SyntaxError, ValueError (Pillow's own): damaged or not an image; ValueError: too small.
@@ -110,31 +110,31 @@ def crop(file) -> np.ndarray:
     return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
 
 
-def find(data_dir: str | os.PathLike | None = None) -> "PreparedFolder | JpegFolder":
-    """What `load` reads from; arguments and errors as there."""
+def find(data_dir: str | os.PathLike | None = None) -> "TfdsFolder | JpegFolder":
+    """Find the folder that `load` reads; arguments and errors as there."""
     root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     versions = [path.parent for path in root.glob(f"{NAME}/*/dataset_info.json")]
     if versions := [path for path in versions if tfds.core.Version.is_valid(path.name)]:
-        return PreparedFolder(max(versions, key=lambda path: tfds.core.Version(path.name)))
+        return TfdsFolder(max(versions, key=lambda path: tfds.core.Version(path.name)))
     if not data_dir:
         raise InputError(f"dataset {NAME!r} is not in {root}: {RECIPE}")
     if not root.is_dir():
-        raise InputError(f"--data_dir={data_dir}: no such folder; for {NAME}, {RECIPE}")
+        raise InputError(f"data_dir={data_dir}: no such folder; for {NAME}, {RECIPE}")
     while (root / IMAGES).is_dir():
         root /= IMAGES
     return JpegFolder(root)
 
 
 def builder(data_dir: str | os.PathLike | None = None) -> tfds.core.DatasetBuilder:
-    """celeb_a as TFDS has prepared it, with its attributes; InputError where it has not."""
+    """Return TFDS' builder of celeb_a, with its attributes; raise InputError if TFDS has not prepared it."""
     source = find(data_dir)
     if isinstance(source, JpegFolder):
-        raise InputError(f"--data_dir={data_dir}: holds images alone; other features take a TFDS folder")
+        raise InputError(f"data_dir={data_dir}: holds images only; other features need a TFDS folder")
     return source.builder
 
 
-class PreparedFolder:
-    """A version of celeb_a as TFDS has prepared it."""
+class TfdsFolder:
+    """The folder of one version of celeb_a that TFDS has prepared."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -142,11 +142,11 @@ class PreparedFolder:
         self.splits = self.builder.info.splits
 
     def files(self, split: str, part: range) -> list[os.PathLike]:
-        """The files that hold a part of the images of a split, and maybe more."""
+        """Return the files that contain a part of the images of a split, and possibly others."""
         return self.splits[split].filepaths
 
     def jpegs(self, split: str, part: range) -> Iterator[tuple[str, io.BytesIO]]:
-        """Names and contents of these images."""
+        """Yield names and contents of these images."""
         encoded = {"image": tfds.decode.SkipDecoding()}
         examples = self.builder.as_dataset(
             split=f"{split}[{part.start}:{part.stop}]",
@@ -167,7 +167,7 @@ class JpegFolder:
         self.folder = folder
         names = sorted(name for name in os.listdir(folder) if _is_jpeg(name))
         if not names:
-            raise InputError(f"--data_dir={folder}: holds no JPEGs; for {NAME}, {RECIPE}")
+            raise InputError(f"data_dir={folder}: holds no JPEGs; for {NAME}, {RECIPE}")
         split_of = _partition(folder)
         self.names = {split: [] for split in SPLITS}
         for name in names:
@@ -181,11 +181,11 @@ class JpegFolder:
         self.splits = tfds.core.SplitDict([tfds.core.SplitInfo(split, [size], 0) for split, size in sizes.items()])
 
     def files(self, split: str, part: range) -> list[str]:
-        """The files of a part of the images of a split."""
+        """Return the files of a part of the images of a split."""
         return [os.path.join(self.folder, name) for name in self.names[split][part.start : part.stop]]
 
     def jpegs(self, split: str, part: range) -> Iterator[tuple[str, str]]:
-        """Names and files of these images."""
+        """Yield names and files of these images."""
         return ((path, path) for path in self.files(split, part))
 
 
@@ -194,22 +194,22 @@ def _is_jpeg(name):
 
 
 def _partition(folder):
-    """The function that tells the split of a file name, or None for no split."""
+    """The function from a file name to its split, or to None if it is in no split."""
 
     def by_number(name):
         stem = name.partition(".")[0]
         number = int(stem) if stem.isdecimal() else 0
         return next((split for split, numbers in SPLITS.items() if number in numbers), None)
 
-    path = next((place / PARTITION for place in (folder, folder.parent) if (place / PARTITION).exists()), None)
+    path = next((parent / PARTITION for parent in (folder, folder.parent) if (parent / PARTITION).exists()), None)
     if path is None:
         return by_number
-    code = dict(zip("012", SPLITS, strict=True))
+    split_of_code = dict(zip("012", SPLITS, strict=True))
     try:
-        listed = (line.split() for line in path.read_text().splitlines() if line.strip())
-        return {name: code[number] for name, number in listed}.get
+        rows = (line.split() for line in path.read_text().splitlines() if line.strip())
+        return {name: split_of_code[code] for name, code in rows}.get
     except (ValueError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read; each line is to be a file name and 0, 1 or 2") from error
+        raise InputError(f"{path}: cannot be read; each line must be a file name and 0, 1 or 2") from error
 
 
 def _faces(source, split, part):

@@ -1,19 +1,28 @@
-"""Measures of how good generated images are.
+"""Metrics of generated images: pure functions of features, logits and log-weights, and the networks that make these.
 
-Pure functions of features, logits and log-weights (NumPy, float64); apart from them the networks that
-turn images into features, `Inception` and `MnistClassifier`. `python -m hw5.metrics` is the command line.
+`evaluate_samples` computes all of them; `python -m hw5.metrics` is the command line. The pure functions
+(NumPy, float64) are imported at once. Names that need TensorFlow are imported when they are first used.
 """
 
+import importlib
+
+from hw5.metrics import pca
+from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 from hw5.metrics.frechet import frechet_distance, frechet_infinity
-from hw5.metrics.inception import Inception
-from hw5.metrics.inception_score import inception_score, mode_score
-from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, log_likelihood
+from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
-from hw5.metrics.mnist_classifier import MnistClassifier, class_shares
 from hw5.metrics.precision_recall import precision_recall
-from hw5.metrics.report import class_scores, extractors_for, frechet_line, frechet_report, reference
-from hw5.metrics.statistics import Statistics
 from hw5.metrics.wasserstein import wasserstein_distance
+
+WITH_TENSORFLOW = {
+    "Inception": "inception",
+    "MnistClassifier": "mnist_classifier",
+    "Statistics": "statistics",
+    "evaluate_samples": "evaluate",
+    "extractors_for": "evaluate",
+    "log_likelihood": "importance_sampling",
+    "real_images_for_fid": "evaluate",
+}
 
 __all__ = [
     "Inception",
@@ -21,21 +30,31 @@ __all__ = [
     "Statistics",
     "bits_per_dimension",
     "bits_per_pixel",
-    "class_scores",
-    "class_shares",
+    "class_proportions",
     "dequantize",
+    "evaluate_samples",
     "extractors_for",
     "frechet_distance",
     "frechet_infinity",
-    "frechet_line",
-    "frechet_report",
     "inception_score",
     "iwae_bound",
     "kernel_inception_distance",
     "log_likelihood",
     "maximum_mean_discrepancy",
     "mode_score",
+    "pca",
     "precision_recall",
-    "reference",
+    "real_images_for_fid",
     "wasserstein_distance",
 ]
+
+
+def __getattr__(name: str):
+    """Import a name of `WITH_TENSORFLOW` (PEP 562)."""
+    if name not in WITH_TENSORFLOW:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{WITH_TENSORFLOW[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *WITH_TENSORFLOW})

@@ -10,48 +10,111 @@ of statistics that --save_stats or pytorch-fid wrote.
 """
 
 import contextlib
-import json as json_module
+import json
 import os
 import sys
-import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from hw5 import data, flags
+from hw5 import command_line, data
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
+from hw5.metrics.evaluate import CLASS_METRICS, METRICS, evaluate_samples
 from hw5.metrics.extractor import Extractor, check_images
-from hw5.metrics.inception import Inception
+from hw5.metrics.frechet import MIN_FID_IMAGES
+from hw5.metrics.inception import Inception, InceptionSettings
 from hw5.metrics.mnist_classifier import MnistClassifier
-from hw5.metrics.report import METRICS, compare
-from hw5.metrics.statistics import Statistics, cached
-
-WEIGHTS = ("fid", "imagenet", "mnist")
+from hw5.metrics.statistics import Statistics, cached_statistics
+from hw5.settings import Several, program, setting
 
 
-class Folder:
-    """The images of a folder or zip file as a sequence that reads what is asked for."""
+class Arguments(InceptionSettings):
+    """The two sides and their comparison."""
 
-    def __init__(self, path: Path, channels: int, limit: int | None):
-        self.files = ImageFiles(path)
-        self.names = self.files.names[:limit]
-        self.channels = channels
+    real: str | None = setting(None, "Real images, in one of the forms above.")
+    fake: str | None = setting(None, "Generated images, in one of the forms above.")
+    metric: Several[str] = setting(("fid",), "Metrics, separated by commas.", choices=tuple(METRICS))
+    weights: str = setting(
+        "fid",
+        "Network: fid and imagenet are InceptionV3's, mnist a digit classifier.",
+        choices=("fid", "imagenet", "mnist"),
+    )
+    samples: int | None = setting(None, "Use only the first n images of each side.", at_least=2)
+    seed: int = setting(0, "Seed of subsets, halves and projections.", at_least=0, at_most=2**32 - 1)
+    save_stats: Path | None = setting(None, "File to write REAL's statistics to, ….npz.")
+    json: bool = setting(False, "Print a JSON object.")
 
-    def __len__(self):
-        return len(self.names)
 
-    def __getitem__(self, part: slice) -> list[np.ndarray]:
-        return [self.files.read(name, None, self.channels) for name in self.names[part]]
+def main(arguments: Arguments) -> dict:
+    """Compare two sides, or save the statistics of one.
+
+    Returns:
+        What is printed: the sides, their counts, the extractor, the seed, and the metrics by name.
+    """
+    real, fake, weights = arguments.real, arguments.fake, arguments.weights
+    if real is None or (fake is None and arguments.save_stats is None):
+        raise InputError("name two sides, REAL and FAKE, or REAL and save_stats=FILE; --help says what they may be")
+    if weights == "mnist":
+        extractor = MnistClassifier()
+    else:
+        extractor = Inception(weights, arguments.inception_weights, arguments.inception_dtype)
+    for name in arguments.metric:
+        if name in CLASS_METRICS and not extractor.has_classes:
+            raise InputError(f"metric={name}: needs class logits; weights=imagenet and weights=mnist have them")
+
+    with contextlib.redirect_stdout(sys.stderr):  # progress; the standard output is for the results
+        real_statistics = measure(real, extractor, arguments.samples, keep=fake is not None)
+        if arguments.save_stats:
+            real_statistics.save(arguments.save_stats)
+        results = {"real": real, "num_real_images": real_statistics.gaussian.count, "extractor": extractor.name}
+        if fake is not None:
+            fake_statistics = measure(fake, extractor, arguments.samples, keep=set(arguments.metric) != {"fid"})
+            rows = evaluate_samples(
+                fake_statistics,
+                [extractor],
+                real_images=real_statistics,
+                metrics=arguments.metric,
+                seed=arguments.seed,
+            )
+            results |= {"fake": fake, "seed": arguments.seed, **rows[extractor.key]}
+            warn_of_few_images(real_statistics, fake_statistics, arguments.metric)
+    if arguments.json:
+        print(json.dumps(results, default=np.ndarray.tolist))
+    else:
+        for name, value in results.items():
+            print(f"{name:<22}{f'{value:.6g}' if isinstance(value, float) else value}")
+    return results
+
+
+run = program(Arguments, main, positional=("real", "fake"))
+
+
+def measure(side: str, extractor: Extractor, limit: int | None, keep: bool) -> Statistics:
+    """Compute the statistics of one side, with a progress bar."""
+    images, is_dataset = open_side(side, extractor, limit)
+    if isinstance(images, Statistics):
+        return images
+    if len(images) < 2:
+        raise InputError(f"{side}: holds one image; a distribution takes two or more, and a reliable FID thousands")
+    print(f"{side}: {len(images):,} images")
+    compute = cached_statistics if is_dataset else Statistics.of
+    try:
+        return compute(images, extractor, keep=keep, verbose=True)
+    except InputError as error:
+        raise InputError(str(error) if str(error).startswith(side) else f"{side}: {error}") from error
 
 
 def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Sequence | Statistics, bool]:
-    """What a command line's REAL or FAKE names: images or statistics, and whether a dataset's.
+    """Open what REAL or FAKE names.
+
+    Returns:
+        (images or statistics, whether they are a dataset's).
 
     Raises:
-        InputError: there is no such thing, or it cannot be read.
+        InputError: it does not exist or cannot be read.
     """
     path = Path(side)
     if path.is_dir() or (path.suffix not in (".npy", ".npz") and zipfile.is_zipfile(path)):
@@ -63,6 +126,21 @@ def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Seque
         raise InputError(f"{side}: {f'is not {known}' if path.exists() else 'no such file or folder'}")
     name, _, split = side.partition(":")
     return data.load(name, split or "train", limit=limit), True
+
+
+class Folder:
+    """The images of a folder or zip file, as a sequence that reads each slice when it is asked for."""
+
+    def __init__(self, path: Path, channels: int, limit: int | None):
+        self.files = ImageFiles(path)
+        self.names = self.files.names[:limit]
+        self.channels = channels
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, part: slice) -> list[np.ndarray]:
+        return [self.files.read(name, None, self.channels) for name in self.names[part]]
 
 
 def _read_array(path, limit):
@@ -86,74 +164,16 @@ def _read_array(path, limit):
     return images[:limit]
 
 
-def measure(side: str, extractor: Extractor, limit: int | None, keep: bool) -> Statistics:
-    """The statistics of one side, with a progress bar."""
-    images, is_dataset = open_side(side, extractor, limit)
-    if isinstance(images, Statistics):
-        return images
-    if len(images) < 2:
-        raise InputError(f"{side}: holds one image; a distribution takes two or more, and an honest FID thousands")
-    print(f"{side}: {len(images):,} images")
-    try:
-        if is_dataset:
-            return cached(images, extractor, keep=keep, verbose=True)
-        return Statistics.of(images, extractor, keep=keep, verbose=True)
-    except InputError as error:
-        raise InputError(str(error) if str(error).startswith(side) else f"{side}: {error}") from error
-
-
-def run(
-    real: str | None = None,
-    fake: str | None = None,
-    *,
-    metric=("fid",),
-    weights="fid",
-    inception_weights=None,
-    inception_dtype="float32",
-    samples=None,
-    seed=0,
-    save_stats=None,
-    json=False,
-) -> dict:
-    """Compare two sides, or save the statistics of one.
-
-    Returns:
-        What is printed: the metrics by name, and under which conditions they were computed.
-    """
-    if real is None or (fake is None and save_stats is None):
-        raise InputError("name two sides, REAL and FAKE, or REAL and --save_stats=FILE; --help tells what they may be")
-    if unknown := [name for name in metric if name not in METRICS]:
-        raise InputError(f"--metric={unknown[0]}: unknown; there are {', '.join(METRICS)}")
-    extractor = MnistClassifier() if weights == "mnist" else Inception(weights, inception_weights, inception_dtype)
-    keep = fake is not None and set(metric) != {"fid"}
-    with contextlib.redirect_stdout(sys.stderr):  # progress; the standard output is for the results
-        sides = [measure(side, extractor, samples, keep) for side in (real, fake) if side is not None]
-    results = {"real": real, "images": sides[0].gaussian.count, "extractor": extractor.name}
-    if save_stats:
-        sides[0].save(save_stats)
-    if fake is not None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            measured = compare(*sides, metric, seed=seed)
-        for text in dict.fromkeys(str(warning.message) for warning in caught):
-            print(f"warning: {text}", file=sys.stderr)
-        counts = [side.gaussian.count for side in sides]
-        results |= {"fake": fake, "images": counts, "seed": seed, **measured}
-    if json:
-        print(json_module.dumps(results))
-    else:
-        for name, value in results.items():
-            print(f"{name:<22}{f'{value:.6g}' if isinstance(value, float) else value}")
-    return results
+def warn_of_few_images(real: Statistics, fake: Statistics, metrics: Sequence[str]) -> None:
+    """Print a warning where the bias of the FID is large."""
+    smaller = min(side.gaussian.count or MIN_FID_IMAGES for side in (real, fake))
+    if "fid" in metrics and smaller < MIN_FID_IMAGES:
+        print(
+            f"warning: FID from only {smaller:,} images (fewer than {MIN_FID_IMAGES:,}) is biased upwards; "
+            "--metric=fid_infinity corrects it",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_list("metric", flags.default(run, "metric"), f"Metrics, separated by commas: {', '.join(METRICS)}.")
-    flags.DEFINE_enum(
-        "weights", "fid", WEIGHTS, "Network: fid and imagenet are InceptionV3's, mnist a digit classifier."
-    )
-    flags.DEFINE_integer("samples", None, "Use only the first n images of each side.", lower_bound=2)
-    flags.DEFINE_string("save_stats", None, "File to write REAL's statistics to, ….npz.")
-    flags.DEFINE_boolean("json", False, "Print a JSON object.")
-    flags.launch(run, positional=("real", "fake"))
+    command_line.launch(run)

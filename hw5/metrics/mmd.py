@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy of two sets of features, and KID, its mean over subsets."""
+"""Maximum mean discrepancy of two sets of features, and KID, its mean over random subsets."""
 
 import functools
 
@@ -7,67 +7,67 @@ from scipy.spatial.distance import pdist
 
 from hw5.errors import InputError
 
-BLOCK = 1000  # rows of a kernel matrix at once
-MEDIAN_OF = 1000  # points whose median distance is the bandwidth
+BLOCK_ROWS = 1000  # rows of a kernel matrix computed at once
+MEDIAN_POINTS = 1000  # points whose median distance is the default bandwidth
 
 
 def maximum_mean_discrepancy(
     x: np.ndarray, y: np.ndarray, kernel: str = "polynomial", *, bandwidth: float | None = None
 ) -> float:
-    """Unbiased estimate of MMD² (Gretton et al. 2012, eq. 3); negative now and then where x and y are alike.
+    """Estimate MMD² without bias (Gretton et al. 2012, eq. 3); it may be negative if x and y are alike.
 
     Args:
         x: [m, d], m ≥ 2.
         y: [n, d], n ≥ 2.
-        kernel: "polynomial", (x·y/d + 1)³ (Bińkowski et al. 2018), which sees the first three moments; or
-            "rbf", exp(−‖x − y‖²/(2σ²)), which sees everything.
+        kernel: "polynomial", (x·y/d + 1)³ (Bińkowski et al. 2018), which compares the first three moments;
+            or "rbf", exp(−‖x − y‖²/(2σ²)), which compares all of them.
         bandwidth: σ of "rbf"; by default the median distance in the pooled sample, or in 1,000 points of it.
 
     Raises:
         InputError: shapes that do not fit, NaN or infinity, fewer than 2 samples; an unknown kernel; a
             bandwidth that is not positive.
     """
-    x, y = _pair(x, y)
+    x, y = _checked_pair(x, y)
     if min(len(x), len(y)) < 2:
-        raise InputError(f"MMD takes at least 2 samples a side, not {len(x)} and {len(y)}")
+        raise InputError(f"MMD takes at least 2 samples per side, not {len(x)} and {len(y)}")
     if kernel == "polynomial":
-        values = _polynomial
+        kernel_matrix = _polynomial
     elif kernel == "rbf":
-        centre = x.mean(axis=0)  # distances stay, and lose fewer digits
+        centre = x.mean(axis=0)  # does not change the distances, and keeps more digits
         x, y = x - centre, y - centre
         bandwidth = _median_distance(np.concatenate([x, y])) if bandwidth is None else bandwidth
         if not bandwidth > 0:
             raise InputError(f"bandwidth={bandwidth}: must be above 0")
-        values = functools.partial(_rbf, bandwidth=bandwidth)
+        kernel_matrix = functools.partial(_rbf, bandwidth=bandwidth)
     else:
-        raise InputError(f"unknown kernel {kernel!r}; there are polynomial and rbf")
-    across = sum(values(rows, y).sum() for _, rows in _blocks(x)) / (len(x) * len(y))
-    return float(_mean_of_others(values, x) + _mean_of_others(values, y) - 2 * across)
+        raise InputError(f"kernel={kernel}: must be polynomial or rbf")
+    across = sum(kernel_matrix(rows, y).sum() for _, rows in _blocks(x)) / (len(x) * len(y))
+    return float(_mean_of_pairs(kernel_matrix, x) + _mean_of_pairs(kernel_matrix, y) - 2 * across)
 
 
 def kernel_inception_distance(
     x: np.ndarray, y: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """KID: the mean MMD², with the polynomial kernel, of random subsets (Bińkowski et al. 2018).
+    """Compute KID: the mean MMD², with the polynomial kernel, of random subsets (Bińkowski et al. 2018).
 
-    Unbiased, so values of unlike counts compare.
+    It is unbiased: values of different counts can be compared.
 
     Args:
         x, y: [m, d] and [n, d].
-        subsets: how many.
+        subsets: number of subsets.
         subset_size: samples of each side in a subset, drawn without replacement.
         seed: of the subsets.
 
     Returns:
-        (mean, standard deviation) over the subsets. The latter shrinks with their size, not their number.
+        (mean, standard deviation) over the subsets. The latter decreases with their size, not their number.
 
     Raises:
         InputError: as `maximum_mean_discrepancy`; subset_size above the count of a side.
     """
-    x, y = _pair(x, y)
-    fewest = min(len(x), len(y))
-    if not 2 <= subset_size <= fewest:
-        raise InputError(f"subset_size={subset_size}: must be between 2 and the samples of a side, {fewest}")
+    x, y = _checked_pair(x, y)
+    smaller = min(len(x), len(y))
+    if not 2 <= subset_size <= smaller:
+        raise InputError(f"subset_size={subset_size}: must be between 2 and the samples of a side, {smaller}")
     if subsets < 1:
         raise InputError(f"subsets={subsets}: must be at least 1")
     rng = np.random.default_rng(seed)
@@ -78,11 +78,11 @@ def kernel_inception_distance(
     return float(np.mean(values)), float(np.std(values))
 
 
-def _mean_of_others(values, x):
-    """Mean kernel value of two different samples."""
+def _mean_of_pairs(kernel_matrix, x):
+    """Mean kernel value of two different samples of x."""
     total = 0.0
     for start, rows in _blocks(x):
-        block = values(rows, x)
+        block = kernel_matrix(rows, x)
         total += block.sum() - np.trace(block, offset=start)
     return total / (len(x) * (len(x) - 1))
 
@@ -98,17 +98,17 @@ def _rbf(a, b, bandwidth):
 
 
 def _median_distance(pooled):
-    median = np.median(pdist(pooled[np.random.default_rng(0).permutation(len(pooled))[:MEDIAN_OF]]))
+    median = np.median(pdist(pooled[np.random.default_rng(0).permutation(len(pooled))[:MEDIAN_POINTS]]))
     if not median:
-        raise InputError("the median distance is 0, most samples being equal; give a bandwidth")
+        raise InputError("the median distance is 0 because most samples are equal; give a bandwidth")
     return median
 
 
 def _blocks(x):
-    return ((start, x[start : start + BLOCK]) for start in range(0, len(x), BLOCK))
+    return ((start, x[start : start + BLOCK_ROWS]) for start in range(0, len(x), BLOCK_ROWS))
 
 
-def _pair(x, y):
+def _checked_pair(x, y):
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not x.shape[1]:
         raise InputError(f"features must be [m, d] and [n, d], not {list(x.shape)} and {list(y.shape)}")

@@ -1,6 +1,6 @@
-"""A small classifier of MNIST digits, which tells what a generated digit shows.
+"""A small classifier of MNIST digits, which says what digit a generated image shows.
 
-Its weights lie in the package. Train them anew, in some minutes on two cores, with
+Its weights are in the package. This command trains them again, in five minutes on two cores:
 
     python -m hw5.metrics.mnist_classifier --weights=mnist_classifier.weights.h5
 """
@@ -8,38 +8,40 @@ Its weights lie in the package. Train them anew, in some minutes on two cores, w
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
-from keras import layers, ops
+from keras import layers
 
-from hw5 import data, flags
+from hw5 import command_line, data
 from hw5.errors import InputError
-from hw5.files import replacing
+from hw5.files import atomic_write
 from hw5.metrics.extractor import Extractor
+from hw5.settings import Settings, program, setting
 
 WEIGHTS = Path(__file__).with_name("mnist_classifier.weights.h5")
 SHAPE = (28, 28, 1)
 
 
 class MnistClassifier(Extractor):
-    """The trained classifier: greyscale images → features [n, 64] and logits of the ten digits.
+    """The trained classifier: greyscale images → features [n, 64] and logits [n, 10] of the digits.
 
-    Images of another size are scaled to 28×28 (bilinear, antialiased). Fréchet distances of its features
-    are on a scale of their own, and cheap: thousands of images a second.
+    Images of another size are resized to 28×28 (bilinear, antialiased). Fréchet distances of its features
+    have a scale of their own. It is fast: thousands of images per second.
 
     Args:
         weights: file of the weights; by default the package's, of 99.4 % test accuracy.
 
     Raises:
-        InputError: the file is missing, damaged or another network's.
+        InputError: the file is missing, damaged or belongs to another network.
     """
 
+    key = "mnist_classifier"
     name = "mnist-classifier"
     channels = 1
+    has_classes = True
     batch_size = 500
 
     def __init__(self, weights: str | Path = WEIGHTS):
-        classifier = network()
+        classifier = build_classifier()
         try:
             classifier.load_weights(weights)
         except (OSError, ValueError, KeyError) as error:
@@ -49,31 +51,16 @@ class MnistClassifier(Extractor):
             lambda images: both(images, training=False), input_signature=[tf.TensorSpec((None, *SHAPE), tf.float32)]
         )
 
-    def scale(self, images):
+    def preprocess(self, images):
         return tf.image.resize(images, SHAPE[:2], antialias=True) / 255
 
-    def network(self, scaled):
-        return tuple(values.numpy() for values in self._both(scaled))
+    def forward(self, inputs):
+        features, logits = self._both(inputs)
+        return features.numpy(), logits.numpy()
 
 
-def class_shares(logits: np.ndarray) -> tuple[np.ndarray, float]:
-    """What a set of images shows (sheet 001: "clearly capture most of the 10 different digit classes").
-
-    Args:
-        logits: [n, classes].
-
-    Returns:
-        (shares, confidence): of each class the share of images that it is the likeliest one for,
-        [classes], summing to 1; and the mean probability of the likeliest class. A classifier may be
-        sure of what is no digit at all: confidence tells digits from smears, not from noise.
-    """
-    probabilities = np.asarray(ops.softmax(np.asarray(logits, np.float64)))
-    counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
-    return counts / len(probabilities), float(probabilities.max(axis=1).mean())
-
-
-def network() -> keras.Model:
-    """Three convolutions with batch normalisation, and a layer of 64 features: 184,000 parameters."""
+def build_classifier() -> keras.Model:
+    """Build three convolutions with batch normalisation, and a layer of 64 features: 184,000 parameters."""
     stack = [keras.Input(SHAPE)]
     for filters, size, strides in ((24, 5, 2), (48, 3, 1), (48, 3, 2)):
         convolution = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)
@@ -82,14 +69,24 @@ def network() -> keras.Model:
     return keras.Sequential([*stack, layers.Dropout(0.4), layers.Dense(10, name="logits")], name="mnist_classifier")
 
 
-def run(*, weights="mnist_classifier.weights.h5", epochs=10, batch_size=128, learning_rate=4e-3, seed=0):
+class Arguments(Settings):
+    """The training of the classifier."""
+
+    weights: Path = setting(Path("mnist_classifier.weights.h5"), "File to write, ….weights.h5.")
+    epochs: int = setting(10, "Passes over the training images.", at_least=1)
+    batch_size: int = setting(128, "Images per batch.", at_least=1)
+    learning_rate: float = setting(4e-3, "Learning rate at the start of its cosine decay.", at_least=0)
+    seed: int = setting(0, "Seed of the weights and the order of the images.", at_least=0, at_most=2**32 - 1)
+
+
+def main(arguments: Arguments) -> float:
     """Train the classifier on the MNIST training set, shifted by up to two pixels, and save its weights.
 
     Returns:
         The accuracy on the test set.
     """
-    keras.utils.set_random_seed(seed)
-    classifier = network()
+    keras.utils.set_random_seed(arguments.seed)
+    classifier = build_classifier()
     (images, labels), test = (
         (data.scale(data.load("mnist", split)), data.load("mnist", split, feature="label"))
         for split in ("train", "test")
@@ -98,24 +95,25 @@ def run(*, weights="mnist_classifier.weights.h5", epochs=10, batch_size=128, lea
     def shift(images, labels):
         return tf.roll(images, tf.random.uniform((2,), -2, 3, tf.int32), axis=(1, 2)), labels  # the margins are black
 
-    examples = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=seed)
-    training = examples.batch(batch_size, drop_remainder=True).map(shift).prefetch(2)
+    examples = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=arguments.seed)
+    batches = examples.batch(arguments.batch_size, drop_remainder=True).map(shift).prefetch(2)
+    decay = keras.optimizers.schedules.CosineDecay(arguments.learning_rate, arguments.epochs * len(batches))
     classifier.compile(
-        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(learning_rate, epochs * len(training))),
+        optimizer=keras.optimizers.Adam(decay),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    classifier.fit(training, epochs=epochs)
+    classifier.fit(batches, epochs=arguments.epochs)
     accuracy = classifier.evaluate(*test, batch_size=500, verbose=0, return_dict=True)["accuracy"]
-    bare = network()  # the weights of a compiled model would be saved with the optimizer's state
-    bare.set_weights(classifier.get_weights())
-    with replacing(weights) as partial:
-        bare.save_weights(partial)
-    print(f"{weights}: test accuracy {accuracy:.4f}")
+    uncompiled = build_classifier()  # the weights of a compiled model would be saved with the optimizer's state
+    uncompiled.set_weights(classifier.get_weights())
+    with atomic_write(arguments.weights) as partial:
+        uncompiled.save_weights(partial)
+    print(f"{arguments.weights}: test accuracy {accuracy:.4f}")
     return accuracy
 
 
+run = program(Arguments, main)
+
 if __name__ == "__main__":
-    flags.shared(run)
-    flags.DEFINE_string("weights", flags.default(run, "weights"), "File to write, ….weights.h5.")
-    flags.launch(run)
+    command_line.launch(run)

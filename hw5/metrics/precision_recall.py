@@ -1,18 +1,18 @@
-"""Precision and recall: are generated images like real ones, and are all real ones covered."""
+"""Precision and recall: how many generated images are realistic, and how many real images are covered."""
 
 import numpy as np
 
 from hw5.errors import InputError
 
-BLOCK = 1000  # rows of a distance matrix at once
+BLOCK_ROWS = 1000  # rows of a distance matrix computed at once
 
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """Share of fakes among the real samples, and of real samples among the fakes (Kynkäänniemi et al. 2019, eq. 1–2).
+    """Compute the share of fakes on the manifold of the real samples, and the reverse (Kynkäänniemi et al. 2019).
 
-    A sample is among a set if it lies in the ball around one of its members whose radius is the distance
-    from that member to its k-th nearest other. One outlier, with a ball of its own, may cover much. Both
-    shares grow with the counts and with k: compare only equal ones.
+    Equations 1 and 2. The manifold of a set is the union of balls around its members; the radius of a ball is
+    the distance from the member to its k-th nearest neighbour. One outlier, whose ball is large, may cover
+    many samples. Both shares grow with the counts and with k: compare only values of equal ones.
 
     Args:
         real: features [m, d], m > k.
@@ -33,16 +33,16 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
     if k < 1:
         raise InputError(f"k={k}: must be at least 1")
     if min(len(real), len(fake)) <= k:
-        raise InputError(f"k={k} takes at least {k + 1} samples a side, not {len(real)} and {len(fake)}")
-    centre = real.mean(axis=0)  # distances stay, and lose fewer digits
+        raise InputError(f"k={k} takes at least {k + 1} samples per side, not {len(real)} and {len(fake)}")
+    centre = real.mean(axis=0)  # does not change the distances, and keeps more digits
     real, fake = real - centre, fake - centre
-    return _share_within(fake, real, k), _share_within(real, fake, k)
+    return _share_on_manifold(fake, real, k), _share_on_manifold(real, fake, k)
 
 
-def _share_within(points, members, k):
-    # Each member is its own nearest, so that index k is the k-th other.
+def _share_on_manifold(points, members, k):
+    # Each member is its own nearest neighbour, so index k is the k-th other one.
     radii = np.concatenate([np.partition(block, k, axis=1)[:, k] for block in _squared_distances(members, members)])
-    # Copies of one image have radius 0, and still must lie in each other's balls when sums round differently.
+    # Copies of one image have radius 0. They must lie in each other's balls even if their sums round differently.
     radii += 1e-12 * max(np.sum(points**2, axis=1).max(), np.sum(members**2, axis=1).max())
     covered = sum(np.count_nonzero(np.any(block <= radii, axis=1)) for block in _squared_distances(points, members))
     return float(covered / len(points))
@@ -50,6 +50,6 @@ def _share_within(points, members, k):
 
 def _squared_distances(a, b):
     squares = np.sum(b * b, axis=1)
-    for start in range(0, len(a), BLOCK):
-        rows = a[start : start + BLOCK]
+    for start in range(0, len(a), BLOCK_ROWS):
+        rows = a[start : start + BLOCK_ROWS]
         yield np.sum(rows * rows, axis=1)[:, None] + squares - 2 * rows @ b.T

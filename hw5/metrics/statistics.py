@@ -1,4 +1,4 @@
-"""What the metrics need to know of a set of images: computed once, saved, and kept for embedded datasets."""
+"""Statistics of a set of images, which all metrics are computed from: computed once, saved, cached."""
 
 import dataclasses
 import hashlib
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw5.errors import InputError
-from hw5.files import cache_folder, replacing
+from hw5.files import atomic_write, cache_folder
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
 
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Mean and covariance of the features of a set of images, and where they were kept the features.
+    """Mean and covariance of the features of a set of images, and the features themselves if they were kept.
 
     Attributes:
         gaussian: mean, covariance and count of the features.
-        extractor: its `name`; None for a file of another program, which does not tell.
+        extractor: its `name`; None for a file of another program, which does not say.
         features: [n, d], or None.
         logits: [n, classes], or None.
     """
@@ -34,28 +34,27 @@ class Statistics:
 
     @classmethod
     def of(cls, images: Sequence, extractor: Extractor, *, keep: bool = True, **kwargs) -> "Statistics":
-        """Those of images.
+        """Compute the statistics of images.
 
         Args:
+            images, kwargs: as in `Extractor.activations`.
             keep: keep features and logits; without them, memory does not grow with the number of images.
-            kwargs: value_range and verbose of `Extractor.activations`.
         """
         features, logits = [], []
 
         def batches():
-            for some_features, some_logits in extractor.activations(images, **kwargs):
+            for batch_features, batch_logits in extractor.activations(images, **kwargs):
                 if keep:
-                    features.append(some_features)
-                    logits.append(some_logits)
-                yield some_features
+                    features.append(batch_features)
+                    logits.append(batch_logits)
+                yield batch_features
 
         gaussian = Gaussian.of(batches())
-        has_logits = bool(logits) and logits[0] is not None
         return cls(
             gaussian,
             extractor.name,
             np.concatenate(features) if keep else None,
-            np.concatenate(logits) if has_logits else None,
+            np.concatenate(logits) if keep and extractor.has_classes else None,
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -68,12 +67,12 @@ class Statistics:
             "features": self.features,
             "logits": self.logits,
         }
-        with replacing(path) as partial, partial.open("wb") as file:
+        with atomic_write(path) as partial, partial.open("wb") as file:
             np.savez(file, **{name: value for name, value in arrays.items() if value is not None})
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Statistics":
-        """Read what `save` wrote, or the `mu` and `sigma` of pytorch-fid and others.
+        """Read a file that `save` wrote, or the `mu` and `sigma` of pytorch-fid and others.
 
         Raises:
             InputError: the file is missing, damaged, or holds no statistics.
@@ -93,12 +92,15 @@ class Statistics:
         return cls(Gaussian(mean, covariance, count), extractor, features, logits)
 
 
-def cached(images: np.ndarray, extractor: Extractor, *, keep: bool = True, verbose: bool = False) -> Statistics:
-    """`Statistics.of` uint8 images, kept in a file of the user's cache folder and read from it the next time.
+def cached_statistics(
+    images: np.ndarray, extractor: Extractor, *, keep: bool = True, verbose: bool = False
+) -> Statistics:
+    """Return `Statistics.of` an array or tensor of images, from a file of the cache folder if there is one.
 
-    The file's name carries the extractor's (weights, resize, type of the floats), the number and shape of
-    the images, and a hash of them, so that what is read belongs to what is asked for.
+    The file name contains the extractor's name (network, weights, type of the floats), the number and shape of
+    the images, and a hash of their bytes, so that a file belongs to exactly these images.
     """
+    images = np.asarray(images)
     content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
     shape = "x".join(map(str, images.shape))
     path = cache_folder() / f"{extractor.name}_{shape}_{content}.npz"
@@ -108,7 +110,7 @@ def cached(images: np.ndarray, extractor: Extractor, *, keep: bool = True, verbo
             if statistics.features is not None or not keep:
                 return statistics
         except InputError as error:
-            print(f"warning: {error}; computed anew", file=sys.stderr)
+            print(f"warning: {error}; computed again", file=sys.stderr)
     statistics = Statistics.of(images, extractor, keep=keep, verbose=verbose)
     statistics.save(path)
     return statistics

@@ -6,8 +6,8 @@ from scipy.spatial.distance import cdist
 
 from hw5.errors import InputError
 
-MOST = 5000  # points of an exact distance; it takes time ∝ n³ and 8n² bytes
-BLOCK = 50  # projections at once
+MAX_EXACT_POINTS = 5000  # an exact distance takes time ∝ n³ and 8n² bytes
+BLOCK_PROJECTIONS = 50  # projections computed at once
 
 
 def wasserstein_distance(
@@ -19,15 +19,15 @@ def wasserstein_distance(
     projections: int = 1000,
     seed: int = 0,
 ) -> float:
-    """W_p of two empirical distributions, p = `order`, with the Euclidean distance of their points.
+    """Compute W_p of two empirical distributions, p = `order`, with the Euclidean distance of their points.
 
     "exact": (min_π (1/n) Σ ‖xᵢ − y_π(i)‖ᵖ)^(1/p) over permutations π. As an estimate of the distance of the
-    distributions that the points are drawn from it is biased upwards, and tends to it as slowly as n^(−1/d)
-    (Dudley 1969): compare only equal counts.
+    distributions that the points are drawn from, it is biased upwards and converges as slowly as n^(−1/d)
+    (Dudley 1969): compare only values of equal counts.
 
     "sliced": (E_θ W_p(θ·x, θ·y)ᵖ)^(1/p) over random unit directions θ (Rabin et al. 2012; Bonneel et al.
-    2015), where sorting solves each one-dimensional problem. At most the exact distance, and another
-    quantity: the two do not compare. It is biased upwards too, but at a rate in n that does not depend on d.
+    2015), where sorting solves each one-dimensional problem. It is at most the exact distance. It is another
+    quantity: do not compare the two. It is biased upwards, too, but its rate in n does not depend on d.
 
     Args:
         x, y: [m, d] and [n, d]; for "exact" m = n ≤ 5,000.
@@ -51,15 +51,17 @@ def wasserstein_distance(
     elif method == "sliced":
         mean = _sliced(x, y, order, projections, np.random.default_rng(seed))
     else:
-        raise InputError(f"unknown method {method!r}; there are exact and sliced")
+        raise InputError(f"method={method}: must be exact or sliced")
     return float(mean ** (1 / order))
 
 
 def _exact(x, y, order):
     if len(x) != len(y):
         raise InputError(f"{len(x)} and {len(y)} points: an exact distance takes equal counts; try method='sliced'")
-    if len(x) > MOST:
-        raise InputError(f"{len(x):,} points: an exact distance takes at most {MOST:,}; try method='sliced'")
+    if len(x) > MAX_EXACT_POINTS:
+        raise InputError(
+            f"{len(x):,} points: an exact distance takes at most {MAX_EXACT_POINTS:,}; try method='sliced'"
+        )
     cost = cdist(x, y) ** order
     return cost[linear_sum_assignment(cost)].mean()
 
@@ -72,8 +74,8 @@ def _sliced(x, y, order, projections, rng):
     levels = np.union1d(n * np.arange(1, m + 1), m * np.arange(1, n + 1))
     weights = np.diff(levels, prepend=0) / (m * n)
     total = 0.0
-    for start in range(0, projections, BLOCK):
-        directions = rng.normal(size=(min(BLOCK, projections - start), x.shape[1]))
+    for start in range(0, projections, BLOCK_PROJECTIONS):
+        directions = rng.normal(size=(min(BLOCK_PROJECTIONS, projections - start), x.shape[1]))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         quantiles_x = np.sort(directions @ x.T, axis=1)[:, (levels - 1) // n]
         quantiles_y = np.sort(directions @ y.T, axis=1)[:, (levels - 1) // m]

@@ -6,30 +6,30 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from hw5.models.base import LatentModel
+from hw5.models.base import EncoderDecoder
 from hw5.objectives import bernoulli_loss, squared_error
 
 LOSSES = ("mean_squared_error", "cross_entropy")
 
 
 @keras.saving.register_keras_serializable("hw5")
-class Autoencoder(LatentModel):
+class Autoencoder(EncoderDecoder):
     """An encoder and a decoder trained to reproduce their input (sheet 000, part I).
 
     Args:
         encoder: images [batch, h, w, c] → codes [batch, k].
         decoder: codes → images (loss "mean_squared_error") or logits of images (loss "cross_entropy").
         loss: "mean_squared_error", the mean over pixels (I.3: (1/784) Σ (x − y)²), or "cross_entropy",
-            Bernoulli, summed over pixels, in nats an image (I.6); both averaged over the batch.
+            Bernoulli, summed over pixels, in nats per image (I.6); both averaged over the batch.
 
-    Metrics: `loss`, and `mse` whatever the loss, so that models of either compare.
+    Metrics: `loss`, and `mse` for either loss, so that all models compare.
     """
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, loss: str = "mean_squared_error", **kwargs):
         super().__init__(encoder, decoder, **kwargs)
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: must be one of {', '.join(LOSSES)}")
-        self.loss_name = loss
+        self.loss_name = loss  # Keras has a use of its own for `loss`
         self.loss_tracker = keras.metrics.Mean("loss")
         self.mse_tracker = keras.metrics.Mean("mse")
 
@@ -38,29 +38,34 @@ class Autoencoder(LatentModel):
         return [self.loss_tracker, self.mse_tracker]
 
     def to_images(self, outputs):
+        """Map the decoder's outputs to images."""
         return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs
 
+    def decode(self, z):
+        return self.to_images(self.decoder(z))
+
     def call(self, images, training=False):
+        """Reconstruct images."""
         return self.to_images(self.decoder(self.encoder(images, training=training), training=training))
 
-    def losses_of(self, images, training=False):
-        """(loss, squared error) of each image, both [batch]."""
+    def losses_and_errors(self, images, training=False):
+        """Compute the loss and the squared error of each image, both [batch]."""
         outputs = self.decoder(self.encoder(images, training=training), training=training)
-        error = squared_error(images, self.to_images(outputs))
-        return (bernoulli_loss(images, outputs) if self.loss_name == "cross_entropy" else error), error
+        errors = squared_error(images, self.to_images(outputs))
+        return (bernoulli_loss(images, outputs) if self.loss_name == "cross_entropy" else errors), errors
 
     def train_step(self, images):
         with tf.GradientTape() as tape:
-            losses, errors = self.losses_of(images, training=True)
+            losses, errors = self.losses_and_errors(images, training=True)
             loss = ops.mean(losses)
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self._track(losses, errors)
+        return self.update_metrics(losses, errors)
 
     def test_step(self, images):
-        return self._track(*self.losses_of(images))
+        return self.update_metrics(*self.losses_and_errors(images))
 
-    def _track(self, losses, errors):
+    def update_metrics(self, losses, errors):
         self.loss_tracker.update_state(losses)
         self.mse_tracker.update_state(errors)
         return self.get_metrics_result()
@@ -70,11 +75,11 @@ class Autoencoder(LatentModel):
 
 
 def layer_pairs(autoencoder: Autoencoder) -> Iterator[tuple[keras.Model, Autoencoder]]:
-    """The stages of layer-wise pre-training, outermost first (Hinton & Salakhutdinov 2006).
+    """Yield the stages of layer-wise pre-training, outermost first (Hinton & Salakhutdinov 2006).
 
-    Every dense layer of the encoder forms, with its mirror image in the decoder, a shallow autoencoder
-    of what the layers before it compute. Trained one after the other, they initialise the whole stack.
-    The shallow ones are autoencoders as in Bengio et al. 2007, where the paper has Boltzmann machines.
+    Every dense layer of the encoder and its mirror image in the decoder form a shallow autoencoder of the
+    outputs of the layers before it. Trained one after the other, they initialise the whole stack. Shallow
+    autoencoders are those of Bengio et al. 2007; the first paper uses Boltzmann machines.
 
     Yields:
         (below, shallow): the Keras model that turns images into the stage's input (at first the flat

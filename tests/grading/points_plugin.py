@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
-LONGEST = 2000  # characters of a reason
+MAX_REASON_CHARS = 2000
 
 
 def pytest_addoption(parser):
@@ -137,14 +137,14 @@ class Gradebook:
             return
         entry = self.entries.get(report.nodeid)
         if entry and (report.when == "call" or not report.passed):
-            self.judge(entry, report)
+            self.score(entry, report)
         if report.when == "call":
             for name, value in report.user_properties:
                 if name == "leaderboard":
                     self.leaderboard[value["name"]] = value
         self.write()
 
-    def judge(self, entry, report):
+    def score(self, entry, report):
         grades = [value for name, value in report.user_properties if name == "grade"]
         fraction, reason = float(report.passed), None if report.passed else _reason(report)
         if report.skipped:
@@ -160,7 +160,7 @@ class Gradebook:
         entry.score = entry.points * fraction
         entry.status = "passed" if fraction == 1 else "failed"
         notes = [note for _, note in grades if note] + [reason] * bool(reason)
-        entry.output = "\n".join(notes)[:LONGEST]
+        entry.output = "\n".join(notes)[:MAX_REASON_CHARS]
 
     def pytest_sessionfinish(self):
         self.finished = True

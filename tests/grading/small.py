@@ -39,7 +39,7 @@ def affine(inputs, kernel, bias):
 
 
 def constant_encoder(*outputs, shape=SHAPE):
-    """An encoder that says the same of every image: one list of numbers an output."""
+    """An encoder that says the same of every image: one list of numbers per output."""
     import keras
     from keras import layers
 

@@ -96,7 +96,7 @@ def test_the_frechet_distance_of_singular_covariances():
 def test_the_section_reports_it(section_run):
     for by_dimension in section_run(10).results["validation"].values():
         for row in by_dimension.values():
-            assert all(np.isfinite(report["fid"]) for report in row["fid"].values())
+            assert all(np.isfinite(evaluated["fid"]) for evaluated in row["samples"].values())
 
 
 @pytest.mark.points(2, part="10.6")

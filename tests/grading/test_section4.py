@@ -63,12 +63,13 @@ def test_a_figure_of_three_rows_of_sixteen(section_run):
 @pytest.mark.points(8, part="4.4")
 def test_samples_are_counted_by_class(section_run):
     for terms in section_run(4).results.values():
-        shares = np.asarray(terms["class_shares"])
-        assert shares.shape == (10,)
-        assert shares.min() >= 0
-        assert shares.sum() == pytest.approx(1)
-        assert np.allclose(1000 * shares, np.round(1000 * shares))  # of 1,000 samples
-        assert 0.1 <= terms["confidence"] <= 1
+        by_digits = terms["samples"]["mnist_classifier"]
+        proportions = np.asarray(by_digits["class_proportions"])
+        assert proportions.shape == (10,)
+        assert proportions.min() >= 0
+        assert proportions.sum() == pytest.approx(1)
+        assert np.allclose(1000 * proportions, np.round(1000 * proportions))  # of 1,000 samples
+        assert 0.1 <= by_digits["confidence"] <= 1
 
 
 @pytest.mark.points(8, part="4.5")

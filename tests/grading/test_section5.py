@@ -71,7 +71,7 @@ def test_the_wasserstein_objective():
 
 @pytest.mark.points(4, part="5.4")
 def test_the_critics_weights_are_clipped_and_no_others():
-    w, c, b = point_gan("wasserstein", clip=0.05)
+    w, c, b = point_gan("wasserstein", weight_clip=0.05)
     assert w == pytest.approx(0.05)  # 0.8 + 0.1 (1.5 − 0.5)
     assert c == pytest.approx(-0.05)  # −0.2 stays, and is cut
     assert b == pytest.approx(0.5 + 0.3 * 0.05, rel=1e-5)  # G's slope is the clipped w
@@ -94,9 +94,9 @@ def test_the_importance_weighted_loss_is_a_log_mean():
 def test_log_weights(model):
     vae = constant_vae([0.5], [-0.8], model=model)
     epsilon = np.float32([[[1.0], [-2.0]], [[0.0], [0.5]], [[0.3], [1.5]]])  # [3, 2, 1]
-    deviation = np.exp(-0.4)
-    z = 0.5 + deviation * epsilon[..., 0]
-    expected = -cross_entropy() + norm.logpdf(z) - norm.logpdf(z, 0.5, deviation)
+    std = np.exp(-0.4)
+    z = 0.5 + std * epsilon[..., 0]
+    expected = -cross_entropy() + norm.logpdf(z) - norm.logpdf(z, 0.5, std)
     np.testing.assert_allclose(vae.log_weights(IMAGES, epsilon), expected, rtol=1e-4)
     assert isinstance(vae, hw5.models.VAE)
 
@@ -126,9 +126,9 @@ def test_a_seed_names_the_samples():
 def test_the_inception_score():
     # exp(ln 2 − H(0.8)) with H(0.8) = 0.5004024, of logits that do not sum to 1
     logits = np.log([[0.8, 0.2], [0.2, 0.8]]) + 3.0
-    mean, deviation = hw5.metrics.inception_score(logits, splits=1)
+    mean, std = hw5.metrics.inception_score(logits, splits=1)
     assert mean == pytest.approx(2 * np.exp(-0.5004024), rel=1e-6)
-    assert deviation == 0
+    assert std == 0
 
 
 @pytest.mark.points(3, part="5.6")

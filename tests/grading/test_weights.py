@@ -40,4 +40,4 @@ def test_the_negative_elbo_of_trained_weights(request, leaderboard, section):
     load(model, Path(folder, section))
     images = hw5.data.load("mnist", "test", limit=1000) / np.float32(255)
     images = tf.image.resize(images, model.encoder.input_shape[1:3], antialias=True)
-    leaderboard(f"{section}: negative ELBO, nats an image", round(loss(model, np.asarray(images)), 2), order="asc")
+    leaderboard(f"{section}: negative ELBO, nats per image", round(loss(model, np.asarray(images)), 2), order="asc")

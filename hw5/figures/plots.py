@@ -1,6 +1,6 @@
-"""Arrays in, PNG files out, in one style for every report.
+"""Plots in one style: grids of images, curves, points and spectra.
 
-Images are uint8 or floats in [0, 1] (floats outside are clipped); one channel is drawn in grey.
+Images are uint8, or floats in [0, 1]; floats outside are clipped. Images of one channel are drawn in grey.
 """
 
 import io
@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-
-from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from PIL import Image
 
-from hw5.files import replacing
+from hw5.files import atomic_write
 
 STYLE = {
     "font.family": "serif",
@@ -38,7 +35,7 @@ WIDTH = 6.3  # inches, the text width of an A4 page
 GAP = 2  # white pixels between two images
 
 
-def tile(images: np.ndarray) -> np.ndarray:
+def make_grid(images: np.ndarray) -> np.ndarray:
     """Lay images [rows, columns, h, w, c] side by side: floats in [0, 1], [H, W, c], white between them."""
     images = np.asarray(images)
     images = images / 255 if images.dtype == np.uint8 else np.clip(images, 0, 1)
@@ -48,15 +45,29 @@ def tile(images: np.ndarray) -> np.ndarray:
     return canvas.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
 
 
+def square(images: np.ndarray) -> np.ndarray:
+    """Arrange images [n, h, w, c] as [side, side, h, w, c], the largest square that they fill; the rest is dropped."""
+    images = np.asarray(images)
+    side = int(len(images) ** 0.5)
+    return images[: side**2].reshape(side, side, *images.shape[1:])
+
+
+def to_floats(images: np.ndarray) -> np.ndarray:
+    """Convert uint8 images to float32 in [0, 1], as models take them; floats stay as they are."""
+    images = np.asarray(images)
+    return images.astype(np.float32) * np.float32(1 / 255) if images.dtype == np.uint8 else images
+
+
 def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], title: str | None = None) -> None:
     """Draw labelled rows of images.
 
     Args:
-        rows: pairs (label, images [n, h, w, c]), all of one n; the label stands left of its row.
+        rows: pairs (label, images [n, h, w, c]) with one n for all rows; the label stands left of its row.
     """
-    canvas = tile(np.stack([images for _, images in rows]))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(WIDTH, WIDTH * canvas.shape[0] / canvas.shape[1]))
+    canvas = make_grid(np.stack([images for _, images in rows]))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, WIDTH * canvas.shape[0] / canvas.shape[1]))
+        axes = figure.subplots()
         _show(axes, canvas)
         height = (canvas.shape[0] + GAP) / len(rows)
         for index, (label, _) in enumerate(rows):
@@ -65,29 +76,29 @@ def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], 
         _save(figure, path)
 
 
-def picture(path: str | os.PathLike, images: np.ndarray) -> None:
-    """Write images [rows, columns, h, w, c] as a grid, a pixel of theirs a pixel of the file."""
-    canvas = Image.fromarray(np.round(255 * tile(images)).astype(np.uint8).squeeze())
-    with replacing(path) as partial:
+def save_grid(path: str | os.PathLike, images: np.ndarray) -> None:
+    """Write images [rows, columns, h, w, c] as a grid, one pixel of the file for each pixel of the images."""
+    canvas = Image.fromarray(np.round(255 * make_grid(images)).astype(np.uint8).squeeze())
+    with atomic_write(path) as partial:
         canvas.save(partial, "png")
 
 
-def animation(path: str | os.PathLike, pictures: Sequence[os.PathLike], seconds: float = 10.0) -> None:
-    """Join pictures of one size to an animated GIF, which plays for `seconds` and then over again."""
-    frames = [Image.open(file).convert("P", palette=Image.Palette.ADAPTIVE, colors=128) for file in pictures]
-    with replacing(path) as partial:
+def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: float = 10.0) -> None:
+    """Join PNG files of one size to an animated GIF, which plays for `seconds` and then repeats."""
+    frames = [Image.open(file).convert("P", palette=Image.Palette.ADAPTIVE, colors=128) for file in grids]
+    with atomic_write(path) as partial:
         duration = 1000 * seconds / len(frames)
         frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
 
 
-def filmstrip(path: str | os.PathLike, pictures: Mapping[str, os.PathLike]) -> None:
-    """Draw pictures of one size side by side, each under its title: one noise over a training."""
-    with plt.rc_context(STYLE):
-        images = [np.asarray(Image.open(file)) for file in pictures.values()]
+def filmstrip(path: str | os.PathLike, grids: Mapping[str, os.PathLike]) -> None:
+    """Draw PNG files of one size side by side, each under its title."""
+    with matplotlib.rc_context(STYLE):
+        images = [np.asarray(Image.open(file)) for file in grids.values()]
         width = WIDTH / len(images)
-        size = (WIDTH, width * images[0].shape[0] / images[0].shape[1])
-        figure, row = plt.subplots(1, len(images), figsize=size, squeeze=False, gridspec_kw={"wspace": 0.04})
-        for axes, title, image in zip(row[0], pictures, images, strict=True):
+        figure = Figure(figsize=(WIDTH, width * images[0].shape[0] / images[0].shape[1]))
+        row = figure.subplots(1, len(images), squeeze=False, gridspec_kw={"wspace": 0.04})
+        for axes, title, image in zip(row[0], grids, images, strict=True):
             _show(axes, image / 255)
             axes.set_title(title)
         _save(figure, path)
@@ -100,9 +111,10 @@ def image_grid(path: str | os.PathLike, images: np.ndarray, width: float = WIDTH
         width: of the drawn grid, in inches.
         labels: `left` and `right`, below the grid's edges; `xlabel` and `ylabel`, along its axes.
     """
-    canvas = tile(images)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(width, width * canvas.shape[0] / canvas.shape[1]))
+    canvas = make_grid(images)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, width * canvas.shape[0] / canvas.shape[1]))
+        axes = figure.subplots()
         _show(axes, canvas)
         below = dict(y=-0.01, va="top", transform=axes.transAxes)
         for side, x in (("left", 0), ("right", 1)):
@@ -129,8 +141,9 @@ def curves(
         dashed: labels drawn as dashed lines, in the colour of the line before them or else in black.
         markers: mark the points, and tick the x axis at them.
     """
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
+        axes = figure.subplots()
         colour = None
         for label, (x, y) in series.items():
             style = dict(marker="o" if markers else None)
@@ -158,19 +171,19 @@ def training_curves(
     steps: int | None = None,
     title: str | None = None,
 ) -> None:
-    """Draw every metric of a training, a panel each, on training and validation images (`val_…`).
+    """Draw every metric of a training on training and validation images (`val_…`), one panel per metric.
 
     Args:
-        history: metric → one value an epoch; nothing is drawn of a training without a whole epoch.
-        steps: steps an epoch, to have steps along the axis in place of epochs.
+        history: metric → one value per epoch; nothing is drawn of a training without a whole epoch.
+        steps: steps per epoch, to label the axis with steps in place of epochs.
     """
     names = [name for name in history if not name.startswith("val_")]
     if not names:
         return
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         rows, columns = -(-len(names) // 3), min(len(names), 3)
-        size = (WIDTH / 3 * columns, WIDTH / 3 * rows)
-        figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="tight")
+        figure = Figure(figsize=(WIDTH / 3 * columns, WIDTH / 3 * rows), layout="tight")
+        panels = figure.subplots(rows, columns, squeeze=False)
         for axes in panels.flat[len(names) :]:
             axes.set_axis_off()
         for axes, name in zip(panels.flat, names, strict=False):
@@ -189,14 +202,15 @@ def training_curves(
 def curve_panels(
     path: str | os.PathLike, panels: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, step: float = 1.0
 ) -> None:
-    """Draw several runs, a colour each, in a panel per quantity.
+    """Draw several runs in one panel per quantity, one colour per run.
 
     Args:
         panels: title → (label of the run → its values, one every `step` of the x axis).
     """
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         rows = -(-len(panels) // 2)
-        figure, grid = plt.subplots(rows, 2, figsize=(WIDTH, 0.4 * WIDTH * rows), squeeze=False, layout="tight")
+        figure = Figure(figsize=(WIDTH, 0.4 * WIDTH * rows), layout="tight")
+        grid = figure.subplots(rows, 2, squeeze=False)
         for axes, (title, runs) in zip(grid.flat, panels.items(), strict=False):
             for label, values in runs.items():
                 axes.plot(step * np.arange(1, len(values) + 1), values, label=label)
@@ -214,32 +228,32 @@ def spectra(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
     Args:
         panels: title → power [h, w], the zero frequency in the middle.
     """
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         levels = {title: np.log10(np.maximum(power, 1e-12)) for title, power in panels.items()}
-        least, most = (np.percentile(np.stack(list(levels.values())), share) for share in (1, 99))
-        size = (WIDTH, WIDTH / len(panels))
-        figure, row = plt.subplots(1, len(panels), figsize=size, squeeze=False, layout="compressed")
+        low, high = (np.percentile(np.stack(list(levels.values())), share) for share in (1, 99))
+        figure = Figure(figsize=(WIDTH, WIDTH / len(panels)), layout="compressed")
+        row = figure.subplots(1, len(panels), squeeze=False)
         for axes, (title, level) in zip(row[0], levels.items(), strict=True):
-            shown = axes.imshow(level, cmap="gray", vmin=least, vmax=most, extent=(-0.5, 0.5, -0.5, 0.5))
+            image = axes.imshow(level, cmap="gray", vmin=low, vmax=high, extent=(-0.5, 0.5, -0.5, 0.5))
             axes.set(title=title, xticks=[-0.5, 0, 0.5], yticks=[])
             axes.grid(False)
         row[0][0].set_xlabel("cycles a pixel")
-        figure.colorbar(shown, ax=row[0], label="power, $\\log_{10}$", shrink=0.8)
+        figure.colorbar(image, ax=row[0], label="power, $\\log_{10}$", shrink=0.8)
         _save(figure, path)
 
 
 def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Draw sets of points in the plane, a colour each, a panel per entry of `panels`.
+    """Draw sets of points in the plane, one panel per entry of `panels` and one colour per set.
 
     Args:
         panels: title → (label → points [n, 2]).
     """
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         columns = min(len(panels), 4)
         rows = -(-len(panels) // columns)
         width = WIDTH / max(columns, 2)
-        size = (width * columns, width * rows)
-        figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="tight")
+        figure = Figure(figsize=(width * columns, width * rows), layout="tight")
+        grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
         for axes, (title, sets) in zip(grid.flat, panels.items(), strict=False):
@@ -265,13 +279,15 @@ def scatter(
         panels: title → points [n, 2].
         classes: [n] integers, or None for one colour.
     """
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         width = WIDTH / max(len(panels), 2)
-        figure, row = plt.subplots(1, len(panels), figsize=(width * len(panels), width), squeeze=False, layout="tight")
+        figure = Figure(figsize=(width * len(panels), width), layout="tight")
+        row = figure.subplots(1, len(panels), squeeze=False)
+        colours = matplotlib.colormaps["tab10"].colors
         for axes, (title, points) in zip(row[0], panels.items(), strict=True):
             for index, label in enumerate([None] if classes is None else np.unique(classes)):
                 chosen = points if label is None else points[classes == label]
-                axes.plot(*chosen.T, ".", markersize=1.5, color=plt.cm.tab10(index % 10), label=label)
+                axes.plot(*chosen.T, ".", markersize=1.5, color=colours[index % 10], label=label)
             axes.set(xlabel=xlabel, ylabel=ylabel, title=title, box_aspect=1)
         handles, names = row[0][0].get_legend_handles_labels()
         if handles:
@@ -285,13 +301,12 @@ def _show(axes, canvas):
 
 
 def _save(figure, path):
-    """Write the figure, complete or not at all, and small: greyscale where it is grey."""
+    """Write the figure atomically, and in greyscale where it has no colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer)
-    plt.close(figure)
-    picture = Image.open(buffer).convert("RGB")
-    grey = picture.convert("L")
-    if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(picture)):
-        picture = grey
-    with replacing(path) as partial:
-        picture.save(partial, "png")
+    image = Image.open(buffer).convert("RGB")
+    grey = image.convert("L")
+    if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(image)):
+        image = grey
+    with atomic_write(path) as partial:
+        image.save(partial, "png")

@@ -1,4 +1,4 @@
-"""Inception score and mode score against numbers worked out by hand."""
+"""Inception Score, mode score and class proportions compared with numbers worked out by hand."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw5.errors import InputError
-from hw5.metrics.inception_score import inception_score, mode_score
+from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 
 RNG = np.random.default_rng(0)
 # Two images, of which the classifier says (¾, ¼) and (¼, ¾); on the average (½, ½).
@@ -68,7 +68,23 @@ def test_mode_score_of_a_class_that_is_not_there():
         np.testing.assert_allclose(mode_score(one_hot([0, 1]), [0.5, 0.5] + [0] * 8), 2)
 
 
-@pytest.mark.parametrize("score", [inception_score, lambda logits: mode_score(logits, np.full(3, 1 / 3))])
+def test_class_proportions_by_hand():
+    logits = np.log([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.1, 0.1, 0.8], [0.2, 0.5, 0.3]])
+    proportions, confidence = class_proportions(logits)
+    np.testing.assert_allclose(proportions, [0.5, 0.25, 0.25])
+    assert confidence == pytest.approx((0.7 + 0.6 + 0.8 + 0.5) / 4)
+
+
+def test_class_proportions_count_classes_that_no_image_shows():
+    proportions, confidence = class_proportions(one_hot(np.full(7, 3)))
+    np.testing.assert_array_equal(proportions, np.eye(10)[3])
+    assert confidence == 1
+
+
+SCORES = [inception_score, lambda logits: mode_score(logits, np.full(3, 1 / 3)), class_proportions]
+
+
+@pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(
     ("logits", "message"),
     [

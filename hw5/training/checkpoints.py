@@ -1,7 +1,7 @@
 """Checkpoints: everything that a killed training needs to go on as if nothing had happened.
 
 A checkpoint is one `.npz` file: the variables, and as JSON where the training stood. It is written under
-a temporary name and renamed, and zip files carry checksums, so that what is read is what was written.
+a temporary name and renamed. Zip files carry checksums, so a damaged file is noticed.
 """
 
 import json
@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from hw5.errors import InputError
-from hw5.files import replacing
+from hw5.files import atomic_write
 
-KEPT = 2  # should the latest be damaged, the one before it is used
+CHECKPOINTS_KEPT = 2  # should the latest be damaged, the one before it is used
 STATE = "state"
 
 
@@ -28,9 +28,9 @@ def save(folder: Path, step: int, variables: Sequence[keras.Variable], state: di
         state: what else there is to know, as `json` can write it.
     """
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    with replacing(folder / f"{step:09}.npz") as partial:
+    with atomic_write(folder / f"{step:09}.npz") as partial:
         np.savez(partial, **{STATE: text}, **{str(i): np.asarray(value) for i, value in enumerate(variables)})
-    for path in _paths(folder)[:-KEPT]:
+    for path in _paths(folder)[:-CHECKPOINTS_KEPT]:
         path.unlink()
 
 
@@ -50,7 +50,7 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             print(f"warning: checkpoint {path} is damaged ({' '.join(str(error).split())[:100]})", file=sys.stderr)
     if paths:
-        raise InputError(f"{folder}: no checkpoint is readable; --restart starts over")
+        raise InputError(f"{folder}: no checkpoint is readable; restart=True starts over")
     return None
 
 

@@ -1,4 +1,7 @@
-"""Adam in one kernel a variable, and its learning rate over a training."""
+"""Adam in one kernel per variable, its learning rate over a training, and the optimizers of each kind of model."""
+
+import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -64,3 +67,38 @@ class WarmupDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self):
         return {"peak": self.peak, "steps": self.steps}
+
+
+OPTIMIZERS = ("adam", "rmsprop")
+
+
+def adam(learning_rate: float) -> Callable[[int], dict]:
+    """Choose Adam with the learning rate of `WarmupDecay`, for autoencoders and VAEs.
+
+    Returns:
+        A function of the number of steps, as `hw5.training.fit` takes it.
+    """
+    return lambda steps: {"optimizer": Adam(WarmupDecay(learning_rate, steps))}
+
+
+def gan_optimizers(
+    learning_rate: float, discriminator_learning_rate: float | None = None, beta_1: float = 0.5, name: str = "adam"
+) -> Callable[[int], dict]:
+    """Choose two optimizers of constant learning rate, for a GAN.
+
+    Args:
+        learning_rate: of both networks, unless the discriminator has its own (Heusel et al. 2017).
+        beta_1: of Adam; ½ is Radford et al.'s.
+        name: "adam" or "rmsprop".
+
+    Returns:
+        A function of the number of steps, as `hw5.training.fit` takes it.
+    """
+    make = functools.partial(Adam, beta_1=beta_1) if name == "adam" else keras.optimizers.RMSprop
+    rates = {
+        "generator_optimizer": learning_rate,
+        "discriminator_optimizer": learning_rate
+        if discriminator_learning_rate is None
+        else discriminator_learning_rate,
+    }
+    return lambda steps: {network: make(rate) for network, rate in rates.items()}

@@ -1,0 +1,90 @@
+"""From a `hw5.settings.program` to a program: its flags, and one line on stderr for a user's mistake."""
+
+import re
+import sys
+from collections.abc import Callable, Collection
+
+from absl import app, flags, logging
+
+from hw5.errors import InputError
+from hw5.settings import REQUIRED, Setting, shown
+
+flags.disclaim_key_flags()  # the flags belong to the program, whose --help lists them
+
+
+class Parser(flags.ArgumentParser):
+    """Hands a flag's text on as it is, for the setting itself to check."""
+
+    def __init__(self, field: Setting):
+        self.syntactic_help = field.syntax
+
+    def flag_type(self):
+        return self.syntactic_help
+
+    def parse(self, argument):
+        return argument
+
+
+class Serializer(flags.ArgumentSerializer):
+    def serialize(self, value):
+        return shown(value)
+
+
+def launch(run: Callable) -> None:
+    """Run a program: parse the flags, call `run` with those that were given, and end.
+
+    Exit code 0 on success, 1 after a mistake in the flags or the input (one line on stderr, no traceback),
+    130 after Ctrl-C.
+    """
+    for name, field in run.fields.items():
+        default = None if field.default is REQUIRED else field.default
+        if field.kind is bool and not field.several:
+            flags.DEFINE_boolean(name, default, field.help)
+        elif field.several:
+            flags.DEFINE_multi(Parser(field), Serializer(), name, default, field.help)
+        else:
+            flags.DEFINE(Parser(field), name, default, field.help, serializer=Serializer())
+
+    def parse(argv):
+        try:
+            rest = flags.FLAGS(argv)
+        except flags.Error as error:
+            fail(" ".join(str(error).split()))
+        if extra := rest[1 + len(run.positional) :]:
+            fail(f"unexpected argument {extra[0]!r}; flags are written --name=value, --help lists them")
+        return rest
+
+    def main(argv):
+        arguments = dict(zip(run.positional, argv[1:], strict=False))
+        for name, field in run.fields.items():
+            flag = flags.FLAGS[name]
+            if flag.present:
+                arguments[name] = ",".join(flag.value) if field.several else flag.value
+        try:
+            run(**arguments)
+        except InputError as error:
+            fail(as_flags(str(error), run.fields))
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+        except KeyboardInterrupt as interrupt:
+            print(as_flags(str(interrupt), run.fields) or "interrupted", file=sys.stderr)
+            sys.exit(130)
+
+    logging.set_verbosity(logging.ERROR)  # TFDS reports every file that it opens, or does not find
+    app.run(main, flags_parser=parse)
+
+
+def as_flags(message: str, names: Collection[str]) -> str:
+    """Rewrite a message of the library, which speaks of arguments, for somebody who types flags.
+
+    `k=5` becomes `--k=5`, `train=False` becomes `--notrain`.
+    """
+    pattern = rf"(?<![\w./-])({'|'.join(map(re.escape, names))})=(True\b|False\b)?"
+    spelled = {"True": "--{}", "False": "--no{}", None: "--{}="}
+    return re.sub(pattern, lambda found: spelled[found[2]].format(found[1]), message)
+
+
+def fail(message) -> None:
+    """Print one line on stderr and exit with code 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,45 @@
+"""Figures: arrays in, PNG files out.
+
+The functions of `plots` draw arrays. `latent` and `gan` draw what a model makes of codes and how a GAN trained.
+"""
+
+from hw5.figures import gan, latent
+from hw5.figures.plots import (
+    GAP,
+    STYLE,
+    WIDTH,
+    animation,
+    curve_panels,
+    curves,
+    filmstrip,
+    image_grid,
+    image_rows,
+    make_grid,
+    point_panels,
+    save_grid,
+    scatter,
+    spectra,
+    square,
+    training_curves,
+)
+
+__all__ = [
+    "GAP",
+    "STYLE",
+    "WIDTH",
+    "animation",
+    "curve_panels",
+    "curves",
+    "filmstrip",
+    "gan",
+    "image_grid",
+    "image_rows",
+    "latent",
+    "make_grid",
+    "point_panels",
+    "save_grid",
+    "scatter",
+    "spectra",
+    "square",
+    "training_curves",
+]

@@ -1,0 +1,94 @@
+"""Figures of GANs: how a training went, and what a way of upsampling does to samples."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hw5.figures import plots
+from hw5.figures.latent import LatentModel
+
+NUM_STRIP_GRIDS = 4  # grids of samples in a strip over the training
+NUM_SHOWN = 8  # samples in a row
+
+
+def training_figures(
+    gan: LatentModel,
+    history: Mapping[str, Sequence[float]],
+    folder: Path,
+    *,
+    grids: Sequence[Path],
+    noise: np.ndarray,
+    steps: int,
+    loss: str = "loss",
+) -> None:
+    """Draw `losses.png`, `outputs.png` of D, `fixed_noise.png` over the training, and `samples.png` at its end.
+
+    Args:
+        gan: with `objective.outputs_probability`, whether an output of D is a probability.
+        history: metric → its values, evenly spaced over `steps`.
+        grids: PNG files named by their step, which show samples of one noise during the training.
+        noise: codes [n, latent_dim] of the samples at the end; the largest square of them is shown.
+        loss: name of the axis.
+    """
+    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
+    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
+    plots.curves(folder / "losses.png", losses, xlabel="training steps", ylabel=loss)
+    outputs = {
+        "D(x)": (at, history["d_real"]),
+        "D(G(z)) before G's step": (at, history["d_fake_g_step"]),
+        "D(G(z)) after G's step": (at, history["d_fake_d_step"]),
+    }
+    dashed, ylabel = [], "output of D"
+    if gan.objective.outputs_probability:
+        outputs["equilibrium"] = (at, np.full(len(at), 0.5))
+        dashed, ylabel = ["equilibrium"], "probability"
+    plots.curves(folder / "outputs.png", outputs, xlabel="training steps", ylabel=ylabel, dashed=dashed)
+    grids = sorted(grids)
+    indices = np.unique(np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int) - 1)
+    plots.filmstrip(folder / "fixed_noise.png", {f"step {int(grids[i].stem):,}": grids[i] for i in indices})
+    plots.image_grid(folder / "samples.png", plots.square(gan.decode(noise)), width=4)
+
+
+def upsampling_figures(
+    models: Mapping[str, LatentModel],
+    images: np.ndarray,
+    folder: Path,
+    name: str,
+    codes: np.ndarray,
+    *,
+    seed: int,
+    count: int = 500,
+) -> None:
+    """Compare models that differ in their upsampling: `upsampling_NAME.png` and `spectrum_NAME.png` (sheet 002, 3).
+
+    The first shows the same codes decoded by each model. The second shows the mean power spectrum of samples
+    of each model, and that of real images.
+
+    Args:
+        models: by upsampling.
+        images: the real images [n, h, w, c], uint8 or float in [0, 1].
+        codes: [n, latent_dim]; the first eight are shown.
+        seed: of the samples whose spectra are taken.
+        count: of these samples, and of real images.
+    """
+    rows = [(upsampling, model.decode(codes[:NUM_SHOWN])) for upsampling, model in models.items()]
+    plots.image_rows(folder / f"upsampling_{name}.png", rows)
+    spectra = {upsampling: power_spectrum(model.sample(count, seed=seed)) for upsampling, model in models.items()}
+    spectra["real"] = power_spectrum(plots.to_floats(images[:count]))
+    plots.spectra(folder / f"spectrum_{name}.png", spectra)
+
+
+def power_spectrum(images: np.ndarray) -> np.ndarray:
+    """Compute the mean power of every spatial frequency, [h, w], the zero frequency in the middle.
+
+    |DFT|² / (h·w) of the mean over channels, each image less its own mean. A checkerboard of one pixel has
+    all its power at the corner [0, 0], stripes of one pixel at the middle of an edge.
+
+    Args:
+        images: [n, h, w, c], floats.
+    """
+    grey = np.asarray(images, np.float64).mean(axis=-1)
+    grey -= grey.mean(axis=(1, 2), keepdims=True)
+    power = np.abs(np.fft.fft2(grey)) ** 2 / grey[0].size
+    return np.fft.fftshift(power.mean(axis=0))

@@ -1,0 +1,262 @@
+"""Evaluation of generated images: all metrics by name, the same for the sections and the command line."""
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from hw5 import data
+from hw5.errors import InputError
+from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
+from hw5.metrics.extractor import Extractor
+from hw5.metrics.frechet import frechet_infinity, random_parts
+from hw5.metrics.inception import Inception, MissingWeights
+from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
+from hw5.metrics.mnist_classifier import MnistClassifier
+from hw5.metrics.precision_recall import precision_recall
+from hw5.metrics.statistics import Statistics, cached_statistics
+from hw5.metrics.wasserstein import wasserstein_distance
+from hw5.settings import as_list
+
+KID_SUBSET_SIZE = 1000  # images per subset, or all where there are fewer
+MIN_PROPORTION = 0.03  # of the samples, for a class to count as covered
+MIN_HALVED_IMAGES = 4  # two halves of which each has a covariance
+
+
+class Inputs(NamedTuple):
+    """The statistics that the metrics are computed from, all by one extractor."""
+
+    fake: Statistics
+    real: Statistics | None
+    held_out: Statistics | None
+    seed: int
+
+
+def _fid(inputs):
+    row = {"fid": inputs.real.gaussian.distance(inputs.fake.gaussian)}
+    if inputs.held_out is not None:
+        return row | {"real_vs_real_fid": inputs.real.gaussian.distance(inputs.held_out.gaussian)}
+    features = inputs.real.features
+    if features is None or len(features) < MIN_HALVED_IMAGES:
+        return row
+    first, second = random_parts(features, 2, np.random.default_rng(inputs.seed))
+    return row | {"real_vs_real_fid": first.distance(second)}
+
+
+def _fid_infinity(inputs):
+    value, error = frechet_infinity(*_features(inputs), seed=inputs.seed)
+    return {"fid_infinity": value, "fid_infinity_error": error}
+
+
+def _kid(inputs):
+    real, fake = _features(inputs)
+    size = min(KID_SUBSET_SIZE, len(real), len(fake))
+    mean, std = kernel_inception_distance(real, fake, subset_size=size, seed=inputs.seed)
+    return {"kid": mean, "kid_std": std, "kid_subset_size": size}
+
+
+def _mmd(inputs):
+    return {"mmd": maximum_mean_discrepancy(*_features(inputs), kernel="rbf")}
+
+
+def _wasserstein(inputs):
+    return {"wasserstein": wasserstein_distance(*_features(inputs))}
+
+
+def _sliced_wasserstein(inputs):
+    return {"sliced_wasserstein": wasserstein_distance(*_features(inputs), method="sliced", seed=inputs.seed)}
+
+
+def _precision_recall(inputs):
+    precision, recall = precision_recall(*_features(inputs))
+    return {"precision": precision, "recall": recall}
+
+
+def _inception_score(inputs):
+    mean, std = inception_score(_logits(inputs.fake), seed=inputs.seed)
+    return {"is": mean, "is_std": std}
+
+
+def _mode_score(inputs):
+    class_probabilities = softmax(np.float64(_logits(inputs.real)), axis=1).mean(axis=0)
+    return {"mode_score": mode_score(_logits(inputs.fake), class_probabilities)}
+
+
+def _class_proportions(inputs):
+    proportions, confidence = class_proportions(_logits(inputs.fake))
+    covered = int(np.count_nonzero(proportions >= MIN_PROPORTION))
+    return {"class_proportions": proportions, "classes_covered": covered, "confidence": confidence}
+
+
+FEATURE_METRICS: dict[str, Callable[[Inputs], dict]] = {
+    "fid": _fid,
+    "fid_infinity": _fid_infinity,
+    "kid": _kid,
+    "mmd": _mmd,
+    "wasserstein": _wasserstein,
+    "sliced_wasserstein": _sliced_wasserstein,
+    "precision_recall": _precision_recall,
+}
+CLASS_METRICS: dict[str, Callable[[Inputs], dict]] = {
+    "is": _inception_score,
+    "mode_score": _mode_score,
+    "class_proportions": _class_proportions,
+}
+METRICS = FEATURE_METRICS | CLASS_METRICS
+METRICS_OF_FAKES_ALONE = {"is", "class_proportions"}
+
+
+def evaluate_samples(
+    fake_images,
+    extractors: Iterable[Extractor],
+    *,
+    real_images=None,
+    held_out_images=None,
+    metrics: str | Sequence[str] = ("fid", "fid_infinity"),
+    seed: int = 0,
+    verbose: bool = True,
+) -> dict[str, dict]:
+    """Compute metrics of generated images by every extractor that can.
+
+    Images are an array, a tensor or a list, as in `Extractor.activations`: uint8, or float in [0, 1].
+    `Statistics` may stand for any of them.
+
+    Args:
+        fake_images: the generated images.
+        extractors: networks. One that has no classes skips `CLASS_METRICS`; one whose `has_features` is False
+            skips `FEATURE_METRICS`.
+        real_images: real images. Statistics of an array or a tensor are kept in the cache folder.
+        held_out_images: other real images for `real_vs_real_fid`, as many as generated ones if possible.
+        metrics: names from `METRICS`, one or several.
+        seed: of subsets, halves and projections.
+        verbose: show progress bars.
+
+    Returns:
+        `extractor.key` → the metrics that this extractor computed, `num_samples` (the number of generated
+        images) and `extractor`, its full name. The metrics, and what comes with them:
+
+        - fid: the FID of generated to real images, a number; real_vs_real_fid: that of `held_out_images` to
+          `real_images`, or of one random half of `real_images` to the other. It is the floor: no generator
+          can be expected to get less. It is missing if statistics without features are given.
+        - fid_infinity, fid_infinity_error: FID extrapolated to infinitely many images, and standard error.
+        - kid, kid_std, kid_subset_size: mean of the unbiased MMD² with the polynomial kernel over subsets of
+          1,000 images, or of all if there are fewer.
+        - mmd: unbiased MMD² with the Gaussian kernel.
+        - wasserstein, sliced_wasserstein: Wasserstein-1 distances, exact (equal counts up to 5,000) and sliced.
+        - precision, recall (metric "precision_recall").
+        - is, is_std: Inception Score.
+        - mode_score.
+        - class_proportions [classes]; classes_covered, how many of them have 3 % or more; and confidence.
+
+    Raises:
+        InputError: an unknown metric; images outside their range, NaN or of a wrong shape; real images are
+            needed and missing; statistics of different extractors; features or logits were not kept.
+    """
+    metrics = as_list(metrics)
+    for name in metrics:
+        if name not in METRICS:
+            raise InputError(f"metrics={name}: must be of {', '.join(METRICS)}")
+        if real_images is None and name not in METRICS_OF_FAKES_ALONE:
+            raise InputError(f"metrics={name}: needs real_images")
+    results = {}
+    for extractor in extractors:
+        if chosen := [name for name in metrics if can_compute(extractor, name)]:
+            fake = _statistics(fake_images, extractor, keep=set(chosen) != {"fid"}, verbose=verbose)
+            real = held_out = None
+            if set(chosen) - METRICS_OF_FAKES_ALONE:
+                real = _statistics(real_images, extractor, cache=True, verbose=verbose)
+            if "fid" in chosen:
+                held_out = _statistics(held_out_images, extractor, cache=True, verbose=verbose)
+            results[extractor.key] = _evaluate(Inputs(fake, real, held_out, seed), chosen, extractor)
+    return results
+
+
+def can_compute(extractor: Extractor, metric: str) -> bool:
+    """Whether the extractor returns what the metric is computed from, and is meant for it."""
+    return extractor.has_classes if metric in CLASS_METRICS else extractor.has_features
+
+
+def _statistics(images, extractor, *, cache=False, **kwargs):
+    if images is None or isinstance(images, Statistics):
+        return images
+    if cache and hasattr(images, "shape"):
+        return cached_statistics(images, extractor, **kwargs)
+    return Statistics.of(images, extractor, **kwargs)
+
+
+def _evaluate(inputs, metrics, extractor):
+    names = [side.extractor for side in inputs[:3] if side is not None and side.extractor is not None]
+    names = list(dict.fromkeys(names)) or [extractor.name]
+    if len(names) > 1:
+        raise InputError(f"statistics by {' and by '.join(names)} cannot be compared")
+    row = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of few images; real_vs_real_fid and FID∞ show their effect
+        for name in metrics:
+            row |= METRICS[name](inputs)
+    return row | {"num_samples": inputs.fake.gaussian.count, "extractor": names[0]}
+
+
+def _features(inputs):
+    if inputs.real.features is None or inputs.fake.features is None:
+        raise InputError("statistics without features are enough for fid only; give the images instead")
+    return inputs.real.features, inputs.fake.features
+
+
+def _logits(statistics):
+    if statistics.logits is None:
+        raise InputError("class scores need logits, which these statistics do not have; give the images instead")
+    return statistics.logits
+
+
+def extractors_for(
+    dataset: str, inception_weights: str | os.PathLike | None = None, inception_dtype: str = "float32"
+) -> list[Extractor]:
+    """Return the extractors for generated images of a dataset.
+
+    They are InceptionV3 with the `fid` weights for metrics of features; and for class scores the MNIST
+    classifier for MNIST (for metrics of its features, too), InceptionV3 with Keras' weights for other datasets.
+    InceptionV3 is left out, with a warning on stderr, if its weights are not installed.
+
+    Raises:
+        InputError: `inception_weights` is not the file of the `fid` weights; bfloat16 on a processor without it.
+    """
+    extractors = []
+    try:
+        extractors += [Inception("fid", inception_weights, inception_dtype)]
+    except MissingWeights as error:
+        print(f"warning: no FID by InceptionV3; {error}", file=sys.stderr)
+    if dataset == "mnist":
+        return [*extractors, MnistClassifier()]
+    try:
+        extractors += [Inception("imagenet", inception_dtype=inception_dtype, has_features=False)]
+    except MissingWeights as error:
+        print(f"warning: no Inception Score; {error}", file=sys.stderr)
+    return extractors
+
+
+def real_images_for_fid(dataset: str, fid_samples: int, size: int, **source) -> tuple[np.ndarray, np.ndarray]:
+    """Load training images to compare generated ones with, and as many held-out ones for `real_vs_real_fid`.
+
+    Args:
+        fid_samples: number of images of each.
+        size: height and width, in pixels.
+        source: more arguments of `hw5.data.load`.
+
+    Returns:
+        Two arrays, uint8 [fid_samples, size, size, c]: the first and the next images of the training split.
+
+    Raises:
+        InputError: the dataset has too few images.
+    """
+    images = data.load(dataset, "train", limit=2 * fid_samples, **source)
+    if len(images) < 2 * fid_samples:
+        raise InputError(
+            f"fid_samples={fid_samples}: {dataset} has {len(images)} training images, it takes twice as many"
+        )
+    images = data.resize(images, size)
+    return images[:fid_samples], images[fid_samples:]

@@ -1,0 +1,149 @@
+"""The machinery of all sections: folders, trainings, and metrics.json.
+
+A section declares its settings in a class and does its work in `main`; `section` makes its `run` of both:
+
+    class Settings(EpochTraining):
+        k: Several[int] = setting((2, 5), "Latent dimensions.", at_least=1)
+        PRESETS = {"smoke": dict(epochs=1, k=2)}
+
+    def main(settings, run): …; return headline, results
+
+    run = section(Settings, main)
+
+    if __name__ == "__main__":
+        command_line.launch(run)
+"""
+
+import inspect
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import hw5
+from hw5 import data, training
+from hw5.errors import InputError
+from hw5.files import atomic_write, output_folder
+from hw5.section_settings import Training
+from hw5.settings import program
+
+PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scipy")
+
+
+def section(settings: type[Training], main: Callable) -> Callable:
+    """Make the `run` of a section: a function with its settings as arguments.
+
+    Args:
+        settings: the section's class of settings.
+        main: (settings, `Run`) → (headline, results): the few numbers that `run_all.sh` shows, label → number;
+            and everything that was measured. Its docstring becomes that of `run`.
+
+    Returns:
+        A function that returns the contents of the metrics.json that it writes.
+    """
+    name = Path(inspect.getfile(main)).stem
+
+    def run_section(settings):
+        started, run = time.time(), Run(settings, name)
+        headline, results = main(run.settings, run)
+        asked = run.settings.as_dict() | {"preset": settings.preset}
+        return save_metrics(run.folder, asked, headline, results, time.time() - started)
+
+    run_section.__doc__, run_section.__module__ = main.__doc__, main.__module__
+    return program(settings, run_section)
+
+
+class Run:
+    """One call of a section: its folders, its data, its trainings.
+
+    Attributes:
+        settings: of the section.
+        folder: for figures and metrics.json; `figures/NAME`, of a preset `runs/PRESET/figures/NAME`, or `out`.
+        run_dir: for trainings; `runs/NAME`, of a preset `runs/PRESET/NAME`, or the setting `run_dir`.
+    """
+
+    def __init__(self, settings: Training, name: str):
+        if settings.restart and not settings.train:
+            raise InputError("restart=True and train=False contradict each other")
+        runs = Path("runs", settings.preset or "")
+        self.folder = output_folder(settings.out or (runs if settings.preset else Path()) / "figures" / name, "out")
+        self.run_dir = output_folder(settings.run_dir or runs / name, "run_dir")
+        self.settings = settings.replace(out=self.folder, run_dir=self.run_dir)
+
+    def figure(self, name: str) -> Path:
+        """Return the path of a figure."""
+        return self.folder / f"{name}.png"
+
+    def train_validation(self, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Load images to train on and to validate on, uint8 [n, h, w, c], scaled to `size` × `size` if it is given."""
+        images, validation = data.train_validation(self.settings.dataset, self.settings.train_size)
+        return (self.scaled(images, size), data.resize(validation, size)) if size else (images, validation)
+
+    def scaled(self, images: np.ndarray, size: int) -> np.ndarray:
+        """Scale images of the dataset to `size` × `size`, and say so where they have another size."""
+        if images.shape[1:3] != (size, size):
+            height, width = images.shape[1:3]
+            print(f"{self.settings.dataset}: images of {height}×{width} are scaled to {size}×{size}")
+        return data.resize(images, size)
+
+    def noise(self, name: str, latent_dim: int) -> np.ndarray:
+        """Return the fixed noise of the training `name`, [64, latent_dim]."""
+        return training.load_or_draw_noise(self.run_dir / name, latent_dim, self.settings.seed)
+
+    def fit(self, name, build, images, validation=None, *, optimizers=None, callbacks=(), **changes):
+        """Train the model that `build` makes, in the folder `name` of `run_dir`.
+
+        Args:
+            optimizers, callbacks: as in `hw5.training.fit`; by default the optimizers of the settings.
+            changes: settings in which this training differs from the others.
+
+        Returns:
+            (model, history), as `hw5.training.fit`.
+        """
+        how = self._how(name, images, **changes) | ({"optimizers": optimizers} if optimizers else {})
+        return training.fit(build, images, validation, callbacks=callbacks, **how)
+
+    def pretrain(self, name, model, images, **changes):
+        """Initialise a stacked autoencoder layer by layer (`hw5.training.pretrain`); arguments as in `fit`."""
+        training.pretrain(model, images, **self._how(name, images, **changes))
+
+    def _how(self, name, images, **changes):
+        settings = self.settings.replace(**changes)
+        return {
+            "run_dir": self.run_dir / name,
+            "schedule": settings.schedule(len(images)),
+            "optimizers": settings.optimizers(),
+            "seed": settings.seed,
+            "mode": "evaluate" if not settings.train else "restart" if settings.restart else "resume",
+            "arguments": settings.as_dict(training=True),
+        }
+
+
+def save_metrics(folder: Path, settings: dict, headline: Mapping[str, float], results: dict, seconds: float) -> dict:
+    """Write `metrics.json` (complete or not at all), print the headline, and return what was written."""
+    metrics = {
+        "headline": headline,
+        "seconds": round(seconds, 1),
+        "settings": settings,
+        "versions": {"hw5": hw5.__version__, "python": platform.python_version()}
+        | {package: version(package) for package in PACKAGES},
+        "results": results,
+    }
+    with atomic_write(folder / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=1, default=_to_json) + "\n")
+    numbers = ", ".join(f"{name} {value:.4g}" for name, value in headline.items())
+    print(f"{folder}: {numbers} ({metrics['seconds']:g} s)")
+    return metrics
+
+
+def _to_json(value):
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"{type(value).__name__} cannot be written to metrics.json")

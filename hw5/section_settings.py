@@ -1,0 +1,133 @@
+"""The settings that sections have in common; the class of a section derives from those that it needs."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hw5 import metrics, networks, training
+from hw5.metrics.inception import InceptionSettings
+from hw5.settings import Settings, setting
+from hw5.training import Schedule
+
+
+class Training(Settings):
+    """What every section takes.
+
+    The presets: "smoke" is tiny; "paper" has the sheets' full length, for a GPU; "sheet" is the sheet to the letter.
+    """
+
+    batch_size: int = setting(128, "Images per batch.", at_least=1)
+    train_size: int | None = setting(None, "Use only the first n training images (default: all).", at_least=1)
+    seed: int = setting(0, "Seed of the weights, the order of the images and all noise.", at_least=0, at_most=2**32 - 1)
+    restart: bool = setting(False, "Train again instead of going on from the latest checkpoints.", training=False)
+    train: bool = setting(True, "Train; if not, only evaluate the latest checkpoints.", training=False)
+    out: Path | None = setting(None, "Folder for the figures and metrics.json.", training=False)
+    run_dir: Path | None = setting(None, "Folder for checkpoints, logs and trained models.", training=False)
+    PRESETS = {"smoke": {}, "paper": {}, "sheet": {}}
+
+    def optimizers(self):
+        """Return the optimizer of an autoencoder or a VAE, as `hw5.training.fit` takes it."""
+        return training.adam(self.learning_rate)
+
+
+class OnImages(Training):
+    """A training on a dataset of images."""
+
+    dataset: str = setting("mnist", "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.")
+
+
+class EpochTraining(OnImages):
+    """A training that is counted in passes over the images."""
+
+    epochs: int = setting(15, "Passes over the training images.", at_least=1)
+    learning_rate: float = setting(1e-3, "Highest learning rate, between warm-up and decay.", at_least=0)
+
+    def schedule(self, num_images: int) -> Schedule:
+        return Schedule.of_epochs(num_images, self.batch_size, self.epochs)
+
+
+class StepTraining(Training):
+    """A training that is counted in steps.
+
+    Attributes:
+        num_epochs: parts of the training. Each gives one value of the curves, the mean over its steps.
+    """
+
+    num_epochs = 20
+    steps: int = setting(1000, "Training steps, one batch each.", at_least=1)
+    learning_rate: float = setting(1e-3, "Highest learning rate, between warm-up and decay.", at_least=0)
+
+    def schedule(self, num_images: int) -> Schedule:
+        return Schedule.of_steps(self.steps, self.batch_size, self.num_epochs)
+
+
+class MixedPrecision(Settings):
+    """The choice of the networks' numbers."""
+
+    mixed_precision: bool = setting(
+        False, "Networks in bfloat16, their weights and the losses in float32: faster where the processor has it."
+    )
+
+
+class GANTraining(OnImages, StepTraining, MixedPrecision):
+    """The training of a DCGAN."""
+
+    latent_dim: int = setting(100, "Latent dimensions.", at_least=1)
+    hidden: int = setting(16, "Channels at half the image's size.", at_least=1)
+    upsampling: str = setting("deconv", "How the generator doubles the size.", choices=networks.UPSAMPLINGS)
+    learning_rate: float = setting(1e-3, "Learning rate of both networks.", at_least=0)
+    discriminator_learning_rate: float | None = setting(
+        None, "Learning rate of the discriminator, where it differs from the generator's.", at_least=0
+    )
+    beta_1: float = setting(0.5, "Adam's decay of the mean gradient.", at_least=0, at_most=0.9999)
+    ema_decay: float = setting(
+        0.0,
+        "Decay of the exponential moving average of the generator's weights, which makes the samples; 0 for none.",
+        at_least=0,
+        at_most=0.99999,
+    )
+
+    def dcgan(self, image_shape, **design):
+        """Build (generator, discriminator) for images of that shape.
+
+        Args:
+            design: more arguments of `hw5.networks.dcgan`; they come before the settings.
+        """
+        with networks.precision(self.mixed_precision):
+            return networks.dcgan(self.latent_dim, self.hidden, image_shape, **{"upsampling": self.upsampling} | design)
+
+    def optimizers(self):
+        """Return the optimizers of a GAN, as `hw5.training.fit` takes them."""
+        return training.gan_optimizers(self.learning_rate, self.discriminator_learning_rate, self.beta_1)
+
+
+class SampleEvaluation(Settings):
+    """The evaluation of generated images."""
+
+    fid_samples: int = setting(
+        3000, "Generated images for the FID; as many real ones are used.", at_least=2, training=False
+    )
+
+
+class InceptionEvaluation(SampleEvaluation, InceptionSettings):
+    """The evaluation of generated images by InceptionV3."""
+
+    def evaluator(self, size: int, names: Sequence[str] = ("fid", "fid_infinity"), **source) -> Callable[..., dict]:
+        """Make a function that evaluates samples of a model against training images, and these against held-out ones.
+
+        Args:
+            size: height and width of the images.
+            names: metrics (`hw5.metrics.evaluate_samples`).
+            source: more arguments of `hw5.data.load`.
+
+        Returns:
+            A function of a model, and of the keys of the extractors to use; by default the dataset's are all used.
+        """
+        extractors = metrics.extractors_for(self.dataset, self.inception_weights, self.inception_dtype)
+        real, held_out = metrics.real_images_for_fid(self.dataset, self.fid_samples, size, **source)
+
+        def evaluate(model, keys=None):
+            used = [extractor for extractor in extractors if keys is None or extractor.key in keys]
+            images, how = model.sample(self.fid_samples, seed=self.seed), dict(metrics=names, seed=self.seed)
+            return metrics.evaluate_samples(images, used, real_images=real, held_out_images=held_out, **how)
+
+        return evaluate

@@ -1,0 +1,65 @@
+"""Tables on the standard output."""
+
+from collections.abc import Mapping
+
+EVALUATION = {
+    "samples": ("num_samples", ",d"),
+    "FID": ("fid", ".2f"),
+    "real vs. real": ("real_vs_real_fid", ".2f"),
+    "FID∞": ("fid_infinity", ".2f"),
+    "±": ("fid_infinity_error", ".2f"),
+    "IS": ("is", ".2f"),
+    "mode score": ("mode_score", ".2f"),
+    "KID": ("kid", ".4g"),
+    "MMD": ("mmd", ".4g"),
+    "Wasserstein": ("wasserstein", ".4g"),
+    "precision": ("precision", ".3f"),
+    "recall": ("recall", ".3f"),
+    "classes": ("classes_covered", "d"),
+    "confidence": ("confidence", ".3f"),
+    "features": ("extractor", ""),
+}
+
+
+def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, tuple[str, str]]) -> None:
+    """Print numbers, one row per entry of `rows`.
+
+    A cell whose value is not there stays empty, and a column without any value is left out.
+
+    Args:
+        title: stands above the names of the rows.
+        rows: name → values, which may be nested.
+        columns: heading → (keys of the value, with "/" between them; its format).
+    """
+    cells = {heading: [_cell(row, *column) for row in rows.values()] for heading, column in columns.items()}
+    cells = [[heading, *values] for heading, values in cells.items() if any(values)]
+    if not cells:
+        return
+    names = [title, *rows]
+    lines = [f"{name:<{max(map(len, names))}}" for name in names]
+    for column in cells:
+        width = max(map(len, column)) + 2
+        lines = [line + f"{cell:>{width}}" for line, cell in zip(lines, column, strict=True)]
+    print(*lines, sep="\n")
+
+
+def print_evaluations(evaluations: Mapping[str, Mapping[str, Mapping]]) -> None:
+    """Print what `hw5.metrics.evaluate_samples` returned for some models, one row per model and extractor.
+
+    Args:
+        evaluations: name of the model → extractor → metrics.
+    """
+    rows = {}
+    for name, evaluated in evaluations.items():
+        for key, row in evaluated.items():
+            rows[f"{name}, {key}" if name else key] = row
+    if rows:
+        print_table("samples", rows, EVALUATION)
+
+
+def _cell(value, path, form):
+    for key in path.split("/"):
+        if not isinstance(value, Mapping) or key not in value:
+            return ""
+        value = value[key]
+    return format(value, form)

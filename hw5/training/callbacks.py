@@ -1,0 +1,243 @@
+"""Callbacks: checkpoint and resume, TensorBoard images, sample grids."""
+
+import csv
+import json
+import signal
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hw5 import figures
+from hw5.errors import InputError, TrainingFailed
+from hw5.files import atomic_write
+from hw5.settings import shown
+from hw5.training import checkpoints
+from hw5.training.schedule import Schedule
+
+CHECKPOINT_SECONDS = 30.0
+NOISE_GRID = 8  # images per side of the grids of one fixed noise
+TENSORBOARD_GRIDS = 10  # image grids over a training
+
+
+class ResumableCheckpoint(keras.callbacks.Callback):
+    """Keeps where a training stands, on disk as well: every 30 seconds, at its end, and at Ctrl-C.
+
+    Args:
+        folder: of the run; `history.csv` and `checkpoints/` are written there.
+        schedule: of the training.
+        identity: of the training (`hw5.training.identity`); another one does not go on from its checkpoints.
+        arguments: the caller's own arguments by name, to show where the identities differ.
+
+    Attributes:
+        step: number of finished steps.
+        history: metric → its values, one for each finished epoch; on validation it is named `val_…`.
+    """
+
+    def __init__(self, folder: Path, schedule: Schedule, identity: dict, arguments: dict):
+        super().__init__()
+        self.folder = folder
+        self.schedule = schedule
+        self.identity = identity
+        self.arguments = json.loads(json.dumps(arguments))
+        self.step = 0
+        self.history = {}
+        self.metrics_of_epoch = None
+        self.interrupted = False
+        self.saved_at = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        return self.step == self.schedule.steps
+
+    def restore(self, model: keras.Model) -> bool:
+        """Put model, optimizer and this object where the latest checkpoint left them, if there is one.
+
+        Raises:
+            InputError: the checkpoint belongs to another training, or an older version wrote it.
+        """
+        found = checkpoints.latest(self.folder / "checkpoints")
+        if found is None:
+            return False
+        arrays, state = found
+        if "identity" not in state:
+            raise InputError(f"{self.folder}/checkpoints: an older version wrote them; start over with restart=True")
+        if state["identity"] != self.identity:
+            raise InputError(
+                f"{self.folder} {self._difference(state)}; "
+                "use what it was trained with, name another run_dir=…, or start over with restart=True"
+            )
+        self.set_model(model)
+        try:
+            checkpoints.assign(self._variables(), arrays)
+        except ValueError as error:
+            raise InputError(f"{self.folder}/checkpoints: {error}; start over with restart=True") from error
+        self.step = state["step"]
+        self.history.update(state["history"])
+        if self.step % self.schedule.steps_per_epoch:  # within an epoch, at whose start Keras will reset its metrics
+            self.metrics_of_epoch = [variable.numpy() for variable in model.metrics_variables]
+        return True
+
+    def _difference(self, state):
+        """Say how this training differs from the checkpoint's, by the caller's arguments if these differ."""
+        then, now = state["arguments"], self.arguments
+        if names := [name for name in then | now if then.get(name) != now.get(name)]:
+            then, now = (", ".join(f"{name}={shown(values.get(name))}" for name in names) for values in (then, now))
+            return f"was trained with {then}, this is {now}"
+        return (
+            f"was trained otherwise: {', '.join(p for p in self.identity if state['identity'][p] != self.identity[p])}"
+        )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.epoch_began_at = epoch + 1, self.step
+        if self.metrics_of_epoch:
+            checkpoints.assign(self.model.metrics_variables, self.metrics_of_epoch)
+            self.metrics_of_epoch = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._check(logs)
+        self.step = self.epoch_began_at + batch + 1
+        if self.step % self.schedule.steps_per_epoch:  # an epoch is complete only with its validation
+            self._save_if_due()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+        for name, value in logs.items():
+            self.history.setdefault(name, []).append(float(value))
+        self.write_history()
+        self._save_if_due()
+
+    def interrupt(self, signum, frame):
+        """Handle Ctrl-C: the first ends the training after the steps that are running, a second at once."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    def write_history(self):
+        """Write `history.csv`: one row per epoch, one column per metric."""
+        with atomic_write(self.folder / "history.csv") as partial, partial.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["epoch", *self.history])
+            writer.writerows(
+                [epoch, *values] for epoch, values in enumerate(zip(*self.history.values(), strict=True), 1)
+            )
+
+    def _check(self, logs):
+        for name, value in sorted(logs.items(), key=lambda item: "loss" not in item[0]):  # a loss says most
+            if not np.isfinite(value):
+                raise TrainingFailed(
+                    f"training diverged: {name} is {value} in epoch {self.epoch}, after step {self.step}; "
+                    "lower the learning rate",
+                    self.history,
+                )
+
+    def _save_if_due(self):
+        if self.finished or self.interrupted or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            state = {
+                "step": self.step,
+                "history": self.history,
+                "identity": self.identity,
+                "arguments": self.arguments,
+            }
+            checkpoints.save(self.folder / "checkpoints", self.step, self._variables(), state)
+            self.saved_at = time.monotonic()
+        if self.interrupted and not self.finished:
+            raise KeyboardInterrupt(
+                f"interrupted and saved at step {self.step} of {self.schedule.steps}; "
+                f"the same call without restart=True goes on from {self.folder}"
+            )
+
+    def _variables(self):
+        of_optimizers = [variable for optimizer in self.model.optimizers for variable in optimizer.variables]
+        return [*self.model.variables, *of_optimizers, *self.model.metrics_variables]
+
+
+class catching_interrupts:
+    """Context in which Ctrl-C goes to a `ResumableCheckpoint`; only the main thread of a process gets any."""
+
+    def __init__(self, checkpoint: ResumableCheckpoint):
+        self.checkpoint = checkpoint
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self.checkpoint.interrupt)
+
+    def __exit__(self, *_):
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.before)
+
+
+class TensorBoardImages(keras.callbacks.Callback):
+    """Logs the arguments as text and, ten times over a training, the model's `snapshot` as grids.
+
+    Args:
+        folder: for the event files.
+        arguments: of the run, by name.
+        images: float [n, h, w, c] in [0, 1], the first 64 of the validation set, for example.
+        noise: [64, latent_dim], the same at every record.
+        num_epochs: of the training.
+    """
+
+    def __init__(self, folder: Path, arguments: dict, images: np.ndarray, noise: np.ndarray, num_epochs: int):
+        super().__init__()
+        self.folder = folder
+        self.arguments = arguments
+        self.images = images
+        self.noise = noise
+        self.epochs = {round(num_epochs * i / TENSORBOARD_GRIDS) for i in range(1, TENSORBOARD_GRIDS + 1)}
+
+    def on_train_begin(self, logs=None):
+        self.writer = tf.summary.create_file_writer(str(self.folder))
+        rows = [f"| {name} | {value} |" for name, value in self.arguments.items()]
+        with self.writer.as_default(step=0):
+            tf.summary.text("settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 not in self.epochs:
+            return
+        with self.writer.as_default(step=epoch + 1):
+            for name, images in self.model.snapshot(self.images, self.noise).items():
+                tf.summary.image(name, figures.make_grid(figures.square(images))[None])
+
+    def on_train_end(self, logs=None):
+        self.writer.close()
+
+
+class SampleGrids(keras.callbacks.Callback):
+    """Writes the samples of one fixed noise during a training: a grid after every epoch, `samples/STEP.png`.
+
+    Args:
+        folder: of the run.
+        seed: of the noise, which TensorBoard's grids show as well.
+        rows: of the grid; it has eight columns.
+    """
+
+    def __init__(self, folder: Path, seed: int, rows: int = NOISE_GRID):
+        super().__init__()
+        self.folder = folder
+        self.seed = seed
+        self.rows = rows
+
+    @property
+    def paths(self) -> list[Path]:
+        """The grids that were written, in the order of their steps."""
+        return sorted((self.folder / "samples").glob("[0-9]*.png"))
+
+    def on_epoch_end(self, epoch, logs=None):
+        noise = load_or_draw_noise(self.folder, self.model.latent_dim, self.seed)[: self.rows * NOISE_GRID]
+        images = np.asarray(self.model.decode(noise))
+        path = self.folder / "samples" / f"{self.model.steps_done:06}.png"
+        figures.save_grid(path, images.reshape(self.rows, NOISE_GRID, *images.shape[1:]))
+
+
+def load_or_draw_noise(folder: Path, latent_dim: int, seed: int) -> np.ndarray:
+    """Return the noise of a run's sample grids, [64, latent_dim]: drawn once from its seed, and saved with the run."""
+    path = folder / "noise.npy"
+    if not path.exists():
+        noise = np.random.default_rng(seed).standard_normal((NOISE_GRID**2, latent_dim), np.float32)
+        with atomic_write(path) as partial:
+            np.save(partial, noise)
+    return np.load(path)

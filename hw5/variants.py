@@ -1,0 +1,212 @@
+"""The variants that section 5 compares (sheet 002, 3–5): one complete row per GAN, and the parts of each VAE."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from hw5 import data, distributions, layers, models, networks, training
+from hw5.errors import InputError
+from hw5.section_settings import GANTraining
+from hw5.settings import Several, setting
+
+# The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and what keeps the
+# discriminator smooth. A penalty of D's gradient, and a critic, take single images, not batches (Gulrajani et
+# al. 2017, section 4). Layer normalisation hides the contrast of an image from D: with it, samples of the plain
+# GAN are still overexposed after 3,000 steps. A Wasserstein critic needs it, clipped or not; with normalised
+# batches, or with momentum (Arjovsky et al. 2017, section 4), its samples are torn to pieces.
+GANS = {
+    "vanilla": dict(objective="non_saturating", normalization="none", beta_1=0.5, r1=20.0),
+    "wgan": dict(objective="wasserstein", normalization="layer", beta_1=0.0, critic_steps=2, weight_clip=0.05),
+    "lsgan": dict(
+        objective="least_squares",
+        loss_scales={"discriminator_scale": 1.0, "generator_scale": 1.0},
+        normalization="none",
+        beta_1=0.5,
+        r1=20.0,
+    ),
+    "wgan_gp": dict(objective="wasserstein", normalization="layer", beta_1=0.0, critic_steps=2, gradient_penalty=10.0),
+    "hinge": dict(objective="hinge", normalization="none", beta_1=0.5, r1=20.0),
+}
+VAES = ("vanilla", "flow", "iwae")
+LIKELIHOODS = {
+    "gaussian": lambda: distributions.Gaussian("shared"),
+    "gaussian_per_pixel": lambda: distributions.Gaussian("per_pixel"),
+    "gaussian_per_image": lambda: distributions.Gaussian("per_image"),
+    "logistic": lambda: distributions.DiscretizedLogistic("shared"),
+}
+NAMES = tuple(dict.fromkeys([*GANS, *VAES]))
+FLOW_STEPS = 2
+
+
+def defaults_of(argument: str) -> str:
+    """List the values that an argument has in the rows of `GANS`, for its help."""
+    return ", ".join(f"{name} {row[argument]}" for name, row in GANS.items() if argument in row)
+
+
+# The sheet's variants without what it does not have; the learning rate is Radford et al.'s.
+PLAIN = dict(r1=0, normalization="batch", ema_decay=0, learning_rate=2e-4, fit_prior=False)
+PLAIN |= dict(variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
+
+
+class VariantSettings(GANTraining):
+    """The settings of the variants. Those of a row of `GANS` are None, which leaves the row as it is."""
+
+    model: Several[str] = setting(("gan", "vae"), "Models (5.2).", choices=("gan", "vae"))
+    variant: Several[str] = setting(
+        ("vanilla", "wgan", "lsgan", "wgan_gp", "flow", "iwae"),
+        "Variants of GAN and VAE (5.4).",
+        choices=NAMES,
+    )
+    upsampling: Several[str] = setting(
+        ("nearest", "deconv", "bilinear"), "How the generator doubles the size (5.3).", choices=networks.UPSAMPLINGS
+    )
+    likelihood: Several[str] = setting(tuple(LIKELIHOODS), "p(x|z) of the VAE (5.7).", choices=tuple(LIKELIHOODS))
+    vae_learning_rate: float = setting(2e-3, "Highest learning rate of the VAEs.", at_least=0)
+    normalization: str | None = setting(
+        None, "The discriminator's normalisation, where it differs from the variant's.", choices=networks.NORMALIZATIONS
+    )
+    beta_1: float | None = setting(
+        None, f"Adam's β₁ of the GANs (default: {defaults_of('beta_1')}).", at_least=0, at_most=0.9999
+    )
+    r1: float | None = setting(
+        None,
+        "γ of the penalty of D's gradient at real images (Mescheder et al. 2018); 0, as on the sheet, for none "
+        f"(default: {defaults_of('r1')}).",
+        at_least=0,
+    )
+    critic_steps: int | None = setting(
+        None, f"Critic steps per generator step (default: {defaults_of('critic_steps')}).", at_least=1
+    )
+    weight_clip: float | None = setting(
+        None, f"Bound of the critic's weights (default: {defaults_of('weight_clip')}).", at_least=0
+    )
+    self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
+    importance_samples: int = setting(5, "Importance samples of the iwae's bound.", at_least=1)
+    fit_prior: bool = setting(True, "Fit a VAE's prior to its latents after training; the sheet's is N(0, I).")
+    gradient_penalty: float | None = setting(
+        None, f"Weight of the penalty of D's slope (default: {defaults_of('gradient_penalty')}).", at_least=0
+    )
+    PRESETS = {
+        "paper": PLAIN | dict(critic_steps=5),
+        "sheet": PLAIN | dict(beta_1=0.5, self_modulation=False, upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One training of the comparison.
+
+    Attributes:
+        model: "gan" or "vae".
+        name: one of `GANS` or `VAES`.
+        upsampling: one of `networks.UPSAMPLINGS`.
+        likelihood: of a VAE, one of `LIKELIHOODS`.
+    """
+
+    model: str
+    name: str
+    upsampling: str
+    likelihood: str | None = None
+
+    def __str__(self) -> str:
+        return "_".join(filter(None, dataclasses.astuple(self)))
+
+
+def variants_to_train(
+    models: Sequence[str], names: Sequence[str], upsamplings: Sequence[str], likelihoods: Sequence[str]
+) -> list[Variant]:
+    """List every variant with the first upsampling and likelihood, and the first of each model with the others.
+
+    Raises:
+        InputError: none of the names is a variant of any of the models.
+    """
+    chosen = []
+    for model, known in (("gan", GANS), ("vae", VAES)):
+        own = [name for name in names if name in known] if model in models else []
+        first, *rest = likelihoods if model == "vae" else [None]
+        chosen += [Variant(model, name, upsamplings[0], first) for name in own]
+        chosen += [Variant(model, own[0], upsampling, first) for upsampling in upsamplings[1:] if own]
+        chosen += [Variant(model, own[0], upsamplings[0], likelihood) for likelihood in rest if own]
+    if not chosen:
+        raise InputError(f"variant={','.join(names)}: no variant of model={','.join(models)}")
+    return chosen
+
+
+def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int) -> None:
+    """Refuse settings that none of the chosen variants can follow.
+
+    Raises:
+        InputError: an argument that no GAN to train has; too few images to fit a VAE's prior to.
+    """
+    rows = [GANS[variant.name] for variant in chosen if variant.model == "gan"]
+    for argument in {argument for row in GANS.values() for argument in row}:
+        if (value := getattr(settings, argument, None)) and not any(argument in row for row in rows):
+            raise InputError(f"{argument}={value}: no GAN to train has it, but {defaults_of(argument)}")
+    dim = settings.latent_dim
+    if settings.fit_prior and num_images <= dim and len(rows) < len(chosen):
+        raise InputError(
+            f"train_size={num_images}: too few to fit a prior of {dim} latents; fit_prior=False keeps N(0, I)"
+        )
+
+
+def gan_row(name: str, settings) -> dict:
+    """Return the row of a GAN, with the values that the settings give for arguments that it has."""
+    overrides = {argument: getattr(settings, argument, None) for argument in GANS[name]}
+    return GANS[name] | {argument: value for argument, value in overrides.items() if value is not None}
+
+
+def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
+    """Build one of the GANs (5.4 a), untrained."""
+    arguments = gan_row(variant.name, settings)
+    del arguments["beta_1"]  # the optimizers'
+    design = {"normalization": arguments.pop("normalization"), "self_modulation": settings.self_modulation}
+    pair = settings.dcgan(image_shape, upsampling=variant.upsampling, **design)
+    return models.GAN(*pair, ema_decay=settings.ema_decay, **arguments)
+
+
+def build_vae(variant: Variant, settings, image_shape) -> models.VAE:
+    """Build one of the VAEs (5.4 b), untrained. With a density as likelihood, it trains on dequantised images (5.7)."""
+    likelihood = LIKELIHOODS[variant.likelihood]()
+    context = settings.latent_dim if variant.name == "flow" else 0
+    extras = {"extra_channels": likelihood.extra_channels, "context": context}
+    shape = (settings.latent_dim, settings.hidden, image_shape, variant.upsampling)
+    with networks.precision(settings.mixed_precision):
+        pair = networks.dcgan_vae(*shape, **extras)
+    arguments = {"likelihood": likelihood}
+    if likelihood.is_continuous:
+        arguments["preprocessing"] = layers.Dequantization()
+    if variant.name == "flow":
+        return models.FlowVAE(*pair, distributions.InverseAutoregressiveFlow(FLOW_STEPS), **arguments)
+    if variant.name == "iwae":
+        return models.ImportanceWeightedVAE(*pair, settings.importance_samples, **arguments)
+    return models.VAE(*pair, **arguments)
+
+
+def fit(variant, run, images, validation):
+    """Train one of the models: (model, history). The prior of a VAE is fitted afterwards.
+
+    After a training as short as this the codes of images are far from N(0, I), and half of the samples of
+    N(0, I) are no faces.
+    """
+    settings, name, shape = run.settings, str(variant), images.shape[1:]
+    alone = {"model": variant.model, "variant": variant.name, "upsampling": variant.upsampling}
+    if variant.model == "gan":
+        grids = training.SampleGrids(run.run_dir / name, settings.seed)
+        beta_1 = gan_row(variant.name, settings)["beta_1"]
+        return run.fit(
+            name, lambda: build_gan(variant, settings, shape), images, callbacks=[grids], beta_1=beta_1, **alone
+        )
+    optimizers = training.adam(settings.vae_learning_rate)
+    model, history = run.fit(
+        name,
+        lambda: build_vae(variant, settings, shape),
+        images,
+        validation,
+        optimizers=optimizers,
+        likelihood=variant.likelihood,
+        **alone,
+    )
+    if settings.fit_prior:
+        model.fit_prior(data.pipeline(images, training.EVALUATION_BATCH))
+        if settings.train:
+            models.save(model, run.run_dir / name)
+    return model, history

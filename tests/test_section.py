@@ -1,0 +1,120 @@
+"""The machinery of sections: folders, trainings with their settings, metrics.json."""
+
+import inspect
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hw5 import models, networks, section_settings
+from hw5.errors import InputError
+from hw5.section import save_metrics, section
+from hw5.settings import Several, setting
+
+
+class Settings(section_settings.EpochTraining):
+    k: Several[int] = setting((2, 3), "Code units.", at_least=1)
+    epochs = 1
+    train_size = 100
+    PRESETS = {"smoke": dict(k=1)}
+
+
+def main(settings, run):
+    """Train linear autoencoders.
+
+    Returns:
+        Everything.
+    """
+    images, validation = run.train_validation()
+    results = {}
+    for k in settings.k:
+        fitted, history = run.fit(f"k{k}", lambda k=k: models.Autoencoder(*networks.linear_autoencoder(k)), images, k=k)
+        results[k] = {"latent_dim": fitted.latent_dim, "loss": history["loss"], "count": len(validation)}
+    return {"last": results[k]["loss"][-1]}, results
+
+
+run = section(Settings, main)
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_section_needs_nothing_but_settings_and_main():
+    parameters = inspect.signature(run).parameters
+    shared = {"dataset", "batch_size", "learning_rate", "train_size", "seed", "restart", "train", "out", "run_dir"}
+    assert shared | {"k", "epochs", "preset"} == parameters.keys()
+    assert parameters["k"].default == (2, 3)
+    assert run.__doc__.startswith("Train linear autoencoders.\n\nArgs:\n    k: Code units.\n")
+    assert run.__doc__.endswith("Returns:\n    Everything.")
+    measured = run(k=4)
+    assert measured == json.loads(Path("figures/test_section/metrics.json").read_text()) | {
+        "results": measured["results"],
+        "settings": measured["settings"],
+    }
+    assert measured["results"][4]["latent_dim"] == 4
+    assert measured["settings"]["k"] == (4,)
+    assert measured["settings"]["seed"] == 0
+    assert Path("runs/test_section/k4/config.json").exists()
+
+
+def test_a_preset_has_folders_of_its_own():
+    run(preset="smoke")
+    assert Path("runs/smoke/figures/test_section/metrics.json").exists()
+    assert Path("runs/smoke/test_section/k1/config.json").exists()
+    assert not Path("figures").exists()
+    run(preset="smoke", out="here", run_dir="there", train_size=50)
+    assert Path("here/metrics.json").exists()
+    assert Path("there/k1/config.json").exists()
+
+
+def test_other_settings_than_a_checkpoints_are_refused_with_those_that_were_given():
+    run(k=2)
+    with pytest.raises(InputError, match=r"^runs/test_section/k2 was trained with epochs=1, this is epochs=2; use"):
+        run(k=2, epochs=2)
+    run(k=(2, 5), out="elsewhere")  # another comparison and other folders are the same training
+    run(k=2, epochs=2, restart=True)
+    run(k=2, epochs=2, train=False)
+    with pytest.raises(InputError, match="k9: holds no checkpoint to evaluate; train first, without train=False"):
+        run(k=9, train=False)
+    with pytest.raises(InputError, match="restart=True and train=False contradict each other"):
+        run(restart=True, train=False)
+
+
+def test_metrics_hold_settings_versions_and_numbers(tmp_path, capsys):
+    results = {"mse": {2: np.float32(0.5)}, "angles": np.array([1.0, 2.0]), "where": Path("a/b")}
+    returned = save_metrics(tmp_path, {"seed": 3, "k": (2, 5)}, {"MSE": 0.5}, results, 2.04)
+    written = json.loads((tmp_path / "metrics.json").read_text())
+    assert written["settings"] == {"seed": 3, "k": [2, 5]}
+    assert written["results"] == {"mse": {"2": 0.5}, "angles": [1.0, 2.0], "where": "a/b"}
+    assert written["headline"] == returned["headline"] == {"MSE": 0.5}
+    assert {"python", "hw5", "tensorflow", "keras", "numpy"} <= written["versions"].keys()
+    assert written["seconds"] == 2.0
+    assert "MSE 0.5" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+
+
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
+    save_metrics(tmp_path, {}, {}, {"a": 1}, 0.0)
+    before = (tmp_path / "metrics.json").read_text()
+    with pytest.raises(TypeError, match="set cannot be written"):
+        save_metrics(tmp_path, {}, {}, {"a": {1}}, 0.0)
+    assert (tmp_path / "metrics.json").read_text() == before
+
+
+@pytest.mark.parametrize("argument", ["out", "run_dir"])
+def test_an_output_folder_that_is_a_file(argument):
+    Path("file").write_text("precious")
+    with pytest.raises(InputError, match=f"^{argument}=file/below: is, or lies under, a file"):
+        run(**{argument: "file/below"})
+    assert Path("file").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises((InputError, PermissionError)):
+        run(out=tmp_path / "out")
