@@ -106,7 +106,7 @@ class VAE(EncoderDecoder):
         if len(epsilon.shape) == 3:
             images = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
         outputs = self.decoder(ops.reshape(z, (-1, self.latent_dim)), training=training)
-        log_likelihood = ops.reshape(self.likelihood.log_prob(images, outputs), ops.shape(log_posterior))
+        log_likelihood = ops.reshape(self.likelihood.log_prob(images, outputs), ops.shape(epsilon)[:-1])
         return log_likelihood, self.prior.log_prob(z), log_posterior, outputs
 
     def log_weights(self, images, epsilon):
