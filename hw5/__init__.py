@@ -11,19 +11,25 @@ import sys
 
 __version__ = "0.1.0"
 
+if "keras" in sys.modules and sys.modules["keras"].config.backend() != "tensorflow":
+    raise ImportError("hw5 needs Keras' TensorFlow backend: import hw5 before keras, or set KERAS_BACKEND=tensorflow")
+
 # A ~/.keras/keras.json that names another backend would break every custom train_step.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-# TensorFlow takes oneDNN's convolutions by itself only on processors with AVX-512; they are a third
-# faster on the others, too.
+# TensorFlow uses oneDNN's convolutions by default only on processors with AVX-512. They are a third faster
+# on other processors, too.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# A GPU's memory is taken as it is needed, so that others can use it as well.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 
 class QuietTensorFlow:
     """An entry of `sys.meta_path` that closes stderr while TensorFlow is imported; a failed import still raises.
 
-    What TensorFlow logs before its logging is set up obeys no setting, and the one line that tells a user what
-    to fix would drown in it.
+    No setting silences the messages that TensorFlow writes before its logging is set up. Among them, a user
+    would overlook the one line that says what to fix.
     """
 
     @classmethod
@@ -39,7 +45,10 @@ class QuietTensorFlow:
 
 
 def _without_stderr(function, *arguments):
-    stderr = os.dup(2)
+    try:
+        stderr = os.dup(2)
+    except OSError:  # it is closed already
+        return function(*arguments)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
     try:
@@ -49,7 +58,7 @@ def _without_stderr(function, *arguments):
         os.close(stderr)
 
 
-# TF_CPP_MIN_LOG_LEVEL=0 brings everything back.
+# With TF_CPP_MIN_LOG_LEVEL=0 all messages are shown.
 if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "0" and "tensorflow" not in sys.modules:
     sys.meta_path.insert(0, QuietTensorFlow)
 

@@ -1,5 +1,6 @@
-"""From a `hw5.settings.program` to a program: its flags, and one line on stderr for a user's mistake."""
+"""The command line of a `hw5.settings.program`: its flags, and one line on stderr for a mistake of the user."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Collection
@@ -13,7 +14,7 @@ flags.disclaim_key_flags()  # the flags belong to the program, whose --help list
 
 
 class Parser(flags.ArgumentParser):
-    """Hands a flag's text on as it is, for the setting itself to check."""
+    """Parser that passes a flag's text on unchanged; the setting itself checks it."""
 
     def __init__(self, field: Setting):
         self.syntactic_help = field.syntax
@@ -48,7 +49,7 @@ def launch(run: Callable) -> None:
     def parse(argv):
         try:
             rest = flags.FLAGS(argv)
-        except flags.Error as error:
+        except (flags.Error, ValueError) as error:  # ValueError: --notrain=3
             fail(" ".join(str(error).split()))
         if extra := rest[1 + len(run.positional) :]:
             fail(f"unexpected argument {extra[0]!r}; flags are written --name=value, --help lists them")
@@ -64,23 +65,35 @@ def launch(run: Callable) -> None:
             run(**arguments)
         except InputError as error:
             fail(as_flags(str(error), run.fields))
+        except BrokenPipeError:
+            raise
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}" if error.filename else error)
         except KeyboardInterrupt as interrupt:
             print(as_flags(str(interrupt), run.fields) or "interrupted", file=sys.stderr)
             sys.exit(130)
+        except Exception as error:
+            if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
+                raise
+            fail("not enough memory; smaller networks, batches or images need less")
 
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed
+        stream.reconfigure(errors="replace")  # a console that has no β shows a question mark
     logging.set_verbosity(logging.ERROR)  # TFDS reports every file that it opens, or does not find
-    app.run(main, flags_parser=parse)
+    try:
+        app.run(main, flags_parser=parse)
+    except BrokenPipeError:  # its reader has seen enough, as in `--help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python flushes when it exits
+        sys.exit(1)
 
 
 def as_flags(message: str, names: Collection[str]) -> str:
-    """Rewrite a message of the library, which speaks of arguments, for somebody who types flags.
+    """Rewrite a message of the library so that it names flags instead of arguments.
 
-    `k=5` becomes `--k=5`, `train=False` becomes `--notrain`.
+    `k=5` becomes `--k=5`, `train=False` becomes `--notrain`, `k=None` becomes `no --k`.
     """
-    pattern = rf"(?<![\w./-])({'|'.join(map(re.escape, names))})=(True\b|False\b)?"
-    spelled = {"True": "--{}", "False": "--no{}", None: "--{}="}
+    pattern = rf"(?<![\w./-])({'|'.join(map(re.escape, names))})=(True\b|False\b|None\b)?"
+    spelled = {"True": "--{}", "False": "--no{}", "None": "no --{}", None: "--{}="}
     return re.sub(pattern, lambda found: spelled[found[2]].format(found[1]), message)
 
 

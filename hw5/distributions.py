@@ -12,7 +12,7 @@ from hw5.objectives import bernoulli_loss, gaussian_kl
 
 LOG_2_PI = log(2 * pi)
 SCALE_SHARINGS = ("shared", "per_pixel", "per_image")
-# An eighth of a grey level. A density without this bound grows without limit at pixels that never change.
+# An eighth of a grey level. Without this bound, the density grows without limit at pixels that never change.
 # PixelCNN++ has the same bound, log s ≥ −7 for images in [−1, 1].
 MIN_SCALE = 5e-4
 
@@ -20,7 +20,14 @@ MIN_SCALE = 5e-4
 # Likelihoods p(x|z)
 
 
-class Likelihood(keras.layers.Layer):
+class Distribution(keras.layers.Layer):
+    """A layer that computes in float32 under every policy, or its densities would lose their digits."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+
+
+class Likelihood(Distribution):
     """p(x|z) with independent pixels, whose location is the sigmoid of the decoder's output.
 
     Attributes:
@@ -129,7 +136,7 @@ class Gaussian(LocationScale):
 
 @keras.saving.register_keras_serializable("hw5")
 class DiscretizedLogistic(LocationScale):
-    """8-bit pixels k/255: the mass that a logistic distribution has within half a level of them.
+    """8-bit pixels k/255: the mass of a logistic distribution within half a level of each.
 
     Levels 0 and 255 take the tails as well, so the 256 probabilities sum to 1 (Kingma et al. 2016;
     Salimans et al. 2017, equation 2, with one component). The standard deviation is π/√3 times the scale.
@@ -143,7 +150,7 @@ class DiscretizedLogistic(LocationScale):
 
     def log_prob(self, images, outputs):
         # With S the sigmoid and a < b the ends of a bin,  S(b) − S(a) = S(b) · S(−a) · (1 − exp(a − b)):
-        # no difference of nearly equal numbers. The open end of a tail turns two of the factors into 1.
+        # this avoids a difference of nearly equal numbers. The open end of a tail turns two of the factors into 1.
         scale = self.scale(outputs)
         centre = (images - self.mean(outputs)) / scale
         half = 0.5 / 255 / scale
@@ -186,7 +193,7 @@ class FlowPosterior(NamedTuple):
     Attributes:
         gaussian: distribution of z₀.
         flow: layer (z₀, context) → (z, log |det ∂z/∂z₀|).
-        context: [batch, n], the flow's view of the image.
+        context: [batch, n], the encoder's output for the flow.
     """
 
     gaussian: DiagonalGaussian
@@ -201,7 +208,7 @@ class FlowPosterior(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("hw5")
-class InverseAutoregressiveFlow(keras.layers.Layer):
+class InverseAutoregressiveFlow(Distribution):
     """The inverse autoregressive flow of Kingma et al. 2016, algorithm 1.
 
     Every step is z ← σ ⊙ z + (1 − σ) ⊙ m, where m_i and σ_i depend on the context and on z_1 … z_{i−1} alone.
@@ -272,7 +279,7 @@ class InverseAutoregressiveFlow(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("hw5")
-class StandardNormal(keras.layers.Layer):
+class StandardNormal(Distribution):
     """The prior N(0, I)."""
 
     def log_prob(self, z):
@@ -296,8 +303,8 @@ class StandardNormal(keras.layers.Layer):
 class GaussianPrior(StandardNormal):
     """The prior N(m, L Lᵀ): N(0, I) until it is fitted to the latents of images.
 
-    Of all Gaussians, the one with the mean and the covariance of z ~ q(z|x), x from the training images, has
-    the largest ELBO. A VAE trains with N(0, I) and gets the fitted prior afterwards: where its latents are only
+    The Gaussian with the mean and the covariance of z ~ q(z|x), x from the training images, has the largest
+    ELBO of all Gaussians. A VAE trains with N(0, I) and gets the fitted prior afterwards: if its latents are only
     roughly N(0, I), many samples of N(0, I) are far from the latents of images (Ghosh et al. 2020, section 4).
 
     Attributes:
@@ -311,7 +318,7 @@ class GaussianPrior(StandardNormal):
         self.cholesky = self.add_weight((size, size), "identity", trainable=False, name="cholesky")
 
     def fit(self, z):
-        """Take the mean and the covariance of latents [n, latent_dim].
+        """Set m and L Lᵀ to the mean and the covariance of latents [n, latent_dim].
 
         Raises:
             InputError: n is too small.

@@ -1,7 +1,9 @@
 """Atomic writes, and the folders for results and for the cache."""
 
 import contextlib
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +25,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as error:  # a full disk, for example: some writers do not name the file
-        if error.filename:
+        if error.filename and str(error.filename) != str(partial):
             raise
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
@@ -49,6 +51,28 @@ def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike, argument: str = "run_dir") -> Iterator[None]:
+    """Keep other processes out of a folder. The lock ends with the process, however that ends.
+
+    Raises:
+        InputError: another process holds the lock.
+    """
+    with open(Path(folder) / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{argument}={folder}: another process trains there; wait for it, or name another folder"
+            raise InputError(message) from error
+        yield
+
+
 def cache_folder() -> Path:
-    """Return the folder for results that can be computed again: `$XDG_CACHE_HOME/hw5`, or `~/.cache/hw5`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"
+    """Return the folder for results that can be computed again: `$XDG_CACHE_HOME/hw5`, or `~/.cache/hw5`.
+
+    A user without a home gets a folder among the temporary files.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hw5"
+    except RuntimeError:
+        return Path(tempfile.gettempdir(), "hw5")

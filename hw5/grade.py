@@ -5,7 +5,7 @@
     python -m hw5.grade '~/inbox/*' --csv=grades.csv      # everybody: one row per submission, one column per part
     python -m hw5.grade --autograder=autograder/          # the folder to zip for Gradescope
 
-`hw5.homework.grade` does it.
+The code is in `hw5.homework.grade`.
 """
 
 from hw5 import command_line

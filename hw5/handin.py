@@ -3,7 +3,7 @@
     python -m hw5.handin                                # hw5.zip
     python -m hw5.handin ../handout --name=2023012345   # its summary lists the changes against ../handout
 
-`hw5.homework.handin` does it, and describes the archive.
+The code is in `hw5.homework.handin`, which also describes the archive.
 """
 
 from hw5 import command_line

@@ -32,7 +32,7 @@ class RandomLayer(SavesRandomState, keras.layers.Layer):
     """
 
     def __init__(self, seed: int | None = None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(**{"dtype": "float32"} | kwargs)  # images keep their digits under every policy
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
@@ -72,7 +72,7 @@ class PatchNoise(RandomLayer):
         return ops.clip(images + placed, 0.0, 1.0), mask
 
     def _placement(self, batch, length):
-        """Draw where the patch lies: [batch, length, size], 1 where a pixel of the patch falls on one of the image."""
+        """Draw where the patch lies: [batch, length, size], 1 if a pixel of the patch falls on that of the image."""
         start = keras.random.randint((batch, 1), 0, length - self.size + 1, seed=self.seed_generator)
         return ops.one_hot(start + ops.arange(self.size), length, axis=1)
 
@@ -111,8 +111,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' batch normalisation over [batch, h, w, channels] in TensorFlow's fused kernel.
 
     Keras composes it of a dozen operations, and each of them reads and writes all images. The defaults are
-    those of PyTorch and of the DCGANs written in it: ε = 1e-5, and moving statistics that take in a tenth
-    of each batch. The moving variance has the divisor n − 1.
+    those of PyTorch and of the DCGANs written in it: ε = 1e-5, and moving statistics in which each new batch
+    has a weight of 0.1. The moving variance has the divisor n − 1.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
@@ -142,7 +142,7 @@ class SelfModulatedBatchNormalization(BatchNormalization):
 
     The normalised images, with the layer's own γ and β, are multiplied by 1 + A z and shifted by B z. This is
     linear in z, as in Brock et al. 2019 (section 3); Chen et al. use a small network. So z reaches every layer
-    directly, and acts in the same way on every pixel, as a colour does.
+    directly. It acts in the same way on every pixel, as a colour does.
     """
 
     def build(self, input_shape):

@@ -63,7 +63,7 @@ def denoising_autoencoder(
     hidden: Sequence[int] = (1024, 512),
     image_shape: Sequence[int] = MNIST_SHAPE,
 ):
-    """Build sheet 003, 1.2: a multilayer perceptron, wide enough to pass on what is not noise.
+    """Build sheet 003, 1.2: a multilayer perceptron, wide enough to preserve everything except the noise.
 
     The decoder mirrors the encoder and returns logits.
 
@@ -200,7 +200,7 @@ def shallow_vae(latent_dim: int, image_shape: Sequence[int] = (32, 32, 1)):
 
 
 def _halved_twice(image_shape):
-    """A quarter of the height and of the width, and the channels."""
+    """Return a quarter of the height and of the width, and the channels."""
     height, width, channels = image_shape
     if height % 4 or width % 4:
         raise InputError(
@@ -211,7 +211,7 @@ def _halved_twice(image_shape):
 
 @contextlib.contextmanager
 def precision(mixed: bool = True):
-    """Build networks in this context to compute in bfloat16, or if not `mixed`, in float32.
+    """Let the networks built in this context compute in bfloat16, or if not `mixed`, in float32.
 
     Weights, normalisation statistics and outputs stay in float32.
     """
@@ -235,7 +235,7 @@ def dcgan(
     normalization: str = "batch",
     self_modulation: bool = False,
 ):
-    """Build the generator and the discriminator of Radford et al. 2016, as small as in the sheets.
+    """Build the generator and the discriminator of Radford et al. 2016, in the size of the sheets.
 
     The generator of sheet 004 for 32×32: z → 4×4 with 4·hidden channels → 8×8, 2·hidden → 16×16, hidden
     → 32×32, by transposed convolutions of kernel 4 and stride 2, with batch normalisation and ReLU. Other
@@ -256,9 +256,9 @@ def dcgan(
             single images (Gulrajani et al. 2017, section 4), "layer" or "none". With "none" the convolutions
             have biases, and the initial weights of He et al. 2015 keep the size of the signal.
         self_modulation: use the generator of Chen et al. 2019 for the network of Miyato et al. (2018, table 3).
-            It differs in two ways. z modulates every normalisation; otherwise z has to spread from 4×4 pixels,
-            and an area of one colour gets several. And the last doubling keeps `hidden` channels, and one more
-            convolution of kernel 3 makes the image; otherwise contours are dotted.
+            It differs in two ways. First, z modulates every normalisation; otherwise z has to spread from 4×4
+            pixels, and an area that should have one colour gets several. Second, the last doubling keeps `hidden`
+            channels, and one more convolution of kernel 3 makes the image; otherwise contours are dotted.
 
     Returns:
         (generator, discriminator): z [batch, latent_dim] → images before their tanh [batch, h, w, c];
@@ -291,7 +291,7 @@ def dcgan_vae(
     prior, decodes to the same pattern everywhere, and the codes of images with a fixed layout must avoid it.
 
     Args:
-        latent_dim, hidden, image_shape, upsampling: as of `dcgan`.
+        latent_dim, hidden, image_shape, upsampling: as in `dcgan`.
         extra_channels: channels of the decoder's output beyond those of the images (`hw5.distributions`).
         context: width of a third output of the encoder, for a flow; 0 for none.
 
@@ -309,7 +309,7 @@ def dcgan_vae(
 
 
 def _dcgan_size(image_shape, hidden):
-    """The smallest volume (side, side, channels), and how often it is doubled."""
+    """Compute the smallest volume (side, side, channels) and the number of its doublings."""
     height, width, _ = image_shape
     side, doublings = height, 0
     while side > 7 and side % 2 == 0:
@@ -323,7 +323,10 @@ def _dcgan_size(image_shape, hidden):
 
 
 def _dcgan_normal():
-    """Section 4 of the paper. Every layer gets its own initializer, because one draws the same numbers each time."""
+    """Return the arguments of a layer that starts as in section 4 of the paper.
+
+    Every layer gets an initializer of its own, because one initializer draws the same numbers each time.
+    """
     return dict(kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias=False)
 
 
@@ -332,7 +335,7 @@ def _dcgan_normalization():
 
 
 def _dcgan_doubling(width, upsampling, **dtype):
-    """The layers that double the size."""
+    """Build the layers that double the size."""
     if upsampling not in UPSAMPLINGS:
         raise InputError(f"upsampling={upsampling}: must be one of {', '.join(UPSAMPLINGS)}")
     if upsampling == "deconv":
@@ -364,7 +367,7 @@ def _self_modulated_generator(name, latent_dim, volume, doublings, channels, ups
 
 
 def _dcgan_down(hidden, doublings, normalization):
-    """All layers of the discriminator but the last one: to a flat volume."""
+    """Build all layers of the discriminator except the last one; they end with a flat volume."""
     if normalization not in NORMALIZATIONS:
         raise InputError(f"normalization={normalization}: must be one of {', '.join(NORMALIZATIONS)}")
     down = []
@@ -403,7 +406,7 @@ def plane_gan(
 
 
 def _posterior_outputs(features, latent_dim, context=0):
-    """Outputs of dense layers: μ, log σ², and with `context` a third of that many units."""
+    """Build the outputs μ and log σ², and with `context` a third one of that many units, as dense layers."""
     outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]
     if context:
         outputs.append(layers.Dense(context, name="context", dtype="float32")(features))
@@ -411,7 +414,7 @@ def _posterior_outputs(features, latent_dim, context=0):
 
 
 def _mean_and_log_var(features, latent_dim, name):
-    """A dense layer with the halves (μ, log σ), returned as [μ, log σ²]."""
+    """Build a dense layer with the halves (μ, log σ), and return [μ, log σ²]."""
     mean, log_sigma = ops.split(layers.Dense(2 * latent_dim, name=name, dtype="float32")(features), 2, axis=-1)
     return [mean, 2.0 * log_sigma]
 

@@ -67,22 +67,27 @@ class GanObjective:
 
 
 def _cross_entropy(real_logits, fake_logits):
-    """−E log D(x) − E log(1 − D(G(z))), with D = σ(logits): Goodfellow et al. 2014, equation (1)."""
+    """Compute −E log D(x) − E log(1 − D(G(z))), with D = σ(logits) (Goodfellow et al. 2014, equation 1)."""
     return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
 
 
 def minimax() -> GanObjective:
-    """Goodfellow et al. 2014, equation (1): G minimises E log(1 − D(G(z))), which saturates."""
+    """Return the minimax losses: G minimises E log(1 − D(G(z))), which saturates (Goodfellow et al. 2014, eq. 1)."""
     return GanObjective(_cross_entropy, lambda fake_logits: -ops.mean(ops.softplus(fake_logits)))
 
 
 def non_saturating() -> GanObjective:
-    """As `minimax`, but G maximises E log D(G(z)) (Goodfellow et al. 2014, section 3; the sheets' log-D trick)."""
+    """Return the losses of `minimax`, except that G maximises E log D(G(z)), the sheets' log-D trick.
+
+    Goodfellow et al. 2014, section 3.
+    """
     return GanObjective(_cross_entropy, lambda fake_logits: ops.mean(ops.softplus(-fake_logits)))
 
 
 def least_squares(discriminator_scale: float = 0.5, generator_scale: float = 0.5) -> GanObjective:
-    """Mao et al. 2017, equation (9): D minimises ½E(D(x) − 1)² + ½E D(G(z))², G minimises ½E(D(G(z)) − 1)².
+    """Return the least-squares losses of Mao et al. 2017, equation (9).
+
+    D minimises ½E(D(x) − 1)² + ½E D(G(z))², G minimises ½E(D(G(z)) − 1)².
 
     Args:
         discriminator_scale, generator_scale: the factors ½. Sheet 003 has ½ and 1, sheet 002 has 1 and 1.
@@ -98,14 +103,15 @@ def least_squares(discriminator_scale: float = 0.5, generator_scale: float = 0.5
 
 
 def _critic_loss(fake_logits):
-    """−E D(G(z))."""
+    """Compute −E D(G(z))."""
     return -ops.mean(fake_logits)
 
 
 def wasserstein() -> GanObjective:
-    """Arjovsky et al. 2017, equation (2): the critic minimises E D(G(z)) − E D(x), G minimises −E D(G(z)).
+    """Return the Wasserstein losses: the critic minimises E D(G(z)) − E D(x), G minimises −E D(G(z)).
 
-    The value estimates a distance only if the critic is kept Lipschitz, by weight clipping or by a gradient penalty.
+    Arjovsky et al. 2017, equation (2). The value estimates a distance only if the critic is kept Lipschitz, by
+    weight clipping or by a gradient penalty.
     """
     return GanObjective(
         lambda real_logits, fake_logits: ops.mean(fake_logits) - ops.mean(real_logits),
@@ -115,7 +121,7 @@ def wasserstein() -> GanObjective:
 
 
 def hinge() -> GanObjective:
-    """Hinge loss: D minimises E max(0, 1 − D(x)) + E max(0, 1 + D(G(z))), G minimises −E D(G(z)).
+    """Return the hinge losses: D minimises E max(0, 1 − D(x)) + E max(0, 1 + D(G(z))), G minimises −E D(G(z)).
 
     Lim & Ye 2017; Miyato et al. 2018, equations (16) and (17).
     """

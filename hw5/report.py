@@ -3,7 +3,7 @@
     python -m hw5.report
     python -m hw5.report --author="Ada Lovelace, 1815"
 
-`hw5.homework.report` does it, and describes the commands of the text.
+The code is in `hw5.homework.report`, which also describes the commands of the text.
 """
 
 from hw5 import command_line

@@ -1,6 +1,6 @@
 """The machinery of all sections: folders, trainings, and metrics.json.
 
-A section declares its settings in a class and does its work in `main`; `section` makes its `run` of both:
+A section declares its settings in a class and does its work in `main`. `section` makes its `run` from the two:
 
     class Settings(EpochTraining):
         k: Several[int] = setting((2, 5), "Latent dimensions.", at_least=1)
@@ -40,8 +40,8 @@ def section(settings: type[Training], main: Callable) -> Callable:
 
     Args:
         settings: the section's class of settings.
-        main: (settings, `Run`) → (headline, results): the few numbers that `run_all.sh` shows, label → number;
-            and everything that was measured. Its docstring becomes that of `run`.
+        main: (settings, `Run`) → (headline, results). The headline has the few numbers that `run_all.sh` shows,
+            label → number; the results have everything that was measured. Its docstring becomes that of `run`.
 
     Returns:
         A function that returns the contents of the metrics.json that it writes.
@@ -49,10 +49,10 @@ def section(settings: type[Training], main: Callable) -> Callable:
     name = Path(inspect.getfile(main)).stem
 
     def run_section(settings):
-        started, run = time.time(), Run(settings, name)
+        started, run = time.monotonic(), Run(settings, name)
         headline, results = main(run.settings, run)
         asked = run.settings.as_dict() | {"preset": settings.preset}
-        return save_metrics(run.folder, asked, headline, results, time.time() - started)
+        return save_metrics(run.folder, asked, headline, results, time.monotonic() - started)
 
     run_section.__doc__, run_section.__module__ = main.__doc__, main.__module__
     return program(settings, run_section)
@@ -80,12 +80,12 @@ class Run:
         return self.folder / f"{name}.png"
 
     def train_validation(self, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Load images to train on and to validate on, uint8 [n, h, w, c], scaled to `size` × `size` if it is given."""
+        """Load training and validation images, uint8 [n, h, w, c], scaled to `size` × `size` if it is given."""
         images, validation = data.train_validation(self.settings.dataset, self.settings.train_size)
         return (self.scaled(images, size), data.resize(validation, size)) if size else (images, validation)
 
     def scaled(self, images: np.ndarray, size: int) -> np.ndarray:
-        """Scale images of the dataset to `size` × `size`, and say so where they have another size."""
+        """Scale images of the dataset to `size` × `size`, and print a note if they have another size."""
         if images.shape[1:3] != (size, size):
             height, width = images.shape[1:3]
             print(f"{self.settings.dataset}: images of {height}×{width} are scaled to {size}×{size}")
@@ -95,29 +95,29 @@ class Run:
         """Return the fixed noise of the training `name`, [64, latent_dim]."""
         return training.load_or_draw_noise(self.run_dir / name, latent_dim, self.settings.seed)
 
-    def fit(self, name, build, images, validation=None, *, optimizers=None, callbacks=(), **changes):
+    def fit(self, name, build, images, validation=None, *, callbacks=(), optimizers=None, schedule=None, **changes):
         """Train the model that `build` makes, in the folder `name` of `run_dir`.
 
         Args:
-            optimizers, callbacks: as in `hw5.training.fit`; by default the optimizers of the settings.
+            callbacks, optimizers, schedule: as in `hw5.training.fit`; by default the settings' optimizers and schedule.
             changes: settings in which this training differs from the others.
 
         Returns:
             (model, history), as `hw5.training.fit`.
         """
-        how = self._how(name, images, **changes) | ({"optimizers": optimizers} if optimizers else {})
+        how = self._how(name, images, changes, optimizers, schedule)
         return training.fit(build, images, validation, callbacks=callbacks, **how)
 
-    def pretrain(self, name, model, images, **changes):
+    def pretrain(self, name, model, images, schedule, **changes):
         """Initialise a stacked autoencoder layer by layer (`hw5.training.pretrain`); arguments as in `fit`."""
-        training.pretrain(model, images, **self._how(name, images, **changes))
+        training.pretrain(model, images, **self._how(name, images, changes, schedule=schedule))
 
-    def _how(self, name, images, **changes):
+    def _how(self, name, images, changes, optimizers=None, schedule=None):
         settings = self.settings.replace(**changes)
         return {
             "run_dir": self.run_dir / name,
-            "schedule": settings.schedule(len(images)),
-            "optimizers": settings.optimizers(),
+            "schedule": schedule or settings.schedule(len(images)),
+            "optimizers": optimizers or settings.optimizers(),
             "seed": settings.seed,
             "mode": "evaluate" if not settings.train else "restart" if settings.restart else "resume",
             "arguments": settings.as_dict(training=True),

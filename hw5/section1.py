@@ -1,7 +1,7 @@
 """Section 1: autoencoders (sheet 000, part I).
 
-Linear, non-linear and stacked autoencoders of MNIST with k code units, and PCA, which bounds the
-linear one from below.
+Linear, non-linear and stacked autoencoders of MNIST with k code units, compared with PCA. The error of PCA is a
+lower bound for the error of the linear autoencoder.
 
     python -m hw5.section1                                  # everything
     python -m hw5.section1 --variant=linear --k=5           # I.1–I.5 for one k
@@ -57,13 +57,16 @@ def main(settings, run):
     for name, dim in itertools.product(variants, k):
         print(f"{name} autoencoder, k = {dim}")
 
-        def build(name=name, dim=dim):
+        alone = {"variant": "stacked" if name == "pretrained" else name, "k": dim}
+
+        def build(name=name, dim=dim, alone=alone):
             model = autoencoder(name, dim, settings.hidden, images.shape[1:])
-            if name == "pretrained" and settings.train:
-                run.pretrain(f"{name}_k{dim}", model, images, epochs=settings.pretrain_epochs)
+            if name == "pretrained":
+                schedule = settings.replace(epochs=settings.pretrain_epochs).schedule(len(images))
+                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)
             return model
 
-        model, histories[name, dim] = run.fit(f"{name}_k{dim}", build, images, validation, k=dim)
+        model, histories[name, dim] = run.fit(f"{name}_k{dim}", build, images, validation, **alone)
         figures.latent.autoencoder_figures(model, images, validation, run.folder, f"{name}_k{dim}")  # I.4
         trained[name, dim] = model
 
@@ -87,7 +90,7 @@ def main(settings, run):
 
 
 def autoencoder(name, dim, hidden, image_shape):
-    """One of the autoencoders of I.1 (linear), I.6 (nonlinear) and I.7 (stacked, pretrained), untrained."""
+    """Build one of the autoencoders of I.1 (linear), I.6 (nonlinear) and I.7 (stacked, pretrained), untrained."""
     if name == "linear":
         return models.Autoencoder(*networks.linear_autoencoder(dim, image_shape))
     if name == "nonlinear":
@@ -96,13 +99,13 @@ def autoencoder(name, dim, hidden, image_shape):
 
 
 def principal_angles(directions, model):
-    """I.5: the angles between a subspace and the one that the linear decoder spans, in degrees, rising."""
+    """Compute the angles between a subspace and that of the linear decoder, in degrees, in rising order (I.5)."""
     spanned = np.transpose(model.decoder.get_layer("pixels").kernel)
     return np.sort(np.degrees(subspace_angles(directions, spanned)))
 
 
 def draw_comparisons(run, trained, histories, errors, angles, originals):
-    """Reconstructions over k, errors compared with PCA's, angles to PCA's subspace, and the effect of pre-training."""
+    """Draw reconstructions over k, errors and subspaces compared with PCA's, and the effect of pre-training."""
     variants, k = [name for name in errors if name != "PCA"], list(errors["PCA"])
     for name in variants:
         rows = [("original", originals)] + [(f"$k = {dim}$", trained[name, dim].reconstruct(originals)) for dim in k]

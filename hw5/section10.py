@@ -1,12 +1,12 @@
 """Section 10: convolutional VAEs (sheet 004).
 
-VAEs of MNIST at 32×32 with the sheet's layer table and 3, 10 and 100 latent dimensions, and with a
-dense and a shallower pair of networks in its place.
+VAEs of MNIST at 32×32 with 3, 10 and 100 latent dimensions. They have the networks of the sheet's layer table, or
+for comparison shallower or dense networks.
 
     python -m hw5.section10                                                # everything
     python -m hw5.section10 --architecture=convolutional --latent_dim=10   # one model
     python -m hw5.section10 --notrain                                      # evaluate the latest checkpoints
-    python -m hw5.section10 --fid_samples=10000                            # the FID of papers, for a GPU
+    python -m hw5.section10 --fid_samples=10000                            # as many samples as in papers, for a GPU
 
 `tensorboard --logdir runs` shows the curves, images, reconstructions and samples during training.
 """
@@ -71,7 +71,7 @@ def main(settings, run):
                 folder, build, images, validation, latent_dim=dim, architecture=name
             )
             reconstructed += [(f"latent {dim}", model.reconstruct(shown))]
-            sampled += [(f"sample, latent {dim}", model.decode(run.noise(folder, dim)[:NUM_SHOWN]))]
+            sampled += [(f"sample, latent {dim}", model.decode(run.noise(folder, dim)[: len(shown)]))]
             terms = training.negative_elbo(model, validation) | {"parameters": model.count_params()}
             measured[name][dim] = terms | {"samples": evaluate(model, keys)}  # 10.5
             draw(run, folder, histories[f"{name}, latent {dim}"], shown, reconstructed[-1][1], sampled[-1][1])
@@ -87,7 +87,7 @@ def main(settings, run):
 
 
 def draw(run, folder, history, shown, reconstructed, sampled):
-    """The curves of one model, and its validation images, reconstructions and samples (10.4)."""
+    """Draw the curves of one model, and its validation images, reconstructions and samples (10.4)."""
     settings, (name, dim) = run.settings, folder.split("_z")
     title = f"{name}, latent dimension {dim}, batch size {settings.batch_size}, {settings.steps:,} training steps"
     steps = settings.steps // min(settings.steps, settings.num_epochs)
@@ -97,7 +97,7 @@ def draw(run, folder, history, shown, reconstructed, sampled):
 
 
 def draw_comparison(run, measured, dims):
-    """−ELBO, and the Fréchet distance by the digit classifier, over the latent dimensions, by architecture."""
+    """Draw −ELBO and the Fréchet distance by the digit classifier over the latent dimensions, by architecture."""
     axes = dict(xlabel="latent dimensions", log="x", markers=True)
     lines = {name: (dims, [row["negative_elbo"] for row in rows.values()]) for name, rows in measured.items()}
     figures.curves(run.figure("negative_elbo"), lines, ylabel="validation $-$ELBO, nats per image", **axes)
@@ -111,7 +111,7 @@ def draw_comparison(run, measured, dims):
 
 
 def print_results(measured):
-    """The validation terms, and the metrics of the samples by extractor, one row per model."""
+    """Print the validation terms, and the metrics of the samples by extractor, one row per model."""
     rows = {f"{name}, latent {dim}": row for name, by_dim in measured.items() for dim, row in by_dim.items()}
     columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
     columns = {label: (key, ".2f") for label, key in columns.items()}

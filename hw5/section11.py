@@ -1,10 +1,11 @@
 """Section 11: a DCGAN (sheet 004).
 
-The sheet's generator, hidden dimension 16 and latent dimension 100, on MNIST at 32×32, with the
-non-saturating objective; its five curves, its FID, and interpolation compared with a VAE of as many latents.
+The sheet's generator, hidden dimension 16 and latent dimension 100, on MNIST at 32×32, with the non-saturating
+objective. The section shows its five curves, its FID, and its interpolations compared with those of a VAE of as many
+latents.
 
     python -m hw5.section11
-    python -m hw5.section11 --preset=sheet                   # to the letter of the sheet
+    python -m hw5.section11 --preset=sheet                   # exactly as on the sheet
     python -m hw5.section11 --notrain --fid_samples=10000
 """
 
@@ -23,20 +24,20 @@ SIZE = 32
 NUM_ROWS = 6  # of interpolations
 SHARES = np.linspace(-0.5, 1.5, 13)  # i/K from beyond one end to beyond the other
 CURVES = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
-VAE_TRAINING = dict(batch_size=64, learning_rate=4e-3)  # section 10's
+VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 5000, 64, 4e-3  # section 10's
 
 
 class Settings(GANTraining, InceptionEvaluation):
     gradient_penalty: float = setting(
         10.0,
-        "Weight of the discriminator's gradient penalty (Gulrajani et al. 2017), which keeps it from winning with "
-        "this objective, too (Fedus et al. 2018); 0, as on the sheet, for none.",
+        "Weight of the discriminator's gradient penalty (Gulrajani et al. 2017), which keeps the discriminator from "
+        "saturating with this objective, too (Fedus et al. 2018); 0, as on the sheet, for none.",
         at_least=0,
     )
     vae: Path | None = setting(
         None,
         "Folder of section 10's VAE of 100 latents, for the interpolations (default: the one next to run_dir). "
-        "Where it has not been trained, a VAE is trained in its place.",
+        "If there is none, a VAE is trained in its place.",
         training=False,
     )
     steps = 8000
@@ -60,6 +61,7 @@ def main(settings, run):
     """
     images, validation = run.train_validation(SIZE)
     evaluate = settings.evaluator(SIZE, ("fid", "fid_infinity", "class_proportions"))
+    vae = load_vae(settings, run, images.shape[1:])
 
     def build():
         pair = settings.dcgan(images.shape[1:])
@@ -70,7 +72,7 @@ def main(settings, run):
     how = dict(grids=grids.paths, noise=run.noise("dcgan", settings.latent_dim), steps=settings.steps)
     figures.gan.training_figures(gan, history, run.folder, **how)  # 11.3
     evaluated = evaluate(gan)
-    for name, model in {"dcgan": gan, "vae": vae_to_compare(settings, run, images, validation)}.items():
+    for name, model in {"dcgan": gan, "vae": vae or train_vae(settings, run, images, validation)}.items():
         draw_interpolations(run.figure(f"interpolation_{name}"), model, name.upper(), settings.seed)
 
     print_evaluations({"": evaluated})
@@ -83,26 +85,31 @@ def main(settings, run):
     return headline, {"samples": evaluated, "at_the_end": end, "history": history}
 
 
-def vae_to_compare(settings, run, images, validation):
-    """Section 10's VAE, or one that is trained here."""
+def load_vae(settings, run, image_shape):
+    """Load section 10's VAE of such images, or return None."""
     folder = settings.vae or run.run_dir.parent / "section10" / "convolutional_z100"
-    if (folder / "config.json").exists():
-        vae = models.load(folder)
-        if vae.decoder.output_shape[1:] != images.shape[1:]:
-            raise InputError(f"vae={folder}: makes images {vae.decoder.output_shape[1:]}, not {images.shape[1:]}")
+    vae = models.load(folder) if (folder / "config.json").exists() else None
+    if isinstance(vae, models.VAE) and vae.encoder.input_shape[1:] == image_shape:
         return vae
-    print(f"{folder}: no trained VAE there; one is trained in {run.run_dir / 'vae'}")
+    if vae and settings.vae:
+        raise InputError(f"vae={folder}: holds no VAE of images {image_shape}")
+    print(f"{folder}: no VAE of such images there; one will be trained in {run.run_dir / 'vae'}")
+    return None
+
+
+def train_vae(settings, run, images, validation):
+    """Train a VAE in place of section 10's."""
 
     def build():
         return models.VAE(*networks.convolutional_vae(100, images.shape[1:]))
 
-    optimizers = training.adam(VAE_TRAINING["learning_rate"])
-    steps = min(5000, len(images))
-    return run.fit("vae", build, images, validation, optimizers=optimizers, steps=steps, **VAE_TRAINING)[0]
+    schedule = training.Schedule.of_steps(min(VAE_STEPS, len(images)), VAE_BATCH_SIZE, settings.num_epochs)
+    optimizers = training.adam(VAE_LEARNING_RATE)
+    return run.fit("vae", build, images, validation, optimizers=optimizers, schedule=schedule)[0]
 
 
 def draw_interpolations(path, model, name, seed):
-    """z₁ + (i/K)(z₂ − z₁), one row per pair of codes; outside the marks it is extrapolation (11.5)."""
+    """Draw decoded z₁ + (i/K)(z₂ − z₁), one row per pair of codes; outside the marks it is extrapolation (11.5)."""
     first, last = np.random.default_rng(seed).standard_normal((2, NUM_ROWS, model.latent_dim), np.float32)
     labels = dict(left="$i/K = -½$", xlabel="from 0 (fourth column) to 1 (tenth)", right="$1½$", ylabel=name)
     figures.image_grid(path, model.interpolate(first, last, SHARES), **labels)

@@ -71,7 +71,7 @@ def main(settings, run):
 
 
 def draw_codes(run, models_of_two, validation, dataset):
-    """The codes of the validation images in the plane, coloured by digit where the dataset has labels (II.4)."""
+    """Draw the codes of the validation images in the plane, coloured by digit if the dataset has labels (II.4)."""
     inputs = data.scale(validation)
     codes = {f"KL weight {weight:g}": np.asarray(model.encode(inputs)) for weight, model in models_of_two.items()}
     labels = data.load(dataset, "train[90%:]", feature="label") if data.has_feature(dataset, "label") else None
@@ -79,15 +79,15 @@ def draw_codes(run, models_of_two, validation, dataset):
 
 
 def draw_comparisons(run, trained, originals, k, weights):
-    """Reconstructions and samples over k for each KL weight, and of all weights side by side for each k."""
+    """Draw reconstructions and samples over k for each KL weight, and of all weights side by side for each k."""
 
     def rows(labels):
-        """The originals, and below them the reconstructions and then the samples of some models."""
+        """Yield the originals, then the reconstructions and then the samples of some models."""
         yield "original", originals
         for key, label in labels.items():
             yield label, trained[key].reconstruct(originals)
         for key, label in labels.items():
-            label = label.removeprefix("KL ")  # the longest labels would take the room of the images
+            label = label.removeprefix("KL ")  # the longest labels would leave little room for the images
             yield f"sample, {label}", trained[key].sample(len(originals), seed=0)
 
     for weight in weights:

@@ -1,10 +1,10 @@
-"""Section 3: GANs, and what their learning rates do (sheet 000, part III).
+"""Section 3: GANs and the influence of their learning rates (sheet 000, part III).
 
-A DCGAN of MNIST at 28×28 with the non-saturating objective; then the same again under other learning
-rates and another β₁ of Adam, objective and convergence side by side.
+A DCGAN of MNIST at 28×28 with the non-saturating objective. The same DCGAN is trained with other learning rates and
+another β₁ of Adam, to compare objective and convergence.
 
     python -m hw5.section3
-    python -m hw5.section3 --study=0.0002 --steps=8000      # one comparison, longer
+    python -m hw5.section3 --study=0.0002 --steps=8000      # one other learning rate, longer
 """
 
 from hw5 import command_line, figures, metrics, models, training
@@ -37,7 +37,7 @@ class Settings(GANTraining, SampleEvaluation):
 
 
 def main(settings, run):
-    """Train the DCGAN under every setting, and draw the figures.
+    """Train the DCGAN with every learning rate and β₁, and draw the figures.
 
     The first training has `learning_rate` and `beta_1`; its samples are drawn over the training (3.1).
 
@@ -65,7 +65,7 @@ def main(settings, run):
         grids = training.SampleGrids(run.run_dir / name, settings.seed)
         try:
             gan, history = run.fit(name, build, images, callbacks=[grids], **changes)
-        except TrainingFailed as failure:  # one of the things that the study is to show
+        except TrainingFailed as failure:  # the study shows failures, too
             print(f"{label}: {failure}")
             measured[label] = {"history": failure.history, "failure": str(failure)}
             continue
@@ -95,14 +95,14 @@ def main(settings, run):
 
 
 def draw_study(run, measured, samples):
-    """Both losses and D's outputs of all trainings, and their samples of the same noise (3.2)."""
-    in_font = {label: label.replace("β₁", "$\\beta_1$") for label in measured}  # it has no subscripts
+    """Draw both losses and D's outputs of all trainings, and their samples of the same noise (3.2)."""
+    in_font = {label: label.replace("β₁", "$\\beta_1$") for label in measured}  # the font has no subscripts
     panels = {
         title: {in_font[label]: row["history"].get(key, []) for label, row in measured.items()}
         for key, title in CURVES.items()
     }
-    length = run.settings.steps / min(run.settings.steps, run.settings.num_epochs)
-    figures.curve_panels(run.figure("study"), panels, xlabel="training steps", step=length)
+    steps_per_epoch = run.settings.steps / min(run.settings.steps, run.settings.num_epochs)
+    figures.curve_panels(run.figure("study"), panels, xlabel="training steps", step=steps_per_epoch)
     if samples:
         figures.image_rows(run.figure("study_samples"), [(in_font[label], row) for label, row in samples.items()])
 

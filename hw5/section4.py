@@ -1,7 +1,7 @@
 """Section 4: a dense VAE with a tuned KL weight (sheet 001).
 
-784 → 200 (tanh, dropout) → 32 latents and back. A sweep over the weight of the KL divergence, from 0
-upwards; with the chosen weight, the figure to hand in and a count of the digits that samples show.
+784 → 200 (tanh, dropout) → 32 latents and back. The section sweeps over the weight of the KL divergence, from 0
+upwards. With the chosen weight it draws the figure to hand in, and counts the digits that samples show.
 
     python -m hw5.section4                                  # everything
     python -m hw5.section4 --kl_weight=1 --sweep=1          # one model
@@ -33,7 +33,7 @@ class Settings(OnImages, StepTraining):
     latent_dim: int = setting(32, "Latent dimensions.", at_least=1)
     hidden: int = setting(200, "Units of the hidden layers.", at_least=1)
     dropout: float = setting(0.1, "Share of the encoder's hidden units that are dropped.", at_least=0, at_most=0.9)
-    steps = 10_800  # 20 passes over 54,000 images; few images are simply seen more often
+    steps = 10_800  # 20 passes over 54,000 images, more over fewer
     batch_size = 100
     learning_rate = 3e-3
     PRESETS = {
@@ -89,7 +89,7 @@ def main(settings, run):
 
 
 def draw_images(run, trained, images, validation):
-    """The hand-in figure (4.3), the images of the sweep (4.2), and the first hundred training images (4.5)."""
+    """Draw the hand-in figure (4.3), the images of the sweep (4.2), and the first hundred training images (4.5)."""
     existing, chosen = data.scale(validation[:NUM_SHOWN]), trained[run.settings.kl_weight]
     reconstructed = {weight: model.reconstruct(existing) for weight, model in trained.items()}
     new = {weight: model.sample(len(existing), seed=0) for weight, model in trained.items()}
@@ -109,7 +109,7 @@ def draw_images(run, trained, images, validation):
 
 
 def draw_numbers(run, measured):
-    """The terms of the loss over the KL weight (4.2), and the classes of the samples (4.4)."""
+    """Draw the terms of the loss over the KL weight (4.2), and the classes of the samples (4.4)."""
     weights = [float(weight) for weight in measured]
     if len(weights) > 1:
         terms = {"reconstruction": "reconstruction", "kl": "KL", "negative_elbo": "$-$ELBO"}

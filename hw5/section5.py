@@ -1,12 +1,12 @@
 """Section 5: faces at 64×64, by GANs and by VAEs (sheet 002).
 
-A DCGAN, and a VAE of the same networks, with three ways to double the size of a feature map, in all their
-variants, the VAE with four likelihoods. Called alone, it compares what the sheet asks to compare: every
-variant and likelihood with the first upsampling, and every upsampling in the plain GAN and the plain VAE.
+A DCGAN and a VAE with the same networks, in all their variants. There are three ways to double the size of a feature
+map, and four likelihoods of the VAE. By default the section trains every variant and likelihood with the first
+upsampling, and the plain GAN and the plain VAE with every upsampling.
 
     python -m hw5.section5
     python -m hw5.section5 --model=gan --upsampling=bilinear --variant=wgan     # one run
-    python -m hw5.section5 --preset=sheet                                       # to the letter of the sheet
+    python -m hw5.section5 --preset=sheet                                       # exactly as on the sheet
     python -m hw5.section5 --dataset=celeb_a --data_dir=celeba                  # the sheet's photographs
 """
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from hw5 import command_line, data, figures, metrics, training, variants
 from hw5.errors import InputError
+from hw5.metrics.wasserstein import MAX_EXACT_POINTS
 from hw5.section import section
-from hw5.section_settings import InceptionEvaluation
+from hw5.section_settings import MIN_SAMPLES, InceptionEvaluation
 from hw5.settings import setting
 from hw5.tables import print_evaluations, print_table
 
@@ -29,6 +30,13 @@ METRICS += ("precision_recall",)
 
 class Settings(variants.VariantSettings, InceptionEvaluation):
     data_dir: Path | None = setting(None, "Folder of CelebA's aligned JPEGs, for the dataset celeb_a (5.1).")
+    fid_samples: int = setting(
+        3000,
+        "Generated images for the metrics, and as many real ones.",
+        at_least=MIN_SAMPLES,
+        at_most=MAX_EXACT_POINTS,  # of the Wasserstein distance
+        training=False,
+    )
     likelihood_images: int = setting(32, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
     likelihood_samples: int = setting(2000, "Importance samples per test image.", at_least=1, training=False)
     dataset = "cartoon_faces"
@@ -78,7 +86,7 @@ def main(settings, run):
 
 
 def load(settings, run, split):
-    """Images of a split, uint8 [n, 64, 64, 3] (5.1)."""
+    """Load the images of a split, uint8 [n, 64, 64, 3] (5.1)."""
     limit = settings.train_size if split == "train" else None
     images = data.load(settings.dataset, split, limit=limit, data_dir=settings.data_dir)
     if limit and len(images) < limit:
@@ -87,7 +95,10 @@ def load(settings, run, split):
 
 
 def bits(vae, validation, test, settings):
-    """The terms of −ELBO on validation images; bits per dimension and pixel of test images with their error (5.7)."""
+    """Compute the terms of −ELBO on validation images, and the bits of test images (5.7).
+
+    The bits are per dimension and per pixel, with their standard error.
+    """
     images = test[: settings.likelihood_images]
     if continuous := vae.likelihood.is_continuous:
         scaled = metrics.dequantize(images, settings.seed)
@@ -104,7 +115,7 @@ def bits(vae, validation, test, settings):
 
 
 def draw(name, model, history, run):
-    """Curves (5.8), samples (5.5 a), traversals (b), and both interpolations (c) of one run."""
+    """Draw curves (5.8), samples (5.5 a), traversals (b), and both interpolations (c) of one run."""
     steps = run.settings.steps // len(next(iter(history.values()), [1]))
     figures.training_curves(run.figure(f"curves_{name}"), history, steps=steps)
     noise = run.noise(name, model.latent_dim)
@@ -114,7 +125,7 @@ def draw(name, model, history, run):
 
 
 def draw_upsamplings(trained, images, run):
-    """The plain model of each kind with every upsampling (5.3)."""
+    """Draw the plain model of each kind with every upsampling (5.3)."""
     for kind in dict.fromkeys(variant.model for variant in trained):
         plain = next(variant for variant in trained if variant.model == kind)
         alike = [v for v in trained if v == dataclasses.replace(plain, upsampling=v.upsampling)]
@@ -125,7 +136,7 @@ def draw_upsamplings(trained, images, run):
 
 
 def print_results(measured):
-    """All metrics of all runs, one row each."""
+    """Print all metrics of all runs, one row per run and extractor."""
     print_evaluations({name: row.get("samples", {}) for name, row in measured.items()})
     columns = {"-ELBO": "negative_elbo", "bits per dimension": "bits_per_dimension", "±": "bits_per_dimension_error"}
     print_table("", measured, {label: (key, ".4g") for label, key in columns.items()})

@@ -21,7 +21,7 @@ NUM_SHOWN = 12  # images per row
 
 class Settings(EpochTraining):
     noise_std: float = setting(
-        0.5, "Standard deviation of the noise, for images in [0, 1]; every step draws noise and place.", at_least=0.01
+        0.5, "Standard deviation of the noise, for images in [0, 1]; each step draws noise and place.", at_least=0.01
     )
     patch: int = setting(8, "Side of the noisy patch, in pixels.", at_least=1)
     hidden: Several[int] = setting(
@@ -71,7 +71,7 @@ def main(settings, run):
 
 
 def quality(clean, images, mask):
-    """MSE per pixel, and PSNR = −10 log₁₀ MSE in dB (peak 1), over all images: in the patches and everywhere.
+    """Compute MSE per pixel and PSNR = −10 log₁₀ MSE in dB (peak 1) of all images, in the patches and everywhere.
 
     Args:
         clean, images: [n, h, w, c] in [0, 1].

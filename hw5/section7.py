@@ -1,7 +1,7 @@
 """Section 7: a GAN in the plane (sheet 003, 2.2).
 
-Points on a parabola, drawn with NumPy; a generator of two hidden layers, and a discriminator of three. Its
-last hidden layer has two units, so that the features of a point can be drawn as well.
+The real points lie on a parabola and are drawn with NumPy. The generator has two hidden layers, the discriminator
+three. Its last hidden layer has two units, so that the features of a point can be drawn as well.
 
     python -m hw5.section7
     python -m hw5.section7 --generator_hidden=16,8 --optimizer=adam
@@ -20,7 +20,7 @@ from hw5.settings import Several, setting
 
 PANEL_INTERVAL = 1000  # iterations between two panels
 VALUES_PER_PANEL = 5  # values of the curves between two panels
-NUM_POINTS = 1000  # that are drawn, and compared
+NUM_POINTS = 1000  # points that are drawn and compared
 NUM_DRAWS = 20  # repetitions of a comparison
 EQUILIBRIUM = {"D at the equilibrium, 2 ln 2": 2 * np.log(2), "G at the equilibrium, ln 2": np.log(2)}
 
@@ -40,10 +40,10 @@ class Settings(StepTraining):
     ema_decay: float = setting(
         0.0, "Decay of the moving average of the generator's weights; 0 for none.", at_least=0, at_most=0.99999
     )
+    train_size: int = setting(100_000, "Points to train on.", at_least=1)
+    learning_rate: float = setting(1e-3, "Learning rate of both networks.", at_least=0)
     steps = 10_000
     batch_size = 256
-    learning_rate = 1e-3
-    train_size = 100_000
     PRESETS = {"smoke": dict(steps=100), "paper": dict(steps=100_000)}
 
     @property
@@ -58,9 +58,9 @@ def main(settings, run):
     """Train the GAN, and draw its points, its losses and the discriminator's features.
 
     Returns:
-        The contents of metrics.json; `results` holds by iteration mmd, that of generated points to fresh
-        real ones, and mmd_real, that of real points to others: MMD² with the Gaussian kernel, unbiased,
-        as root mean square over 20 draws of 1,000 points each.
+        The contents of metrics.json; `results` holds mmd, between generated and new real points, by iteration,
+        and mmd_real, between two sets of real points. Both are the root mean square of the unbiased MMD² with
+        the Gaussian kernel, over 20 draws of 1,000 points each.
     """
     widths = {name: getattr(settings, name) for name in ("generator_hidden", "discriminator_hidden")}
     for name, hidden in widths.items():
@@ -86,13 +86,13 @@ def main(settings, run):
 
 
 def parabola(count, rng):
-    """Points (x, x²) with x ~ U(−1, 1), float32 [count, 2]."""
+    """Draw points (x, x²) with x ~ U(−1, 1), float32 [count, 2]."""
     x = rng.uniform(-1, 1, count).astype(np.float32)
     return np.stack([x, x**2], axis=1)
 
 
 class GeneratedPoints(keras.callbacks.Callback):
-    """Keeps generated points, [NUM_DRAWS, NUM_POINTS, 2], after the iterations of every panel.
+    """Callback that saves generated points, [NUM_DRAWS, NUM_POINTS, 2], after the iterations of every panel.
 
     Args:
         folder: for the files, `ITERATION.npy`.
@@ -113,13 +113,13 @@ class GeneratedPoints(keras.callbacks.Callback):
 
 
 def distance(draws, rng):
-    """Root mean square of MMD² between each draw and as many fresh real points."""
+    """Compute the root mean square of MMD² between each draw and as many new real points."""
     values = [maximum_mean_discrepancy(points, parabola(NUM_POINTS, rng), kernel="rbf") for points in draws]
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def draw_curves(run, history, mmd, mmd_real):
-    """Losses with their values at the equilibrium, and MMD, over the iterations (7.2)."""
+    """Draw the losses with their values at the equilibrium, and MMD, over the iterations (7.2)."""
     at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)[1:]
     losses = {}
     for (network, key), (label, value) in zip({"D": "d_loss", "G": "g_loss"}.items(), EQUILIBRIUM.items(), strict=True):
@@ -134,7 +134,7 @@ def draw_curves(run, history, mmd, mmd_real):
 
 
 def draw_points(run, gan, generated, real):
-    """Points every thousand iterations, and D's features of real points and the last generated ones (7.2)."""
+    """Draw points every thousand iterations, and D's features of real points and the last generated ones (7.2)."""
     panels = {f"iteration {step:,}": {"real": real, "generated": draws[0]} for step, draws in generated.items()}
     figures.point_panels(run.figure("points"), panels)
     features = keras.Model(gan.discriminator.inputs[0], gan.discriminator.get_layer("features").output)

@@ -1,10 +1,11 @@
 """Section 8: a DCGAN of emojis (sheet 003, 2.3 and 4).
 
-32×32 colour images, the least-squares objective in the sheet's scaling, 20,000 iterations of its
-Algorithm 1; the samples of one fixed noise every 200 of them; FID and Inception Score of 3,000 samples.
+32×32 colour images, the least-squares objective in the sheet's scaling, and 20,000 iterations of its Algorithm 1.
+The section draws samples of one fixed noise every 200 iterations, and computes FID and Inception Score of 3,000
+samples.
 
     python -m hw5.section8
-    python -m hw5.section8 --preset=sheet                                   # to the letter of the sheet
+    python -m hw5.section8 --preset=sheet                                   # exactly as on the sheet
     python -m hw5.section8 --data_dir=joypixels-7.0-free/png/unicode/32     # your own PNGs
 """
 
@@ -37,7 +38,7 @@ class Settings(GANTraining, InceptionEvaluation):
     ema_decay = 0.999
     PRESETS = {
         "smoke": dict(steps=4, hidden=8, train_size=64, fid_samples=16),
-        "sheet": dict(ema_decay=0.0, learning_rate=2e-4),  # the sheet has no average; the rate is Radford et al.'s
+        "sheet": dict(ema_decay=0.0, learning_rate=2e-4),  # no average on the sheet; the rate is Radford et al.'s
     }
 
     @property
@@ -53,6 +54,7 @@ def main(settings, run):
         samples against all training images.
     """
     images = load(settings, run)
+    extractors = metrics.extractors_for("", settings.inception_weights, settings.inception_dtype)
 
     def build():
         pair = settings.dcgan(images.shape[1:])
@@ -64,7 +66,6 @@ def main(settings, run):
     figures.gan.training_figures(gan, history, run.folder, **how, loss="least-squares loss")
     draw(run, images, grids.paths)
 
-    extractors = metrics.extractors_for("", settings.inception_weights, settings.inception_dtype)
     generated = gan.generate(settings.fid_samples, seed=settings.seed)
     evaluated = metrics.evaluate_samples(generated, extractors, real_images=images, metrics=METRICS, seed=settings.seed)
     print_evaluations({"": evaluated})
@@ -75,21 +76,22 @@ def main(settings, run):
 
 
 def load(settings, run):
-    """The images to imitate, uint8 [n, 32, 32, c]."""
+    """Load the images to imitate, uint8 [n, 32, 32, c]."""
     if settings.data_dir:
         files = ImageFiles(settings.data_dir)
         images = np.stack([files.read(name, SIZE, 3) for name in files.names[: settings.train_size]])
     else:
         images = run.scaled(data.load(settings.dataset, "train", limit=settings.train_size), SIZE)
-    if len(images) < max(settings.train_size or 0, MIN_IMAGES):
+    least = max(settings.train_size or 0, MIN_IMAGES)
+    if len(images) < least:
         asked = f"train_size={settings.train_size}: " if settings.train_size else ""
         source = settings.data_dir or settings.dataset
-        raise InputError(f"{asked}{source} has {len(images)} images; at least {MIN_IMAGES} are needed")
+        raise InputError(f"{asked}{len(images)} images of {source} are too few; {least} are needed")
     return images
 
 
 def draw(run, images, grids):
-    """Real images to compare the samples with, and the fixed noise over the training as an animation (8.3)."""
+    """Draw real images to compare the samples with, and animate the fixed noise over the training (8.3)."""
     if len(images) >= 64:
         some = images[np.random.default_rng(run.settings.seed).choice(len(images), 64, replace=False)]
         figures.image_grid(run.figure("real"), figures.square(some), width=4)

@@ -1,9 +1,9 @@
 """Section 9: interpolation between codes of a VAE (sheet 003, 3.1).
 
-A dense VAE of the MNIST training set, and rows of images between pairs of test images.
+A dense VAE of the MNIST training set, and interpolations between pairs of test images.
 
     python -m hw5.section9
-    python -m hw5.section9 --latent_dim=10 --seed=3    # other digits, too: the pairs follow the seed
+    python -m hw5.section9 --latent_dim=10 --seed=3    # other pairs: the seed selects them
 """
 
 import numpy as np
@@ -35,9 +35,11 @@ def main(settings, run):
     """
     dataset = settings.dataset
     if not data.has_feature(dataset, "label"):
-        raise InputError(f"dataset={dataset}: has no labels, by which to choose pairs of one class and of two")
+        raise InputError(f"dataset={dataset}: has no labels; they are needed to choose the pairs")
     images, validation = run.train_validation()
     test, labels = data.load(dataset, "test"), data.load(dataset, "test", feature="label")
+    kinds = {"same_class": True, "different_classes": False}
+    chosen = {name: pairs(labels, same, np.random.default_rng(settings.seed)) for name, same in kinds.items()}
 
     def build():
         pair = networks.dense_vae(settings.latent_dim, settings.hidden, image_shape=images.shape[1:])
@@ -47,14 +49,13 @@ def main(settings, run):
     figures.training_curves(run.figure("curves"), history)
     measured = {"validation": training.negative_elbo(model, validation), "test": training.negative_elbo(model, test)}
     headline = {f"-ELBO {name}": terms["negative_elbo"] for name, terms in measured.items()}
-    for name, same in (("same_class", True), ("different_classes", False)):
-        measured[name] = pairs(labels, same, np.random.default_rng(settings.seed))
-        draw(run.figure(name), model, *(data.scale(test[positions]) for positions in measured[name]))
-    return headline, measured
+    for name, pair in chosen.items():
+        draw(run.figure(name), model, *(data.scale(test[positions]) for positions in pair))
+    return headline, measured | chosen
 
 
 def draw(path, model, first, last):
-    """Ten rows of nine images: a test image, seven decoded interpolates, the other test image (9.2)."""
+    """Draw ten rows of nine images: a test image, seven decoded interpolates, the other test image (9.2)."""
     shares = np.linspace(0, 1, NUM_INTERPOLATES + 2)[1:-1]  # the ends are the images themselves
     between = model.interpolate(model.encode(first), model.encode(last), shares)
     rows = np.concatenate([first[:, None], between, last[:, None]], axis=1)

@@ -8,17 +8,19 @@ from hw5.metrics.inception import InceptionSettings
 from hw5.settings import Settings, setting
 from hw5.training import Schedule
 
+MIN_SAMPLES = 4  # FID∞ takes halves, precision and recall three neighbours
+
 
 class Training(Settings):
-    """What every section takes.
+    """The settings of every section.
 
-    The presets: "smoke" is tiny; "paper" has the sheets' full length, for a GPU; "sheet" is the sheet to the letter.
+    The presets: "smoke" is tiny; "paper" has the sheets' full length, for a GPU; "sheet" is exactly as on the sheet.
     """
 
     batch_size: int = setting(128, "Images per batch.", at_least=1)
     train_size: int | None = setting(None, "Use only the first n training images (default: all).", at_least=1)
     seed: int = setting(0, "Seed of the weights, the order of the images and all noise.", at_least=0, at_most=2**32 - 1)
-    restart: bool = setting(False, "Train again instead of going on from the latest checkpoints.", training=False)
+    restart: bool = setting(False, "Start over instead of resuming from the latest checkpoints.", training=False)
     train: bool = setting(True, "Train; if not, only evaluate the latest checkpoints.", training=False)
     out: Path | None = setting(None, "Folder for the figures and metrics.json.", training=False)
     run_dir: Path | None = setting(None, "Folder for checkpoints, logs and trained models.", training=False)
@@ -61,10 +63,10 @@ class StepTraining(Training):
 
 
 class MixedPrecision(Settings):
-    """The choice of the networks' numbers."""
+    """The type of the networks' numbers."""
 
     mixed_precision: bool = setting(
-        False, "Networks in bfloat16, their weights and the losses in float32: faster where the processor has it."
+        False, "Compute the networks in bfloat16, weights and losses in float32: faster on processors that have it."
     )
 
 
@@ -76,12 +78,12 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
     upsampling: str = setting("deconv", "How the generator doubles the size.", choices=networks.UPSAMPLINGS)
     learning_rate: float = setting(1e-3, "Learning rate of both networks.", at_least=0)
     discriminator_learning_rate: float | None = setting(
-        None, "Learning rate of the discriminator, where it differs from the generator's.", at_least=0
+        None, "Learning rate of the discriminator (default: the generator's).", at_least=0
     )
     beta_1: float = setting(0.5, "Adam's decay of the mean gradient.", at_least=0, at_most=0.9999)
     ema_decay: float = setting(
         0.0,
-        "Decay of the exponential moving average of the generator's weights, which makes the samples; 0 for none.",
+        "Decay of the moving average of the generator's weights, which is used for samples; 0 for none.",
         at_least=0,
         at_most=0.99999,
     )
@@ -104,7 +106,7 @@ class SampleEvaluation(Settings):
     """The evaluation of generated images."""
 
     fid_samples: int = setting(
-        3000, "Generated images for the FID; as many real ones are used.", at_least=2, training=False
+        3000, "Generated images for the FID; as many real ones are used.", at_least=MIN_SAMPLES, training=False
     )
 
 
@@ -112,7 +114,7 @@ class InceptionEvaluation(SampleEvaluation, InceptionSettings):
     """The evaluation of generated images by InceptionV3."""
 
     def evaluator(self, size: int, names: Sequence[str] = ("fid", "fid_infinity"), **source) -> Callable[..., dict]:
-        """Make a function that evaluates samples of a model against training images, and these against held-out ones.
+        """Make a function that compares samples of a model with training images, and these with held-out ones.
 
         Args:
             size: height and width of the images.
@@ -120,7 +122,7 @@ class InceptionEvaluation(SampleEvaluation, InceptionSettings):
             source: more arguments of `hw5.data.load`.
 
         Returns:
-            A function of a model, and of the keys of the extractors to use; by default the dataset's are all used.
+            A function of a model and of the keys of the extractors to use; by default all of the dataset's.
         """
         extractors = metrics.extractors_for(self.dataset, self.inception_weights, self.inception_dtype)
         real, held_out = metrics.real_images_for_fid(self.dataset, self.fid_samples, size, **source)

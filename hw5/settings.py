@@ -15,7 +15,7 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,13 @@ class Setting:
     """A setting.
 
     Attributes:
-        default: the value where none is given; `REQUIRED` where one has to be.
+        default: the value if none is given; `REQUIRED` if one must be given.
         help: one sentence for `--help` and the docstring.
         at_least, at_most: bounds of a number, both included.
-        choices: the only values there are.
+        choices: the allowed values.
         training: whether it can change a training; settings of evaluation, figures and folders cannot.
         may_be_empty, may_repeat: whether a `Several` may have no value, and the same value twice, as widths of
-            layers may. What is compared is compared once.
+            layers may. Otherwise repeated values are dropped.
         annotation: the type as it was written.
         kind: int, float, str, bool or Path.
         several, optional: whether it is a tuple of that kind, and whether it may be None.
@@ -69,10 +69,10 @@ class Setting:
         return dataclasses.replace(self, annotation=annotation, kind=kind, several=several, optional=optional)
 
     def checked(self, name: str, value):
-        """Convert what a caller or a command line gave to the setting's type, and check its bounds.
+        """Convert a value from a caller or a command line to the setting's type, and check its bounds.
 
         Raises:
-            InputError: which names the setting, the value, and what it must be.
+            InputError: the message names the setting, the value, and what it must be.
         """
         if value is None and self.optional:
             return None
@@ -90,10 +90,10 @@ class Setting:
             raise InputError(f"{name}={value}: must be {KINDS[self.kind]}") from None
         if self.choices is not None and converted not in self.choices:
             raise InputError(f"{name}={value}: must be one of {', '.join(map(str, self.choices))}")
-        if self.at_least is not None and not converted >= self.at_least:  # NaN is no number to train with
-            raise InputError(f"{name}={value}: must be at least {self.at_least:g}")
+        if self.at_least is not None and not converted >= self.at_least:  # NaN fails as well
+            raise InputError(f"{name}={value}: must be at least {self.at_least}")
         if self.at_most is not None and not converted <= self.at_most:
-            raise InputError(f"{name}={value}: must be at most {self.at_most:g}")
+            raise InputError(f"{name}={value}: must be at most {self.at_most}")
         return converted
 
     def _converted(self, value):
@@ -109,13 +109,13 @@ class Setting:
 
     @property
     def syntax(self) -> str:
-        """The values that may be given, in words."""
+        """The allowed values, in words."""
         if self.choices is not None:
             words = f"one of {', '.join(map(str, self.choices))}"
         else:
             words = KINDS[self.kind]
-            bounds = [f"at least {self.at_least:g}"] if self.at_least is not None else []
-            bounds += [f"at most {self.at_most:g}"] if self.at_most is not None else []
+            bounds = [f"at least {self.at_least}"] if self.at_least is not None else []
+            bounds += [f"at most {self.at_most}"] if self.at_most is not None else []
             words += f", {' and '.join(bounds)}" if bounds else ""
         return f"{words}; one or several" if self.several else words
 
@@ -130,14 +130,17 @@ def setting(default, help: str, **bounds) -> Any:
 
 
 def as_list(value) -> list:
-    """List the values of an argument that takes one or several; a text may hold several, with commas between them."""
+    """List the values of an argument that takes one or several; a text may hold several, separated by commas."""
     if isinstance(value, str):
-        return [part for part in value.split(",") if part]
-    return list(value) if isinstance(value, Iterable) else [value]
+        return [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return list(value)
+    except TypeError:  # a number; arrays and tensors of no dimension look iterable
+        return [value]
 
 
 class Settings:
-    """Base of declared settings. A subclass adds some, and gives others a new default by plain assignment.
+    """Base of declared settings. A subclass adds settings, and gives inherited ones a new default by assignment.
 
     Attributes:
         FIELDS: name → `Setting`, those of the class itself before those of its bases.
@@ -172,7 +175,7 @@ class Settings:
         cls.PRESETS = presets
 
     def __init__(self, *, preset: str | None = None, **arguments):
-        if preset is not None and preset not in self.PRESETS:
+        if preset is not None and preset not in [*self.PRESETS]:
             raise InputError(f"preset={preset}: must be one of {', '.join(self.PRESETS)}")
         self.preset = preset
         for name, value in (self.PRESETS.get(preset, {}) | arguments).items():
@@ -236,5 +239,5 @@ def _listed(changed):
 
 
 def shown(value) -> str:
-    """Write a value as it would be typed."""
+    """Format a value as a user types it."""
     return ",".join(map(shown, value)) if isinstance(value, list | tuple) else str(value)

@@ -24,7 +24,7 @@ EVALUATION = {
 def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, tuple[str, str]]) -> None:
     """Print numbers, one row per entry of `rows`.
 
-    A cell whose value is not there stays empty, and a column without any value is left out.
+    A cell without a value stays empty, and a column without any value is left out.
 
     Args:
         title: stands above the names of the rows.
@@ -44,7 +44,7 @@ def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, t
 
 
 def print_evaluations(evaluations: Mapping[str, Mapping[str, Mapping]]) -> None:
-    """Print what `hw5.metrics.evaluate_samples` returned for some models, one row per model and extractor.
+    """Print the results of `hw5.metrics.evaluate_samples` for some models, one row per model and extractor.
 
     Args:
         evaluations: name of the model → extractor → metrics.

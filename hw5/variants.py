@@ -8,11 +8,12 @@ from hw5.errors import InputError
 from hw5.section_settings import GANTraining
 from hw5.settings import Several, setting
 
-# The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and what keeps the
-# discriminator smooth. A penalty of D's gradient, and a critic, take single images, not batches (Gulrajani et
-# al. 2017, section 4). Layer normalisation hides the contrast of an image from D: with it, samples of the plain
-# GAN are still overexposed after 3,000 steps. A Wasserstein critic needs it, clipped or not; with normalised
-# batches, or with momentum (Arjovsky et al. 2017, section 4), its samples are torn to pieces.
+# The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and the penalty or clipping
+# that keeps the discriminator smooth. With a penalty of D's gradient, and in a critic, D must treat each image by
+# itself, without batch normalisation (Gulrajani et al. 2017, section 4). Layer normalisation hides the contrast of an
+# image from D: with it, samples of the plain GAN are still overexposed after 3,000 steps. A Wasserstein critic needs
+# it, clipped or not. With batch normalisation, or with momentum (Arjovsky et al. 2017, section 4), its samples are
+# fragmented.
 GANS = {
     "vanilla": dict(objective="non_saturating", normalization="none", beta_1=0.5, r1=20.0),
     "wgan": dict(objective="wasserstein", normalization="layer", beta_1=0.0, critic_steps=2, weight_clip=0.05),
@@ -42,7 +43,7 @@ def defaults_of(argument: str) -> str:
     return ", ".join(f"{name} {row[argument]}" for name, row in GANS.items() if argument in row)
 
 
-# The sheet's variants without what it does not have; the learning rate is Radford et al.'s.
+# The sheet's variants, without the additions of this package; the learning rate is Radford et al.'s.
 PLAIN = dict(r1=0, normalization="batch", ema_decay=0, learning_rate=2e-4, fit_prior=False)
 PLAIN |= dict(variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
 
@@ -62,7 +63,7 @@ class VariantSettings(GANTraining):
     likelihood: Several[str] = setting(tuple(LIKELIHOODS), "p(x|z) of the VAE (5.7).", choices=tuple(LIKELIHOODS))
     vae_learning_rate: float = setting(2e-3, "Highest learning rate of the VAEs.", at_least=0)
     normalization: str | None = setting(
-        None, "The discriminator's normalisation, where it differs from the variant's.", choices=networks.NORMALIZATIONS
+        None, "The discriminator's normalisation (default: the variant's).", choices=networks.NORMALIZATIONS
     )
     beta_1: float | None = setting(
         None, f"Adam's β₁ of the GANs (default: {defaults_of('beta_1')}).", at_least=0, at_most=0.9999
@@ -81,9 +82,11 @@ class VariantSettings(GANTraining):
     )
     self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
     importance_samples: int = setting(5, "Importance samples of the iwae's bound.", at_least=1)
-    fit_prior: bool = setting(True, "Fit a VAE's prior to its latents after training; the sheet's is N(0, I).")
+    fit_prior: bool = setting(
+        True, "Fit a VAE's prior to its latents after training; the sheet's is N(0, I).", training=False
+    )
     gradient_penalty: float | None = setting(
-        None, f"Weight of the penalty of D's slope (default: {defaults_of('gradient_penalty')}).", at_least=0
+        None, f"Weight of the gradient penalty (default: {defaults_of('gradient_penalty')}).", at_least=0
     )
     PRESETS = {
         "paper": PLAIN | dict(critic_steps=5),
@@ -114,7 +117,7 @@ class Variant:
 def variants_to_train(
     models: Sequence[str], names: Sequence[str], upsamplings: Sequence[str], likelihoods: Sequence[str]
 ) -> list[Variant]:
-    """List every variant with the first upsampling and likelihood, and the first of each model with the others.
+    """List every variant with the first upsampling and likelihood, and the first variant of each model with the others.
 
     Raises:
         InputError: none of the names is a variant of any of the models.
@@ -132,19 +135,21 @@ def variants_to_train(
 
 
 def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int) -> None:
-    """Refuse settings that none of the chosen variants can follow.
+    """Refuse settings that none of the chosen variants has.
 
     Raises:
         InputError: an argument that no GAN to train has; too few images to fit a VAE's prior to.
     """
     rows = [GANS[variant.name] for variant in chosen if variant.model == "gan"]
-    for argument in {argument for row in GANS.values() for argument in row}:
-        if (value := getattr(settings, argument, None)) and not any(argument in row for row in rows):
-            raise InputError(f"{argument}={value}: no GAN to train has it, but {defaults_of(argument)}")
+    of_preset = settings.PRESETS.get(settings.preset, {})  # a preset is for all variants
+    for argument in dict.fromkeys(argument for row in GANS.values() for argument in row):
+        value = getattr(settings, argument, None)
+        if value and value != of_preset.get(argument) and not any(argument in row for row in rows):
+            raise InputError(f"{argument}={value}: no GAN to train has it; these have it: {defaults_of(argument)}")
     dim = settings.latent_dim
     if settings.fit_prior and num_images <= dim and len(rows) < len(chosen):
         raise InputError(
-            f"train_size={num_images}: too few to fit a prior of {dim} latents; fit_prior=False keeps N(0, I)"
+            f"{num_images} images are too few to fit a prior of {dim} latents to; fit_prior=False keeps N(0, I)"
         )
 
 
@@ -182,10 +187,10 @@ def build_vae(variant: Variant, settings, image_shape) -> models.VAE:
 
 
 def fit(variant, run, images, validation):
-    """Train one of the models: (model, history). The prior of a VAE is fitted afterwards.
+    """Train one of the models, and fit the prior of a VAE afterwards. Returns (model, history).
 
-    After a training as short as this the codes of images are far from N(0, I), and half of the samples of
-    N(0, I) are no faces.
+    After so short a training the codes of images are far from N(0, I), and half of the samples of N(0, I) are no
+    faces.
     """
     settings, name, shape = run.settings, str(variant), images.shape[1:]
     alone = {"model": variant.model, "variant": variant.name, "upsampling": variant.upsampling}

@@ -1,4 +1,4 @@
-"""What several test files need: a few real digits."""
+"""Fixtures that several test files share: a few real digits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Programs as their user starts them, in a process each, without waiting for TensorFlow's import each time."""
+"""Programs as a user starts them, each in its own process, without waiting for TensorFlow's import each time."""
 
 import multiprocessing
 import os
@@ -14,10 +14,10 @@ SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.section",
 
 
 def python_m(module: str, *arguments: str, cwd=".", without: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    """What `python -m module arguments` prints and returns in the folder `cwd`.
+    """Run `python -m module arguments` in the folder `cwd`, and return its output and exit code.
 
     Args:
-        without: packages that it shall not find.
+        without: packages that it must not find.
     """
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]

@@ -16,7 +16,7 @@ from hw5.errors import InputError
 
 @pytest.fixture
 def folder(tmp_path):
-    """Images of every kind that users have: greyscale, palette, alpha, 16 bits, JPEG, odd sizes."""
+    """Images of every kind that users may have: greyscale, palette, alpha, 16 bits, JPEG, odd sizes."""
     path = tmp_path / "pictures"
     (path / "sub").mkdir(parents=True)
     Image.new("L", (10, 20), 100).save(path / "a_grey.png")

@@ -1,4 +1,4 @@
-"""CelebA from JPEGs and from TFDS, its crop, its splits, the file that it is mapped from, and batches of that."""
+"""CelebA from JPEGs and from TFDS: its crop, its splits, the memory-mapped file, and batches of it."""
 
 import io
 import os
@@ -24,14 +24,14 @@ COUNTS = {"train": 8, "validation": 1, "test": 1}
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
-    """An own cache, an empty TFDS folder and no network."""
+    """A cache for this test alone, an empty TFDS folder and no network."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "tfds"))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("tried the network"))
 
 
 def jpeg(number: int) -> bytes:
-    """A plain image whose grey value tells its number."""
+    """Encode a plain image; its grey value shows its number."""
     buffer = io.BytesIO()
     Image.fromarray(np.full(SHAPE, 10 * number, np.uint8)).save(buffer, "jpeg")
     return buffer.getvalue()
@@ -52,7 +52,7 @@ def folder(tmp_path):
 
 
 def shown(images) -> list[int]:
-    """Which images of the fixture these are."""
+    """Return the numbers of images of the fixture."""
     assert images.dtype == np.uint8
     assert images.shape[1:] == (64, 64, 3)
     means = images.mean(axis=(1, 2, 3)) / 10
@@ -127,7 +127,7 @@ def test_without_a_partition_the_official_numbers_divide(folder):
 
 
 @pytest.mark.parametrize("where", [".", "img_align_celeba"])
-def test_the_partition_beside_the_images_divides(folder, where, capsys):
+def test_the_partition_next_to_the_images_divides(folder, where, capsys):
     place = folder(range(1, 7))
     lines = [f"{number:06}.jpg {part}" for number, part in zip(range(1, 8), (2, 0, 1, 0, 0, 1, 2), strict=True)]
     (place / where / "list_eval_partition.txt").write_text("\n".join(lines) + "\n")
@@ -136,7 +136,7 @@ def test_the_partition_beside_the_images_divides(folder, where, capsys):
     assert "note" not in capsys.readouterr().err
 
 
-def test_few_images_are_divided_80_10_10_which_is_said(folder, capsys):
+def test_few_images_are_divided_80_10_10_with_a_note(folder, capsys):
     place = folder()
     assert [len(data.load("celeb_a", split, data_dir=place)) for split in COUNTS] == list(COUNTS.values())
     assert "10 images, divided 80/10/10 in the order of their names" in capsys.readouterr().err
@@ -187,7 +187,7 @@ def test_a_changed_source_is_converted_again(folder, change):
     path = place / "img_align_celeba" / "000003.jpg"
     if change == "content":
         status = path.stat()
-        path.write_bytes(jpeg(9) + bytes(100))  # what follows the image is not read
+        path.write_bytes(jpeg(9) + bytes(100))  # bytes after the image are not read
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     elif change == "time":
         os.utime(path, (0, 0))
@@ -208,7 +208,7 @@ def test_a_damaged_cache_is_made_again(folder):
 
 
 def write_with_tfds(folder, version="2.1.0"):
-    """What TFDS' own builder would prepare of ten images; returns nothing."""
+    """Write ten images as TFDS' own builder would prepare them."""
     features = {
         "image": tfds.features.Image(shape=SHAPE, encoding_format="jpeg"),
         "landmarks": dict.fromkeys(original.LANDMARK_HEADINGS, np.int64),
@@ -241,7 +241,7 @@ def write_with_tfds(folder, version="2.1.0"):
 
 
 def test_the_features_are_those_of_tfds():
-    """So that the dataset that `write_with_tfds` makes is what a user has who prepared it elsewhere."""
+    """Check that `write_with_tfds` makes the dataset that TFDS itself would prepare."""
     assert original.Builder.VERSION == "2.1.0"
     assert len(original.ATTR_HEADINGS) == 40
 
@@ -332,7 +332,7 @@ def small():
 
 
 def gigantic():
-    """A JPEG whose header was damaged into 65,535×65,535 pixels."""
+    """Encode a JPEG whose damaged header claims 65,535×65,535 pixels."""
     content = bytearray(jpeg(1))
     start = content.index(b"\xff\xc0") + 5
     content[start : start + 4] = b"\xff" * 4
@@ -413,13 +413,13 @@ def test_a_part_of_a_map_gives_its_own_batches(both):
         np.testing.assert_array_equal(batch, expected)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory as Linux tells it")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory from Linux' /proc")
 def test_no_copy_of_a_map_is_held_in_memory(tmp_path):
     def own_memory():
-        """What this process holds that is no file's, in kB."""
+        """Return the memory of this process that belongs to no file, in kB."""
         return int(re.search(r"RssAnon:\s*(\d+)", Path("/proc/self/status").read_text())[1])
 
-    shape = (20_000, 64, 64, 3)  # 246 MB, of which the disk holds nothing
+    shape = (20_000, 64, 64, 3)  # 246 MB; none of it is on the disk
     np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, shape)
     images = np.load(tmp_path / "images.npy", mmap_mode="r")
     before = own_memory()

@@ -1,4 +1,4 @@
-"""Checkpoints: what is read is what was written."""
+"""Checkpoints: reading returns the values that were written."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ STATE = {"step": 12, "history": {"loss": [0.1, 1 / 3]}, "settings": {"seed": 0, 
 
 
 def variables(fill=None):
-    """A matrix, an optimizer's counter, a seed generator's state and a learning rate, say."""
+    """Make variables like a matrix, an optimizer's counter, a seed generator's state and a learning rate."""
     rng = np.random.default_rng(0)
     values = [
         rng.standard_normal((3, 4), np.float32),
@@ -28,7 +28,7 @@ def saved(tmp_path):
     return tmp_path
 
 
-def test_what_is_read_is_what_was_written(saved):
+def test_reading_returns_the_written_values(saved):
     arrays, state = checkpoints.latest(saved)
     assert state == STATE
     restored = variables(fill=1)
@@ -85,7 +85,7 @@ def test_other_variables_are_refused_and_stay_as_they_were(others, saved):
         np.testing.assert_array_equal(variable, value)
 
 
-def test_what_a_killed_process_left_half_written_is_no_checkpoint(saved, capsys):
+def test_a_half_written_file_of_a_killed_process_is_no_checkpoint(saved, capsys):
     (saved / ".partial.000000013.npz").write_bytes((saved / "000000012.npz").read_bytes()[:100])
     assert checkpoints.latest(saved)[1] == STATE
     assert not capsys.readouterr().err
@@ -94,6 +94,6 @@ def test_what_a_killed_process_left_half_written_is_no_checkpoint(saved, capsys)
     assert checkpoints.latest(saved)[1] == {"step": 13}
 
 
-def test_only_what_is_half_written_is_as_good_as_none(tmp_path):
+def test_a_half_written_file_alone_is_no_checkpoint(tmp_path):
     (tmp_path / ".partial.000000013.npz").write_bytes(b"half")
     assert checkpoints.latest(tmp_path) is None

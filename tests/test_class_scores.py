@@ -9,7 +9,7 @@ from hw5.errors import InputError
 from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 
 RNG = np.random.default_rng(0)
-# Two images, of which the classifier says (¾, ¼) and (¼, ¾); on the average (½, ½).
+# Two images with the class probabilities (¾, ¼) and (¼, ¾); their mean is (½, ½).
 TWO = np.log([[3.0, 1.0], [1.0, 3.0]])
 TWO_SCORE = np.exp(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
 
@@ -94,7 +94,7 @@ SCORES = [inception_score, lambda logits: mode_score(logits, np.full(3, 1 / 3)),
         (np.full((12, 3), np.inf), "12 of 12 rows"),
     ],
 )
-def test_refuse_what_are_no_logits(score, logits, message):
+def test_refuse_invalid_logits(score, logits, message):
     with pytest.raises(InputError, match=message):
         score(logits)
 
@@ -114,6 +114,6 @@ def test_inception_score_refuses_fewer_images_than_splits(splits):
         ([np.nan, 1], "must sum to 1"),
     ],
 )
-def test_mode_score_refuses_what_are_no_probabilities(frequencies, message):
+def test_mode_score_refuses_invalid_probabilities(frequencies, message):
     with pytest.raises(InputError, match=message):
         mode_score(TWO, frequencies)

@@ -1,4 +1,7 @@
-"""From a declaration to a program."""
+"""The command line that is made from a declaration of settings."""
+
+import subprocess
+import sys
 
 import pytest
 from processes import python_m
@@ -56,7 +59,7 @@ def test_flags_replace_defaults(tmp_path, arguments, printed):
     assert (done.stdout, done.returncode) == (printed + "\n", 0), done.stderr
 
 
-def test_help_says_everything_that_was_declared(tmp_path):
+def test_help_shows_everything_that_was_declared(tmp_path):
     text = " ".join(launch(tmp_path, "--help").stdout.split())
     assert "--epochs: Passes over the training images. (default: '3') (an integer, at least 1)" in text
     assert "(default: 'red,blue') (one of red, green, blue; one or several)" in text
@@ -109,3 +112,11 @@ def test_a_positional_argument_too_many_is_one_line(tmp_path):
 )
 def test_arguments_become_the_flags_that_there_are(message, shown):
     assert as_flags(message, ["k", "hidden", "train"]) == shown
+
+
+def test_a_console_without_greek_letters(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    program = PROGRAM.replace("print(*arg", "print('β₁, ½');print(*arg")
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode("latin-1").startswith("??, ½\n")

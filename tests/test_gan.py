@@ -1,4 +1,4 @@
-"""GANs: their steps against Algorithm 1 in NumPy, what they generate, and how a failed training ends."""
+"""GANs: their steps against Algorithm 1 in NumPy, their samples, and the end of a failed training."""
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ def _seed():
 
 
 def linear_gan(objective="non_saturating", **settings):
-    """G(z) = z A, from two dimensions to three, and D(x) = x w + b."""
+    """Build G(z) = z A, from two dimensions to three, and D(x) = x w + b."""
     generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, use_bias=False)])
     discriminator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     return models.GAN(generator, discriminator, objective, **{"activation": "linear"} | settings)
@@ -94,7 +94,7 @@ SLOPES_AND_LOSSES = {
 def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gradient_penalty=0.0, r1=0.0):
     """Train a linear GAN in NumPy: (A, w, b) after the batches, and the means of its metrics.
 
-    The noise is that which the model is about to draw, n times for D's steps and then again for G's.
+    The noise is the noise that the model will draw, n times for D's steps and then again for G's.
     """
     (slope_real, slope_fake), d_loss, slope_g, g_loss = SLOPES_AND_LOSSES[objective]
     seeds = keras.random.SeedGenerator()
@@ -161,7 +161,7 @@ def test_training_steps_are_algorithm_1_in_numpy(objective, settings):
 
 
 def test_compiled_steps_are_the_eager_ones():
-    """TensorFlow's graph optimizer may reorder a Wasserstein critic's updates and the reads of its last layer."""
+    """Check that TensorFlow does not reorder a Wasserstein critic's updates and the reads of its last layer."""
     settings = {"objective": "wasserstein", "critic_steps": 2, "weight_clip": 0.05}
     gans = [compiled(image_gan(**settings)) for _ in range(2)]
     gans[1].set_weights(gans[0].get_weights())
@@ -357,7 +357,7 @@ def test_a_critic_gets_its_steps_and_each_step_its_batch(tmp_path):
     assert gan.generator_optimizer.iterations.numpy() == gan.steps_done == 6
 
 
-def test_a_training_that_diverges_says_so_and_keeps_its_history(tmp_path):
+def test_a_training_that_diverges_reports_it_and_keeps_its_history(tmp_path):
     message = r"training diverged: \w+ is (nan|inf) in epoch \d+, after step \d+; lower the learning rate"
     with pytest.raises(TrainingFailed, match=message) as caught:
         fit(tmp_path, learning_rate=1e6)

@@ -19,7 +19,7 @@ def drawn(monkeypatch):
 
 
 class Stripes:
-    """Decodes z to flat images, and samples stripes of one pixel, as strong as is said."""
+    """A model that decodes z to flat images, and samples stripes of one pixel with the given contrast."""
 
     def __init__(self, strength, outputs_probability=True):
         self.strength = strength
@@ -82,7 +82,7 @@ def test_power_spectrum_by_hand():
 
 
 def test_an_untrained_transposed_convolution_makes_a_checkerboard():
-    """With kernel 3 and stride 2, pixels get 1, 2 or 4 products in turn (Odena et al. 2016)."""
+    """Check kernel 3 and stride 2: pixels get 1, 2 or 4 products in turn (Odena et al. 2016)."""
     smooth = keras.random.normal((200, 16, 16, 1), seed=0) * 0.1 + 1.0
     positive = keras.initializers.RandomUniform(0, 1, seed=0)
     images = {"deconv": keras.layers.Conv2DTranspose(1, 3, 2, "same", kernel_initializer=positive)(smooth)}

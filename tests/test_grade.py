@@ -1,4 +1,4 @@
-"""The grading: points by the plugin, inputs that are refused, and the points that broken copies lose."""
+"""The grading: points by the plugin, inputs that are refused, and the points that broken copies do not get."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def grader(tmp_path):
 
 @pytest.fixture
 def package(tmp_path):
-    """A submission that answers right."""
+    """A submission with the right answer."""
     return submission(tmp_path / "alice", "def answer():\n    return 42\n")
 
 
@@ -110,7 +110,7 @@ def submission(folder, work, init=""):
 
 
 def graded(folder, grader, **arguments):
-    """Results of a grading, and its tests by name."""
+    """Grade a package; return the results, and its tests by name."""
     results = grade.run(str(folder), tests=grader, **arguments)
     return results, {test["name"]: test for test in results["tests"]}
 
@@ -167,7 +167,7 @@ def test_everything_is_counted_with_its_reason(package, grader, tmp_path, capfd)
 def test_a_package_that_cannot_be_imported_costs_its_points_alone(tmp_path, grader):
     for name, init in {"raises": "import no_such_module", "leaves": "raise SystemExit(0)"}.items():
         results, tests = graded(submission(tmp_path / name, "", init), grader)
-        assert results["score"] == 4  # of what does not ask for the package
+        assert results["score"] == 4  # tests that do not need the package
         assert sum(test["max_score"] for test in results["tests"]) == 19
         assert tests["right"]["output"]
 
@@ -178,7 +178,7 @@ def test_a_package_that_takes_python_down_costs_its_points_alone(tmp_path, grade
     assert tests["right"]["output"].startswith("crashed")
 
 
-def test_what_hangs_outside_python_is_ended(tmp_path, grader):
+def test_a_hang_outside_python_is_ended(tmp_path, grader):
     ini = grader / "pytest.ini"
     ini.write_text(re.sub("_timeout = 150", "_timeout = 3", ini.read_text()))
     text = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\nwhile True: pass\n"
@@ -197,7 +197,7 @@ def test_the_wrong_package_is_refused(tmp_path, grader, package):
     (tmp_path / "mallory" / "hw5").symlink_to(package / "hw5")
     with pytest.raises(InputError, match="lies elsewhere"):
         grade.run(str(tmp_path / "mallory"), tests=grader)
-    # what it turns out to be only when it runs gives no points
+    # a mistake that shows only at run time costs the points
     elsewhere = f"__path__ = [{str(package / 'hw5')!r}]"
     results, tests = graded(submission(tmp_path / "trudy", "", elsewhere), grader)
     assert tests["right"]["score"] == 0
@@ -337,7 +337,7 @@ def test_the_rubric_is_what_the_tests_give(tmp_path):
     assert not any(marks)  # every test gives points
 
 
-# What can be broken by a few letters: file, text, what replaces it, and the parts that lose points by it.
+# Mistakes of a few letters: file, text, its replacement, and the parts that lose points.
 BROKEN = {
     "KL with a sign error": (
         "objectives.py",
@@ -409,14 +409,14 @@ BROKEN = {
 
 
 def copy_of_the_package(folder):
-    """The package in `folder`, its data by a link."""
+    """Copy the package into `folder`, with a link to its data; return the folder."""
     shutil.copytree(PACKAGE, folder / "hw5", ignore=shutil.ignore_patterns("store", "__pycache__"))
     (folder / "hw5" / "data" / "store").symlink_to(PACKAGE / "data" / "store")
     return folder
 
 
 def points_of(folder, tmp_path, *options):
-    """Points by test, of the grading of the package in `folder`."""
+    """Grade the package in `folder`, and return the points by test."""
     path = tmp_path / "results.json"
     subprocess.run([*grade.command(GRADING, folder, path), *options], cwd=tmp_path, check=False)
     return {

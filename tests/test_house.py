@@ -1,4 +1,4 @@
-"""Who imports whom, and what is imported for it."""
+"""The rules of imports between the parts of the package."""
 
 import ast
 import subprocess
@@ -39,7 +39,7 @@ def part_of(path):
 
 
 def imported(path):
-    """The parts of hw5 that a file imports, at the top or within a function."""
+    """Return the parts of hw5 that a file imports, at the top or within a function."""
     parts = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -72,7 +72,7 @@ def test_imports_go_one_way(path):
     ["settings", "command_line", "files", "tables", "figures", "metrics", "homework.report", "homework.handin"]
     + ["homework.grade"],
 )
-def test_what_needs_no_tensorflow_does_not_import_it(module):
+def test_parts_without_tensorflow_do_not_import_it(module):
     code = f"import sys, hw5.{module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
     assert done.stdout == "[]\n"

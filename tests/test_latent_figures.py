@@ -19,7 +19,7 @@ def drawn(monkeypatch):
 
 
 class Brightness:
-    """Decodes z to images whose brightness is the first latent, and, less, the third."""
+    """A model that decodes z to images; their brightness depends on the first latent and, less, on the third."""
 
     def decode(self, z):
         z = np.asarray(z)

@@ -16,7 +16,7 @@ SHAPE = (2, 3, 1)
 
 
 class LinearGaussian:
-    """x ~ N(Wz + b, σ²I), whose evidence is N(b, WWᵀ + σ²I): probabilistic PCA (Tipping & Bishop 1999).
+    """The model x ~ N(Wz + b, σ²I) with the evidence N(b, WWᵀ + σ²I), probabilistic PCA (Tipping & Bishop 1999).
 
     q(z|x) is the exact posterior, displaced by `shift` and stretched by `stretch`.
     """
@@ -31,7 +31,7 @@ class LinearGaussian:
         self.to_mean = np.linalg.solve(precision, self.weights.T) / self.sigma**2
         self.cholesky = stretch * np.linalg.cholesky(np.linalg.inv(precision))
         self.shift = shift
-        self.shapes = []  # one a trace of `log_weights`
+        self.shapes = []  # one per trace of `log_weights`
 
     def log_weights(self, images, epsilon):
         self.shapes.append(tuple(epsilon.shape))
@@ -51,7 +51,7 @@ def log_normal(x):
 
 
 def small_vae(latent_dim=1, likelihood=None, size=4):
-    """A dense VAE with weights so large that the codes matter, and a posterior that does not know of it."""
+    """Build a dense VAE with weights so large that the codes matter, and with an untrained posterior."""
     keras.utils.set_random_seed(3)
     model = VAE(*networks.dense_vae(latent_dim, hidden=8, image_shape=(size, size, 1)), likelihood=likelihood)
     kernel = model.decoder.get_layer("pixels").kernel
@@ -68,7 +68,7 @@ def noise(count, batch, latent_dim):
 
 
 def relative_error(log_weights):
-    """Standard error of the mean of the weights [K, batch], relative to the mean: that of its logarithm."""
+    """Estimate the relative standard error of the mean of the weights [K, batch], which is that of its logarithm."""
     weights = np.exp(log_weights - np.max(log_weights, axis=0))
     return weights.std(axis=0) / weights.mean(axis=0) / np.sqrt(len(weights))
 
@@ -196,12 +196,12 @@ def test_iwae_bound_is_the_logarithm_of_the_mean_even_where_the_weights_underflo
         (np.zeros((2, 4, 4, 1)), {"decode_batch_size": 0}, "decode_batch_size=0: must be at least 1"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(images, arguments, message):
+def test_invalid_arguments_are_refused(images, arguments, message):
     with pytest.raises(InputError, match=message):
         log_likelihood(small_vae(), images, **arguments)
 
 
-def test_a_uniform_distribution_takes_eight_bits_a_number():
+def test_a_uniform_distribution_takes_eight_bits_per_number():
     shape, dimensions = (64, 64, 3), 12288
     assert bits_per_dimension(-dimensions * np.log(256), shape) == pytest.approx(8, rel=1e-12)
     assert bits_per_dimension(0.0, shape, value_range=(0, 1)) == pytest.approx(8, rel=1e-12)
@@ -221,7 +221,7 @@ def test_bits_per_pixel_divide_by_the_pixels(value_range):
 
 
 def test_the_continuous_bits_of_a_discrete_distribution_are_its_own():
-    """A density that is constant on each cell says as much as the probabilities it was made from."""
+    """Check that a density that is constant on each cell has the bits of the probabilities it was made from."""
     probabilities = RNG.dirichlet(np.ones(256))
     images = RNG.integers(0, 256, (10, 2, 2, 1)).astype(np.uint8)
     level = np.floor(dequantize(images, value_range=(-1.0, 1.0)) * 128 + 128).astype(int)

@@ -1,4 +1,4 @@
-"""`python -m hw5.metrics`: two sides in, a table or JSON out, one line on a mistake."""
+"""The program `python -m hw5.metrics`: two sides, a table or JSON, one line on a mistake."""
 
 import importlib.util
 import json
@@ -76,7 +76,7 @@ def test_images_of_several_sizes_are_resized_with_a_note(sides, capsys):
 
 
 def damaged(folder, digits):
-    """name of a side → what is wrong with it, by a part of the message."""
+    """Write damaged sides; return the name of each → a part of the error message."""
     for name in ("empty", "one", "cut"):
         (folder / name).mkdir()
     Image.fromarray(digits[0, ..., 0]).save(folder / "one" / "a.png")

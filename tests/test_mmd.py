@@ -59,7 +59,7 @@ def test_is_unbiased(kernel):
 
 
 def test_rbf_between_gaussians():
-    # E exp(−‖a − b‖²/(2σ²)) = (σ²/(σ² + s²))^(d/2) exp(−m²/(2(σ² + s²))), a − b of mean m and variance s² a dimension
+    # E exp(−‖a − b‖²/(2σ²)) = (σ²/(σ² + s²))^(d/2) exp(−m²/(2(σ² + s²))), a − b of mean m and variance s² per dimension
     def expected(variance, mean):
         return (4 / (4 + variance)) ** 2.5 * np.exp(-(mean**2) / (2 * (4 + variance)))
 
@@ -113,7 +113,7 @@ def test_kid_is_near_the_mmd_of_everything():
         (X, Y[:1], "2"),
     ],
 )
-def test_refuse_what_are_no_features(metric, x, y, message):
+def test_refuse_invalid_features(metric, x, y, message):
     with pytest.raises(InputError, match=message):
         metric(x, y)
 
@@ -123,7 +123,7 @@ def test_refuse_what_are_no_features(metric, x, y, message):
     [
         (lambda: maximum_mean_discrepancy(X, Y, "linear"), "kernel=linear: must be polynomial or rbf"),
         (lambda: maximum_mean_discrepancy(X, Y, "rbf", bandwidth=0), "bandwidth=0"),
-        (lambda: maximum_mean_discrepancy(X * 0, Y * 0, "rbf"), "give a bandwidth"),
+        (lambda: maximum_mean_discrepancy(X * 0, Y * 0, "rbf"), "the default bandwidth, is 0"),
         (lambda: kernel_inception_distance(X, Y, subset_size=6), "subset_size=6: .* 5"),
         (lambda: kernel_inception_distance(X, Y), "subset_size=1000: .* 5"),
         (lambda: kernel_inception_distance(X, Y, subsets=0, subset_size=3), "subsets=0"),

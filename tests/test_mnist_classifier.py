@@ -34,13 +34,13 @@ def test_proportions_of_real_digits(digits):
     assert confidence > 0.97
 
 
-def test_noise_does_not_pass_for_ten_classes():
+def test_noise_is_not_classified_as_ten_classes():
     noise = np.random.default_rng(0).random((200, 28, 28, 1))
     proportions, _ = class_proportions(MnistClassifier().logits(noise))
     assert (proportions >= 0.03).sum() <= 3
 
 
-def test_the_program_trains_saves_and_says_the_accuracy(tmp_path, monkeypatch, capsys, digits):
+def test_the_program_trains_saves_and_prints_the_accuracy(tmp_path, monkeypatch, capsys, digits):
     labels = data.load("mnist", feature="label", limit=2000)
     monkeypatch.setattr(data, "load", lambda name, split, feature="image": labels if feature == "label" else digits)
     accuracy = mnist_classifier.run(weights=tmp_path / "w.weights.h5", epochs=1)

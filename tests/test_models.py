@@ -1,4 +1,4 @@
-"""The models: losses, gradients, what they learn, interpolation, and saving."""
+"""The models: losses, gradients, training, interpolation, and saving."""
 
 import json
 import subprocess
@@ -254,7 +254,7 @@ def test_a_learned_scale_is_trained_and_reported(build, scale_sharing, digits):
     assert after["sigma"] != before["sigma"]
 
 
-def test_sigma_learns_the_standard_deviation_of_what_cannot_be_predicted():
+def test_sigma_learns_the_standard_deviation_of_unpredictable_pixels():
     noise = np.random.default_rng(0).normal(0.5, 0.07, (400, 28, 28, 1)).astype(np.float32)
     model = gaussian()
     model.decoder.get_layer("pixels").kernel.assign(np.zeros((32, 784)))  # every mean is ½

@@ -12,7 +12,7 @@ from hw5.layers import NearestConv2D
 
 
 def table(network):
-    """[(name, output shape without the batch, parameters)] of a network's layers."""
+    """List (name, output shape without the batch, parameters) of a network's layers."""
     return [(layer.name, layer.output.shape[1:], layer.count_params()) for layer in network.layers]
 
 
@@ -140,7 +140,7 @@ TOTAL = {3: (24_864, 22_765), 10: (39_592, 30_031), 100: (263_872, 132_181)}
 
 
 def rows(network):
-    """{name: (output shape, parameters, activation, and of a convolution the kernel's side and the stride)}."""
+    """Return {name: (output shape, parameters, activation, and of a convolution the kernel's side and the stride)}."""
     found = {}
     for layer in network.layers:
         if layer.count_params():
@@ -188,7 +188,7 @@ def test_sizes_that_cannot_be_halved_twice_are_refused(builder):
 
 
 def flipped(maps):
-    """Feature maps [batch, h, w, c] upside down and mirrored."""
+    """Flip feature maps [batch, h, w, c] upside down and left to right."""
     return maps[:, ::-1, ::-1]
 
 
@@ -200,7 +200,7 @@ def randomise_biases(network):
 
 
 def pytorch(layer):
-    """A Keras convolution as PyTorch's with padding 1, its kernel flipped along both axes."""
+    """Convert a Keras convolution to PyTorch's with padding 1, its kernel flipped along both axes."""
     import torch
 
     kernel, bias = (np.array(weight) for weight in layer.get_weights())
@@ -252,7 +252,7 @@ def test_shallow_vae_of_the_bonus(latent_dim):
 
 
 def volumes(network):
-    """The shapes [h, w, c] that a network's images go through, one for each layer with a kernel."""
+    """List the output shapes [h, w, c] of a network, one for each layer with a kernel."""
     shapes = [layer.output.shape[1:] for layer in network.layers if hasattr(layer, "kernel")]
     return [shape for shape in shapes if len(shape) == 3]
 
@@ -295,7 +295,7 @@ def test_dcgans_are_mirror_images_of_any_depth(image_shape, start, doublings):
 
 
 @pytest.mark.parametrize("image_shape", [(30, 30, 1), (36, 36, 1), (28, 32, 1), (7, 7, 1), (4, 8, 1), (2, 2, 1)])
-def test_dcgans_refuse_what_cannot_be_halved_to_a_small_square(image_shape):
+def test_dcgans_refuse_sizes_that_cannot_be_halved_to_a_small_square(image_shape):
     message = "images of {}×{} pixels .* must be square, with a side of 4, 5, 6 or 7 times a power of 2"
     with pytest.raises(InputError, match=message.format(*image_shape)):
         networks.dcgan(image_shape=image_shape)
@@ -322,7 +322,7 @@ def test_the_dense_layers_of_a_dcgan_are_the_convolutions_of_a_pixel():
 
 @pytest.mark.parametrize(("upsampling", "weights"), [("deconv", 16), ("nearest", 9), ("bilinear", 9)])
 def test_upsamplings_of_a_dcgan_make_the_same_sizes(upsampling, weights):
-    """Of 64×64×3: kernel 4 has 16 weights for each pair of channels, the convolution after an interpolation 9."""
+    """Count the weights for 64×64×3: kernel 4 has 16 for each pair of channels, a convolution after interpolation 9."""
     generator, discriminator = networks.dcgan(10, 4, (64, 64, 3), upsampling)
     assert generator.output_shape == (None, 64, 64, 3)
     assert volumes(generator) == [(8, 8, 16), (16, 16, 8), (32, 32, 4), (64, 64, 3)]
@@ -445,7 +445,7 @@ def test_weights_of_a_dcgan_start_out_normal_and_each_on_its_own():
 
 
 def pytorch_dcgan():
-    """The networks as the table of sheet 004 reads in PyTorch."""
+    """Build the networks of the table of sheet 004 in PyTorch."""
     from torch import nn
 
     def block(layer, activation):
@@ -463,7 +463,7 @@ def pytorch_dcgan():
 
 
 def to_keras(weight, shape):
-    """A weight of PyTorch's DCGAN as the one of ours at its place."""
+    """Convert a weight of PyTorch's DCGAN to the weight of ours at the same place."""
     if weight.ndim < 4:
         return weight
     if len(shape) == 2:  # of our dense layers; in the one [in, out, h, w], in the other [1, in, h, w]

@@ -121,8 +121,8 @@ def test_losses_and_gradients_are_finite_however_sure_the_discriminator_is(name,
         assert np.isfinite(gradient(loss, logits)).all()
 
 
-def test_where_the_minimax_generator_learns_nothing_the_non_saturating_one_does():
-    certain = tf.constant([[-1e4]])  # D's logit of a sample that it is certain to be generated
+def test_where_the_minimax_gradient_vanishes_the_non_saturating_one_does_not():
+    certain = tf.constant([[-1e4]])  # D's logit of a sample that it is certain is generated
     assert gradient(objectives.minimax().generator_loss, certain) == 0
     assert gradient(objectives.non_saturating().generator_loss, certain) == -1
     assert objectives.non_saturating().generator_loss(certain) == 1e4

@@ -1,4 +1,4 @@
-"""Precision and recall against their definition, and on sets where they are plain to see."""
+"""Precision and recall against their definition, and on sets with obvious values."""
 
 import numpy as np
 import pytest

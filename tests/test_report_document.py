@@ -1,4 +1,4 @@
-"""The report: the numbers and figures in its text, and the two documents that come out."""
+"""The report: the numbers and figures in its text, and the two documents that are made."""
 
 import importlib.util
 import json
@@ -39,7 +39,7 @@ needs_latex = pytest.mark.skipif(
 
 @pytest.fixture
 def figures(tmp_path):
-    """A folder of figures of which only section 1 was run."""
+    """A folder of figures; only section 1 was run."""
     folder = tmp_path / "figures" / "section1"
     folder.mkdir(parents=True)
     results = {"mse": 0.1234, "list": [1, -2.5], "linear/PCA at worst": 1.5, "by k": {"2": 1e-7, "10": 20000}}
@@ -106,7 +106,7 @@ def test_plots_are_as_wide_as_they_were_drawn(figures):
         (r"\metric{section1/results/mse}", "braces do not match"),
     ],
 )
-def test_what_is_missing_is_named(figures, text, message):
+def test_a_missing_number_or_file_is_named(figures, text, message):
     with pytest.raises(InputError, match=message):
         report.expand(text, figures)
 
@@ -151,7 +151,7 @@ def test_the_page_needs_nothing_but_itself(tmp_path, monkeypatch):
     assert page.count("<math") > 100
     assert 'name="viewport"' in page
     assert "A &amp; B" in page
-    assert not re.search(r'data-reference-type="ref"[^>]*>\[', page)  # a reference to nothing
+    assert not re.search(r'data-reference-type="ref"[^>]*>\[', page)  # a reference without a target
 
 
 @needs_pandoc

@@ -1,4 +1,4 @@
-"""run_all.sh with its environment already set up, so that nothing is installed here."""
+"""run_all.sh in an environment that is already set up, so that nothing is installed here."""
 
 import functools
 import os
@@ -49,7 +49,7 @@ def run_all(tree, *words, **environment):
     )
 
 
-def test_it_goes_on_after_a_failure_and_names_it(tree):
+def test_it_continues_after_a_failure_and_names_it(tree):
     done = run_all(tree)
     assert done.returncode == 1
     *_, first, second, third = done.stdout.splitlines()
@@ -94,7 +94,7 @@ def test_ctrl_c_ends_a_smoke_run_and_what_it_started(tree):
     sleeper = "import os, pathlib, time\npathlib.Path('pid{n}').write_text(str(os.getpid()))\ntime.sleep(60)"
     for n in (1, 2):
         (tree / "hw5" / f"section{n}.py").write_text(sleeper.format(n=n))
-    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background are deaf
+    hearing = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background processes ignore Ctrl-C
     command = ["bash", "run_all.sh", "smoke"]
     with subprocess.Popen(command, cwd=tree, start_new_session=True, preexec_fn=hearing) as running:
         pids = [tree / "pid1", tree / "pid2"]
@@ -112,14 +112,14 @@ def until(condition, seconds=30):
 
 
 def alive(pid):
-    """Whether a process runs; one that has ended, but was not waited for, does not."""
+    """Check whether a process runs; one that has ended, but was not waited for, does not."""
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
 
 
-def test_grade_hands_its_words_on(tree):
+def test_grade_passes_its_arguments_on(tree):
     (tree / "hw5" / "grade.py").write_text("import sys\nprint(sys.argv[1:])")
     assert (
         "['inbox/alice', '--weights', 'trained']"
@@ -130,13 +130,13 @@ def test_grade_hands_its_words_on(tree):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["everything"], "unknown word 'everything'"),
-        (["-k"], "unknown word '-k'"),
-        ([""], "unknown word ''"),
+        (["everything"], "unknown command 'everything'"),
+        (["-k"], "unknown command '-k'"),
+        ([""], "unknown command ''"),
         (["1", "12"], "there is no section 12"),
     ],
 )
-def test_unknown_words_get_one_line(tree, words, message):
+def test_unknown_commands_get_one_line(tree, words, message):
     done = run_all(tree, *words)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -163,6 +163,34 @@ def test_python_too_old_or_without_pip(tree, script, message):
     assert message in done.stderr
 
 
+def out_of_date(tree):
+    (tree / "setup.cfg").write_text("[metadata]\nname = other\n")
+    return tree
+
+
+def test_an_environment_that_is_a_link_is_not_emptied(tree):
+    (tree / ".venv").rename(tree / "elsewhere")
+    (tree / ".venv").symlink_to("elsewhere")
+    done = run_all(out_of_date(tree), "setup")
+    assert done.returncode == 1
+    assert done.stderr == "run_all.sh: .venv is a link, and the set-up would empty what it points to; remove the link\n"
+    assert (tree / "elsewhere" / "bin" / "python").exists()
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="no flock")
+def test_an_environment_in_use_is_not_changed(tree):
+    (tree / "hw5" / "section1.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")
+    with subprocess.Popen(
+        ["bash", "run_all.sh", "1"], cwd=tree, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as running:
+        until(lambda: (tree / "begun").exists())
+        assert run_all(tree, "setup").returncode == 0  # nothing to change
+        done = run_all(out_of_date(tree), "setup", PYTHON="/nonexistent/python")
+        os.killpg(running.pid, signal.SIGKILL)
+    assert done.returncode == 1
+    assert "out of date and in use" in done.stderr
+
+
 @pytest.mark.parametrize("word", ["report", "handin"])
 def test_report_and_hand_in_take_their_own_arguments(tree, word):
     (tree / "hw5" / f"{word}.py").write_text("import sys; print(sys.argv[1:]); sys.exit(1)")
@@ -175,4 +203,4 @@ def test_set_up_is_skipped_when_nothing_changed(tree):
     assert run_all(tree, "setup", PYTHON="/nonexistent/python").returncode == 0
     (tree / "setup.cfg").write_text("[metadata]\nname = other\n")
     done = run_all(tree, "setup", PYTHON="/nonexistent/python")
-    assert "none found" in done.stderr  # it would have set up anew
+    assert "none found" in done.stderr  # it would have set up again

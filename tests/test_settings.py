@@ -1,4 +1,4 @@
-"""Declared settings: their types, bounds, presets, and the function that a program is."""
+"""Declared settings: their types, bounds, presets, and the function of a program."""
 
 import inspect
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
     assert list(Both.FIELDS) == ["k", "hidden", "study", "name", "limit", "colour", "train", "epochs", "rate", "out"]
     assert Both().epochs == 7
     assert Length().epochs == 3
-    assert Both.FIELDS["epochs"].at_least == 1  # what else was declared stays
+    assert Both.FIELDS["epochs"].at_least == 1  # the rest of the declaration stays
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
     [
         ({"k": 5}, "k", (5,)),
         ({"k": [5, 3]}, "k", (5, 3)),
-        ({"k": (3, 3, 4)}, "k", (3, 4)),  # what is compared is compared once
+        ({"k": (3, 3, 4)}, "k", (3, 4)),  # a repeated value is dropped
         ({"k": "3,4"}, "k", (3, 4)),
         ({"k": range(2, 4)}, "k", (2, 3)),
         ({"k": np.array([2, 9])}, "k", (2, 9)),
@@ -64,7 +64,7 @@ def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
         ({"limit": None}, "limit", None),
     ],
 )
-def test_a_value_becomes_what_was_declared(arguments, name, value):
+def test_a_value_is_converted_to_the_declared_type(arguments, name, value):
     found = getattr(Both(**arguments), name)
     assert found == value
     assert type(found) is type(value)
@@ -105,7 +105,7 @@ def test_a_preset_changes_defaults_and_yields_to_arguments():
     assert Both.PRESETS.keys() == {"tiny", "long"}
 
 
-def test_a_preset_that_names_no_setting_is_a_mistake_of_ours():
+def test_a_preset_that_names_no_setting_is_a_programming_error():
     with pytest.raises(KeyError, match="epoch"):
 
         class Typo(Length):

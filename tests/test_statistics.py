@@ -89,3 +89,11 @@ def test_a_tensor_has_the_cache_of_its_array(digits, monkeypatch):
     first = cached_statistics(digits[:100], classifier)
     monkeypatch.setattr(Statistics, "of", None)
     same(first, cached_statistics(tf.constant(digits[:100]), classifier))
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(digits, tmp_path, capsys):
+    classifier = MnistClassifier()
+    (tmp_path / "cache").write_text("no folder")
+    computed = cached_statistics(digits[:50], classifier)
+    same(computed, Statistics.of(digits[:50], classifier))
+    assert capsys.readouterr().err.startswith(f"warning: {tmp_path / 'cache'}")

@@ -1,4 +1,4 @@
-"""The one way of training: its steps, its seed, what it leaves behind, and that it survives being killed."""
+"""Training: its steps, its seed, its files, and resuming after a kill."""
 
 import contextlib
 import csv
@@ -21,6 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from hw5 import models, networks, training
 from hw5.errors import InputError, TrainingFailed
+from hw5.files import locked
 from hw5.training import Schedule, callbacks, checkpoints, schedule
 from hw5.training.identity import identity
 
@@ -43,7 +44,7 @@ def linear():
 
 @contextlib.contextmanager
 def many_checkpoints():
-    """A checkpoint after every execution, which is short."""
+    """Write a checkpoint after every execution, and make executions short."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(callbacks, "CHECKPOINT_SECONDS", 0)
         patch.setattr(schedule, "STEPS_PER_EXECUTION", [EXECUTION])
@@ -51,14 +52,14 @@ def many_checkpoints():
 
 
 def fit(folder, build, images, validation_images=None, *, epochs=1, batch_size=50, learning_rate=1e-3, **changes):
-    """`training.fit` with Adam for some passes over the images."""
+    """Call `training.fit` with Adam for some passes over the images."""
     length = Schedule.of_epochs(len(images), batch_size, epochs)
     how = dict(run_dir=folder, schedule=length, optimizers=training.adam(learning_rate))
     return training.fit(build, images, validation_images, **how | changes)
 
 
 def train(folder, digits, *, build=tiny_vae, images=None, arguments=(), **changes):
-    """`fit` with a checkpoint after every execution, five of them in each of six epochs."""
+    """Call `fit` with a checkpoint after every execution, five of them in each of six epochs."""
     changes = TINY | changes
     images = digits[: STEPS * 20] if images is None else images
     asked = (
@@ -69,7 +70,7 @@ def train(folder, digits, *, build=tiny_vae, images=None, arguments=(), **change
 
 
 def train_gan(folder, digits, *, build=None, steps=3 * STEPS, epochs=3, batch_size=20, **changes):
-    """`training.fit` of a GAN likewise, of three epochs of as many steps, each with a grid of one noise."""
+    """Train a GAN in the same way, for three epochs of as many steps, each with a grid of one noise."""
     build = build or (lambda: models.GAN(*networks.dcgan(4, 4, (16, 16, 1)), ema_decay=0.9))
     with many_checkpoints():
         how = dict(
@@ -86,7 +87,7 @@ def saved_steps(folder):
 
 
 def assert_same_run(folder, other):
-    """Weights, slots, seeds, metrics, settings and curves are equal, all to the bit."""
+    """Check that weights, slots, seeds, metrics, settings and curves are equal, to the bit."""
     one, two = (np.load(max((path / "checkpoints").glob("[0-9]*.npz"))) for path in (folder, other))
     assert one.files == two.files
     for name in one.files:
@@ -97,7 +98,7 @@ def assert_same_run(folder, other):
 
 @pytest.fixture(scope="module")
 def uninterrupted(digits, tmp_path_factory):
-    """(folder, model, history) of a `train` that nothing disturbed."""
+    """(folder, model, history) of a `train` without interruption."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     return folder, *train(folder, digits)
 
@@ -110,7 +111,7 @@ def finished(uninterrupted, tmp_path):
 
 @pytest.fixture
 def no_training(monkeypatch):
-    """Keras' `fit` fails."""
+    """A patch that lets Keras' `fit` fail."""
     monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
 
 
@@ -234,7 +235,7 @@ def test_a_batch_larger_than_the_data(digits, tmp_path):
     assert np.isfinite(history["loss"]).all()
 
 
-def test_divergence_is_said_and_not_trained_on(digits, tmp_path):
+def test_divergence_is_reported_and_ends_the_training(digits, tmp_path):
     message = r"training diverged: \w+ is (nan|inf) in epoch 1, after step 0; lower the learning rate"
     with pytest.raises(InputError, match=message):
         fit(tmp_path, small_vae, digits[:500], digits[:100], epochs=50, learning_rate=1e6)
@@ -262,11 +263,11 @@ def test_pretraining_keeps_a_run_for_every_pair_and_does_none_twice(digits, tmp_
         np.testing.assert_array_equal(one, two)
 
 
-# Runs that are killed. Each is a process of its own, forked from one that has imported TensorFlow already.
+# Runs that are killed. Each is a separate process, forked from one that has already imported TensorFlow.
 
 
 def train_in_its_own_process(folder, digits, torn_at, how=train):
-    """What a killed process runs: `train`, but the checkpoint of step `torn_at` is the last it begins."""
+    """Run `train`, but kill the process while it writes the checkpoint of step `torn_at`."""
     whole = np.savez
 
     def savez(path, **arrays):
@@ -277,7 +278,7 @@ def train_in_its_own_process(folder, digits, torn_at, how=train):
             Path(path).write_bytes(buffer.getvalue()[: buffer.tell() // 2])
             os.kill(os.getpid(), signal.SIGKILL)
         if torn_at is None and step > LAST - STEPS:
-            time.sleep(2)  # so that whoever is about to stop this process comes in time
+            time.sleep(2)  # time for the test to stop this process
         whole(path, **arrays)
 
     np.savez = savez
@@ -287,7 +288,7 @@ def train_in_its_own_process(folder, digits, torn_at, how=train):
 
 @contextlib.contextmanager
 def quiet(folder):
-    """stdout and stderr, a traceback at the end among it, go to a file beside the folder."""
+    """Write stdout and stderr, and the error at the end, to a file next to the folder."""
     with open(f"{folder}.log", "w") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
         try:
             yield
@@ -348,7 +349,7 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(dig
 
 @pytest.fixture(scope="module")
 def uninterrupted_gan(digits, tmp_path_factory):
-    """(folder, model, history) of a `train_gan` that nothing disturbed."""
+    """(folder, model, history) of a `train_gan` without interruption."""
     folder = tmp_path_factory.mktemp("gan")
     return folder, *train_gan(folder, digits)
 
@@ -369,19 +370,19 @@ def test_a_killed_gan_ends_with_the_bits_of_one_that_was_not(digits, uninterrupt
     np.testing.assert_array_equal(resumed.generate(4), model.generate(4))  # the noise that comes next
 
 
-def test_a_gans_pictures_show_one_noise_after_every_record(digits, uninterrupted_gan, tmp_path):
+def test_a_gans_sample_grids_show_one_noise_after_every_epoch(digits, uninterrupted_gan, tmp_path):
     folder, model, _ = uninterrupted_gan
-    pictures = sorted(path.name for path in (folder / "samples").iterdir())
-    assert pictures == ["000020.png", "000040.png", "000060.png"]
+    grids = sorted(path.name for path in (folder / "samples").iterdir())
+    assert grids == ["000020.png", "000040.png", "000060.png"]
     images = 255 * model.decode(np.load(folder / "noise.npy")[:16]).numpy().reshape(2, 8, 16, 16)
     drawn = np.asarray(Image.open(folder / "samples" / "000060.png"))
     np.testing.assert_array_equal(drawn[18:34, 36:52], images[1, 2].round())
     run = Path(shutil.copytree(folder, tmp_path / "run"))
     for path in sorted((run / "checkpoints").iterdir())[1:]:
-        path.unlink()  # the run was killed after its checkpoint of step 56, its pictures half lost
+        path.unlink()  # as if the run was killed after its checkpoint of step 56, and a grid is missing
     (run / "samples" / "000060.png").unlink()
     train_gan(run, digits)
-    for name in pictures:
+    for name in grids:
         assert (run / "samples" / name).read_bytes() == (folder / "samples" / name).read_bytes()
     train_gan(run, digits, mode="restart", epochs=2)
     assert sorted(path.name for path in (run / "samples").iterdir()) == ["000028.png", "000056.png"]
@@ -469,7 +470,7 @@ def test_where_all_checkpoints_are_damaged_only_a_restart_is_left(digits, finish
     ],
 )
 @pytest.mark.usefixtures("no_training")
-def test_another_training_is_refused_in_the_words_of_the_caller(changes, message, digits, finished):
+def test_another_training_is_refused_by_the_arguments_of_the_caller(changes, message, digits, finished):
     with pytest.raises(InputError, match=message) as caught:
         train(finished, digits, **changes)
     assert str(finished) in str(caught.value)
@@ -593,7 +594,7 @@ def test_a_run_leaves_its_curves_and_its_model(digits, uninterrupted):
 
 
 def events(folder):
-    """{tag: [values]} of a folder's event files."""
+    """Read {tag: [values]} from a folder's event files."""
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
     return {
         tag: [tf.make_ndarray(event.tensor_proto) for event in accumulator.Tensors(tag)]
@@ -633,10 +634,42 @@ def test_the_noise_of_the_samples_is_drawn_once_from_the_seed(tmp_path):
     assert not np.allclose(noise, training.load_or_draw_noise(tmp_path / "c", 3, seed=2))
 
 
-def test_what_a_run_killed_before_its_first_checkpoint_left_is_not_used(digits, tmp_path):
+def test_files_of_a_run_killed_before_its_first_checkpoint_are_not_used(digits, tmp_path):
     np.save(tmp_path / "noise.npy", np.zeros((64, 7), np.float32))  # of another latent dimension
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "events.out.tfevents.1.old").touch()
     fit(tmp_path, small_vae, digits[:100])
     assert np.load(tmp_path / "noise.npy").shape == (64, 2)
     assert not (tmp_path / "train" / "events.out.tfevents.1.old").exists()
+
+
+def test_early_stopping_ends_a_training_for_good(digits, tmp_path, monkeypatch):
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=0, min_delta=1e9, mode="min")
+    how = dict(epochs=9, batch_size=50, callbacks=[stopping])
+    _, history = fit(tmp_path, small_vae, digits[:200], digits[200:250], **how)
+    assert len(history["loss"]) == 2
+    assert models.load(tmp_path).latent_dim == 2
+    monkeypatch.setattr(keras.Model, "fit", lambda *_, **__: pytest.fail("trained"))
+    _, again = fit(tmp_path, small_vae, digits[:200], digits[200:250], **how)
+    assert again == history
+
+
+def test_a_second_training_in_one_folder_is_refused_and_harms_nothing(digits, uninterrupted, finished):
+    for path in (finished / "checkpoints").iterdir():
+        path.unlink()
+    with locked(finished), pytest.raises(InputError, match=f"^run_dir={finished}: another process trains there; "):
+        train(finished, digits)
+    assert (finished / "history.csv").read_bytes() == (uninterrupted[0] / "history.csv").read_bytes()
+    assert not saved_steps(finished)
+    train(finished, digits)  # the lock ended with its holder
+    assert_same_run(finished, uninterrupted[0])
+
+
+def test_sigterm_is_heeded_as_ctrl_c(digits, uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    process = start(folder, digits[:460])
+    stop(process, folder, signal.SIGTERM, 0.05)
+    assert process.exitcode == 1
+    assert "KeyboardInterrupt: interrupted and saved at step" in Path(f"{folder}.log").read_text()
+    train(folder, digits[:460])
+    assert_same_run(folder, uninterrupted[0])

@@ -39,7 +39,7 @@ def noise(k, seed=1):
 
 @pytest.fixture
 def fixed(monkeypatch):
-    """The noise that every model draws from now on."""
+    """The noise that every model draws during the test."""
 
     def fix(epsilon):
         monkeypatch.setattr(keras.random, "normal", lambda shape, seed=None: tf.reshape(epsilon, shape))
@@ -59,7 +59,7 @@ def test_the_loss_is_the_bound_in_numpy(k, images, fixed):
 
 
 def test_the_gradient_is_that_of_the_log_weights_by_their_shares(images, fixed):
-    """Burda et al. 2016, equation 13: Σ w̃_i ∇ log w_i with w̃ = w / Σ w."""
+    """Check Burda et al. 2016, equation 13: Σ w̃_i ∇ log w_i with w̃ = w / Σ w."""
     model, epsilon = importance_weighted(5), noise(5)
     fixed(epsilon)
     variables = model.trainable_variables
@@ -76,7 +76,7 @@ def test_the_gradient_is_that_of_the_log_weights_by_their_shares(images, fixed):
 
 
 def test_one_importance_sample_is_the_vae(images, fixed):
-    """On average: the VAE has the KL divergence in closed form, the other one estimates it with its sample."""
+    """Check it on average: the VAE has the KL divergence in closed form, the IWAE estimates it with its sample."""
     one, plain = importance_weighted(1), models.VAE(*networks_of())
     differences = []
     for seed in range(100):
@@ -114,7 +114,7 @@ def test_a_flow_of_no_steps_is_the_vae(images, fixed):
 
 @pytest.mark.parametrize("build", [lambda: importance_weighted(3), lambda: flow_vae(2)])
 def test_the_terms_of_the_bound_are_weighted_by_the_images_in_an_evaluation(build, images):
-    """A last batch of another size does not distort the means."""
+    """Check that a last batch of another size does not distort the means."""
     model = build()
     model.compile()
     measured = model.evaluate(images, batch_size=12, verbose=0, return_dict=True)
@@ -134,7 +134,7 @@ def test_a_flow_moves_the_posterior(images):
 
 
 def test_the_evidence_does_not_depend_on_the_flow(images):
-    """Any posterior gives p(x) in the limit."""
+    """Check that any posterior gives p(x) in the limit."""
     flowing, plain = (flow_vae(steps, likelihood=distributions.Gaussian(initial_scale=3.0)) for steps in (2, 0))
     flowing.decoder.set_weights(plain.decoder.get_weights())
     for weight in flowing.flow.weights:
@@ -153,7 +153,7 @@ def test_the_evidence_does_not_depend_on_the_flow(images):
 
 
 def test_the_terms_of_a_flow_are_its_log_weights(images, fixed):
-    """For every draw, not only on average: a part in closed form would add noise that z does not bound."""
+    """Check it for every draw, not only on average: a part in closed form would add noise that z does not bound."""
     model = flow_vae(2)
     for weight in model.flow.weights:
         weight.assign(np.random.default_rng(3).normal(0, 0.3, weight.shape))
@@ -178,7 +178,7 @@ def skewed():
 
 @pytest.mark.parametrize("build", ALL)
 def test_a_prior_is_one_term_of_the_log_weights(build, images):
-    """log w = log p(x|z) + log p(z) − log q(z|x)."""
+    """Check log w = log p(x|z) + log p(z) − log q(z|x)."""
     model, plain = build(prior=skewed()), build()
     epsilon = noise(4)
     z, _ = plain.posterior(images).sample(epsilon)
@@ -211,7 +211,7 @@ def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
 
 
 def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
-    """Keras has compiled the evaluation with the earlier prior."""
+    """Check it although Keras has compiled the evaluation with the earlier prior."""
     model = models.VAE(*networks_of())
     model.compile()
     before = model.evaluate(images, verbose=0, return_dict=True)["kl"]
@@ -223,7 +223,7 @@ def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
 
 @pytest.mark.parametrize("build", ALL)
 def test_a_training_resumes_after_the_prior_was_fitted(build, digits, tmp_path):
-    """A checkpoint is of the model without the fitted prior; the saved model has it."""
+    """Check that the checkpoint has the model without the fitted prior, and the saved model has it."""
 
     def fit():
         schedule = training.Schedule.of_epochs(64, batch_size=32, epochs=1)

@@ -15,6 +15,7 @@ import numpy as np
 import requests
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from google.protobuf.json_format import ParseError
 from tensorflow_datasets.core.file_adapters import ADAPTER_FOR_FORMAT
 
 from hw5.data import celeb_a
@@ -35,7 +36,7 @@ def load(
 ) -> np.ndarray:
     """Read one feature of a dataset split into memory, in the stored order.
 
-    The images of `celeb_a` are an exception: they are mapped, because memory may be too small for them
+    The images of `celeb_a` are an exception: they are memory-mapped, because they may not fit into memory
     (`hw5.data.celeb_a.load`).
 
     Args:
@@ -77,7 +78,7 @@ def load(
     is_image = isinstance(connector, tfds.features.Image)
     if is_image and None in connector.shape:
         raise InputError(
-            f"dataset {name!r} has images of varying size; python -m hw5.data.build makes a copy of one size"
+            f"dataset {name!r} has images of varying size; python -m hw5.data.build makes some of one size"
         )
 
     def decode(serialized):
@@ -92,11 +93,14 @@ def load(
     parts = [adapter.make_tf_data(file.filename).skip(file.skip).take(file.take) for file in files]
     examples = functools.reduce(tf.data.Dataset.concatenate, parts).take(limit or -1).batch(READ_BATCH)
     batches = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return np.concatenate(list(batches.as_numpy_iterator()))
+    try:
+        return np.concatenate(list(batches.as_numpy_iterator()))
+    except (tf.errors.OpError, ValueError) as error:  # ValueError: there is no example at all
+        raise _unreadable(name, builder.data_dir, error) from error
 
 
 def has_feature(name: str, feature: str) -> bool:
-    """Whether a dataset has a feature besides the images, such as "label"."""
+    """Check whether a dataset has a feature besides the images, such as "label"."""
     return feature in _builder(name).info.features
 
 
@@ -177,7 +181,7 @@ def pipeline(
         with tf.device("CPU"):  # tf.data runs there, also on a machine with a GPU
             gather = functools.partial(tf.gather, tf.constant(images))
 
-    first_pass, skipped = divmod(start * batch_size, len(images))  # the pass that `start` is in, and the place
+    first_pass, skipped = divmod(start * batch_size, len(images))  # the pass that contains batch `start`
 
     def order(number):
         indices = tf.range(len(images))
@@ -196,8 +200,8 @@ def pipeline(
     options = tf.data.Options()  # one thread; more would take the cores from the model
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
-    # There is nothing to tune. An iterator is freed only when its tuning thread wakes up, which sleeps for 10 ms,
-    # 20 ms … a minute: every training would end with seconds of waiting.
+    # Nothing here needs tuning. An iterator is freed only when its tuning thread wakes up. That thread sleeps for
+    # 10 ms, 20 ms … a minute, so every training would end with seconds of waiting.
     options.autotune.enabled = False
     return batches.apply(tf.data.experimental.assert_cardinality(size)).with_options(options)
 
@@ -216,9 +220,16 @@ def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.
             f"unknown dataset {name!r}; embedded are {', '.join(embedded)}; "
             "others: a name from the TensorFlow Datasets catalogue, or your own (python -m hw5.data.build)"
         ) from error
+    except (OSError, ImportError, ParseError, tf.errors.OpError) as error:
+        raise _unreadable(name, data_dir or tfds.core.constants.DATA_DIR, error) from error
     if not builder.is_prepared():
         _download(builder)
     return builder
+
+
+def _unreadable(name, folder, error):
+    reason = " ".join(str(error).split()).rpartition("}} ")[2]  # TensorFlow's messages begin with {{function_node …}}
+    return InputError(f"dataset {name!r} in {folder} cannot be read ({reason[:200]}); is it damaged?")
 
 
 def _download(builder: tfds.core.DatasetBuilder) -> None:

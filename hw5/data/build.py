@@ -48,7 +48,7 @@ UNREADABLE = (
 
 
 def to_array(file, size: int | None, channels: int) -> np.ndarray:
-    """Decode one image file to uint8 [size, size, channels], or without a size to its own height and width.
+    """Decode one image file to uint8 [size, size, channels]; without a size it keeps its height and width.
 
     Transparent pixels are composited on white. An image of another size is resized to cover the square
     (Lanczos) and cropped to its centre. 16-bit greyscale is converted to 8 bits.
@@ -83,16 +83,22 @@ def to_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """Read an IDX file of bytes (the format of MNIST), gzipped or not: uint8 of the shape in its header."""
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """Read an IDX file of bytes (the format of MNIST), gzipped or not: uint8 of the shape in its header.
+
+    Raises:
+        InputError: it is damaged, has another number of dimensions, or no elements.
+    """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             data = file.read()
-        zeros, kind, dimensions = data[:2], data[2], data[3]
-        shape = np.frombuffer(data, ">i4", dimensions, offset=4)
+        zeros, kind = data[:2], data[2]
+        shape = np.frombuffer(data, ">i4", data[3], offset=4)
         if zeros != b"\0\0" or kind != 8:
             raise ValueError("not an IDX file of bytes")
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+        if len(shape) != dimensions or not all(shape):
+            raise ValueError(f"its shape is {shape.tolist()}")
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
     except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as an IDX file ({error})") from error
 
@@ -127,7 +133,7 @@ class ImageFiles:
 
 
 def _is_image(path: Path) -> bool:
-    """Whether a path is that of an image, and not a hidden file or one of macOS' additions to zip files."""
+    """Check whether a path is that of an image, and not a hidden file or a file that macOS adds to zip files."""
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
     return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
 
@@ -144,7 +150,7 @@ def read_attributes(path: Path, count: int) -> list[dict]:
         raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
-            raise InputError(f"{path}: line {number} has another number of fields than the header")
+            raise InputError(f"{path}: line {number} does not have as many fields as the header")
     if len(rows) != count:
         raise InputError(f"{path}: {len(rows)} rows for {count} images")
     binary = [key for key in rows[0] if {row[key] for row in rows} <= {"0", "1"}]
@@ -172,7 +178,7 @@ def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator
     """Write the examples by TFDS, in their order, and return the dataset's folder."""
     if any((data_dir / name).glob("*/dataset_info.json")):
         raise InputError(f"{data_dir / name}: exists already; remove it first, or choose another name")
-    tfds.disable_progress_bar()  # tqdm's below knows the total
+    tfds.disable_progress_bar()  # tqdm's progress bar below knows the total
     with contextlib.redirect_stdout(None):  # TFDS prints that it downloads
         builder = tfds.dataset_builders.store_as_tfds_dataset(
             name=name,
@@ -228,14 +234,14 @@ def build_from_images(
 def build_from_idx(source: Path, name: str, data_dir: Path) -> Path:
     """Build the dataset `name` from a folder with IDX files (train-images-idx3-ubyte[.gz], …); return its folder."""
 
-    def find(pattern):
+    def find(pattern, dimensions):
         paths = sorted(source.glob(pattern))
         if not paths:
             raise InputError(f"{source / pattern}: no such file")
-        return read_idx(paths[0])
+        return read_idx(paths[0], dimensions)
 
-    images = {split: find(f"{prefix}-images-idx3-ubyte*") for split, prefix in IDX_PREFIXES.items()}
-    labels = {split: find(f"{prefix}-labels-idx1-ubyte*") for split, prefix in IDX_PREFIXES.items()}
+    images = {split: find(f"{prefix}-images-idx3-ubyte*", 3) for split, prefix in IDX_PREFIXES.items()}
+    labels = {split: find(f"{prefix}-labels-idx1-ubyte*", 1) for split, prefix in IDX_PREFIXES.items()}
     features = {
         "image": tfds.features.Image(shape=(*images["train"].shape[1:], 1), encoding_format="png"),
         "label": tfds.features.ClassLabel(num_classes=int(max(values.max() for values in labels.values())) + 1),

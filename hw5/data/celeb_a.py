@@ -30,7 +30,8 @@ IMAGES = "img_align_celeba"
 PARTITION = "list_eval_partition.txt"
 RECIPE = (
     f"get {IMAGES}.zip by hand (Google Drive, Align&Cropped Images of https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html)"
-    ", unpack it and give data_dir=FOLDER, or set TFDS_DATA_DIR to a TFDS folder in which celeb_a is prepared"
+    ", unpack it for section 5 or hw5.data.load, which take it as data_dir=FOLDER; or set TFDS_DATA_DIR to a TFDS "
+    "folder in which celeb_a is prepared"
 )
 # Pillow's exceptions for a file that is damaged or not an image.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -194,7 +195,7 @@ def _is_jpeg(name):
 
 
 def _partition(folder):
-    """The function from a file name to its split, or to None if it is in no split."""
+    """Return a function that maps a file name to its split, or to None if it is in no split."""
 
     def by_number(name):
         stem = name.partition(".")[0]

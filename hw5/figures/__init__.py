@@ -1,6 +1,6 @@
 """Figures: arrays in, PNG files out.
 
-The functions of `plots` draw arrays. `latent` and `gan` draw what a model makes of codes and how a GAN trained.
+`plots` draws arrays. `latent` draws images that a model decodes from codes. `gan` draws the training of a GAN.
 """
 
 from hw5.figures import gan, latent

@@ -1,4 +1,4 @@
-"""Figures of GANs: how a training went, and what a way of upsampling does to samples."""
+"""Figures of GANs: the curves and samples of a training, and a comparison of upsamplings."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,8 +82,8 @@ def upsampling_figures(
 def power_spectrum(images: np.ndarray) -> np.ndarray:
     """Compute the mean power of every spatial frequency, [h, w], the zero frequency in the middle.
 
-    |DFT|² / (h·w) of the mean over channels, each image less its own mean. A checkerboard of one pixel has
-    all its power at the corner [0, 0], stripes of one pixel at the middle of an edge.
+    |DFT|² / (h·w) of the mean over channels, after the mean of each image is subtracted. A checkerboard of one
+    pixel has all its power at the corner [0, 0], stripes of one pixel at the middle of an edge.
 
     Args:
         images: [n, h, w, c], floats.

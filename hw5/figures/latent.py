@@ -78,7 +78,7 @@ def traversal(model: LatentModel, path: Path, codes: np.ndarray, rows: int = 8, 
     """
 
     def moved(codes, dimensions, steps):
-        """Images [len(dimensions), len(codes), steps, h, w, c]."""
+        """Return images [len(dimensions), len(codes), steps, h, w, c]."""
         low = np.tile(codes, (len(dimensions), 1, 1))
         low[np.arange(len(dimensions)), :, dimensions] = -3
         high = low.copy()
@@ -95,7 +95,7 @@ def traversal(model: LatentModel, path: Path, codes: np.ndarray, rows: int = 8, 
 
 
 def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.ndarray, pairs: int = 3) -> None:
-    """Interpolate between pairs of samples by codes, and below that by pixels (sheet 002, 5 c).
+    """Draw interpolations between pairs of samples: of their codes, and below of their pixels (sheet 002, 5 c).
 
     z' = α z₀ + (1 − α) z₁ and x' = α x₀ + (1 − α) x₁ for α = 0, 0.1 … 1.
 

@@ -36,7 +36,7 @@ GAP = 2  # white pixels between two images
 
 
 def make_grid(images: np.ndarray) -> np.ndarray:
-    """Lay images [rows, columns, h, w, c] side by side: floats in [0, 1], [H, W, c], white between them."""
+    """Arrange images [rows, columns, h, w, c] as one: floats in [0, 1], [H, W, c], with white gaps between them."""
     images = np.asarray(images)
     images = images / 255 if images.dtype == np.uint8 else np.clip(images, 0, 1)
     rows, columns, height, width, channels = images.shape
@@ -84,7 +84,7 @@ def save_grid(path: str | os.PathLike, images: np.ndarray) -> None:
 
 
 def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: float = 10.0) -> None:
-    """Join PNG files of one size to an animated GIF, which plays for `seconds` and then repeats."""
+    """Join PNG files of one size into an animated GIF, which plays for `seconds` and then repeats."""
     frames = [Image.open(file).convert("P", palette=Image.Palette.ADAPTIVE, colors=128) for file in grids]
     with atomic_write(path) as partial:
         duration = 1000 * seconds / len(frames)
@@ -174,7 +174,7 @@ def training_curves(
     """Draw every metric of a training on training and validation images (`val_…`), one panel per metric.
 
     Args:
-        history: metric → one value per epoch; nothing is drawn of a training without a whole epoch.
+        history: metric → one value per epoch; without a complete epoch, nothing is drawn.
         steps: steps per epoch, to label the axis with steps in place of epochs.
     """
     names = [name for name in history if not name.startswith("val_")]
@@ -237,7 +237,7 @@ def spectra(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
             image = axes.imshow(level, cmap="gray", vmin=low, vmax=high, extent=(-0.5, 0.5, -0.5, 0.5))
             axes.set(title=title, xticks=[-0.5, 0, 0.5], yticks=[])
             axes.grid(False)
-        row[0][0].set_xlabel("cycles a pixel")
+        row[0][0].set_xlabel("cycles per pixel")
         figure.colorbar(image, ax=row[0], label="power, $\\log_{10}$", shrink=0.8)
         _save(figure, path)
 

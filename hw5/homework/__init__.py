@@ -1,1 +1,1 @@
-"""The homework around the sections: the report, the archive to hand in, and the grading."""
+"""Tools for the homework: the report, the archive to hand in, and the grading."""

@@ -1,6 +1,6 @@
-"""Grade a package: somebody's `hw5`, by the tests of `tests/grading`, in a process of its own.
+"""Grading of a package `hw5` by the tests of `tests/grading`, in a separate process.
 
-Nothing of a submission is imported here: this only starts pytest, with a time limit, and reads its results.
+This module imports nothing of a submission. It starts pytest, with a time limit, and reads its results.
 """
 
 import configparser
@@ -36,7 +36,7 @@ class Arguments(Settings):
     )
     results: Path | None = setting(None, "File to keep the results in, as Gradescope's results.json.")
     csv: Path | None = setting(
-        None, "File of a table of all submissions that the pattern names; results and logs go into a folder beside it."
+        None, "File of a table of all submissions that the pattern names; results and logs go into a folder next to it."
     )
     limit: float = setting(LIMIT_SECONDS, "Seconds for each submission; points earned by then count.", at_least=1)
     tests: Path = setting(TESTS, "Folder of the grading tests.")
@@ -50,7 +50,7 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
         The results as in results.json; with `csv` a list of the rows; with `autograder` None.
 
     Raises:
-        InputError: no such folder, or not one with a package `hw5` of its own; weights that are no weights.
+        InputError: the folder does not exist or has no package `hw5` of its own; a file of `weights` is no weights.
     """
     tests, submission, weights = arguments.tests.absolute(), arguments.submission, arguments.weights
     if not (tests / "pytest.ini").is_file():
@@ -93,7 +93,7 @@ def check_submission(folder: Path) -> Path:
 
 
 def check_weights(folder: Path) -> Path:
-    """Make the folder absolute, and check that it holds arrays alone: other files could run code when they are read.
+    """Make the folder absolute, and check that it holds only arrays: reading other files could run code.
 
     Raises:
         InputError: a file is neither a .weights.h5 nor a .npz; the message names it.
@@ -117,7 +117,7 @@ def grade(folder: Path, results: Path, limit: float, tests: Path, *, weights: Pa
     """Run the tests against the package in `folder`.
 
     Args:
-        results: file that holds the results from the first second on.
+        results: file for the results, written at the start and after every test.
         log: file for the output of pytest; by default the standard output.
 
     Returns:
@@ -139,7 +139,7 @@ def grade(folder: Path, results: Path, limit: float, tests: Path, *, weights: Pa
             note = "" if status in (0, 1) else f"pytest ended with exit code {status}"
         except subprocess.TimeoutExpired:
             note = f"stopped after {limit:g} s"
-        finally:  # its workers, too, and on Ctrl-C
+        finally:  # pytest's workers must end, too, also after Ctrl-C
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -156,12 +156,14 @@ def grade_all(pattern: Path, table: Path, limit: float, tests: Path) -> list[dic
     """Grade every folder that a pattern names, and write a table of points after each.
 
     Returns:
-        One row per folder: submission, score, max_score, the parts' points, note (why it was not graded, or not to
-        the end).
+        One row per folder: submission, score, max_score, the parts' points, note (why the grading failed or
+        stopped).
     """
     folders = [Path(name) for name in sorted(glob.glob(str(pattern.expanduser()))) if os.path.isdir(name)]
     if not folders:
         raise InputError(f"{pattern}: names no folder")
+    if not table.suffix or table.is_dir():
+        raise InputError(f"csv={table}: must be the name of a file, as in csv=grades.csv")
     kept = table.with_suffix("")
     kept.mkdir(parents=True, exist_ok=True)
     rows = []
@@ -243,7 +245,7 @@ python=${PYTHON:-$root/venv/bin/python}
 export PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$root/results"
 cd "$(mktemp -d)" || exit 1
-# Whatever happens, results.json holds what was earned; only where there is none has the grading itself failed.
+# results.json always holds the points earned so far. The grading itself failed only if there is no such file.
 timeout --signal=KILL LIMIT COMMAND
 [ -s "$root/results/results.json" ]
 """

@@ -1,7 +1,8 @@
 """The archive to hand in: the report, the code, the figures, and a summary of what was changed.
 
-The layout is that of sheet 004: `Report.pdf` (and `Report.html`), `summary.txt`, and `codes/` with its README. In
-`codes/` lie the `figures/sectionN/` that sheet 000 asks for. Weights, data, caches and checkpoints are left out.
+The layout is that of sheet 004: `Report.pdf` (and `Report.html`), `summary.txt`, and `codes/` with its README.
+`codes/` also holds the `figures/sectionN/` that sheet 000 asks for. Weights, data, caches and checkpoints are left
+out.
 """
 
 import difflib
@@ -20,19 +21,19 @@ ROOT_FILES = ("README.md", "LICENSE", "run_all.sh", "setup.cfg", "pyproject.toml
 FOLDERS = ("hw5", "tests", "benchmarks", "docs", "report")
 CODE_SUFFIXES = {".svg", ".py", ".sh", ".cfg", ".toml", ".txt", ".md", ".tex", ".css"}
 FIGURE_SUFFIXES = {".png", ".gif", ".json"}
-# Sheet 004: a comment line names what code was taken from or discussed with.
+# Sheet 004: a comment line names the source of code that was copied, or the person it was discussed with.
 REFERENCE = re.compile(r"^\s*# Reference: *(.+)$", re.MULTILINE)
 LEFT_OUT_NOTE = (
-    "Left out of codes/: the datasets of hw5/data/store, such as python -m hw5.data.build makes of images, and the",
+    "Left out of codes/: the datasets of hw5/data/store, which python -m hw5.data.build makes from images, and the",
     "weights in hw5/metrics, which python -m hw5.metrics.mnist_classifier trains.",
 )
 
 
 class Arguments(Settings):
-    reference: Path | None = setting(None, "Folder of the code that this was made from, for the summary.")
+    reference: Path | None = setting(None, "Folder of the original code; the summary lists the changes to it.")
     name: str = setting("hw5", "Name of the archive, for example your student number.")
     author: str = setting("", "Name and number for the report's title.")
-    source: Path = setting(".", "The checkout.")
+    source: Path = setting(".", "Folder of the checkout.")
     out: Path = setting(".", "Folder for the archive.")
 
 
@@ -48,6 +49,8 @@ def main(arguments: Arguments) -> Path:
     name, source = arguments.name, arguments.source
     if not name or name.startswith(".") or Path(name).name != name:
         raise InputError(f"name={name}: must be the name of a file, without folders")
+    if not (source / "report" / "report.tex").is_file():
+        raise InputError(f"source={source}: holds no report/report.tex; name a checkout of this homework")
     code = code_files(source)
     summary = summarise(source, code, arguments.reference)
     documents = report.run(
@@ -145,5 +148,5 @@ def compare(source: Path, code: list[str], reference: Path) -> dict[str, tuple[s
 
 
 def read(path: Path) -> str:
-    """Read a text file, whatever bytes are in it."""
+    """Read a text file; bytes that are not UTF-8 are replaced."""
     return path.read_text(encoding="utf-8", errors="replace")

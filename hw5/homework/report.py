@@ -1,21 +1,21 @@
 """The report: the written answers with the figures and numbers of the sections, as a web page and a PDF.
 
-`report/report.tex` is the one source of the text. Pandoc makes a single file of it that a browser shows
-without a network, and LaTeX, where it is installed, a PDF. Before either reads it, these are replaced:
+`report/report.tex` is the one source of the text. Pandoc converts it to a single HTML file, which a browser shows
+without a network. LaTeX, if it is installed, converts it to a PDF. These commands are replaced first:
 
     \\metric{section2/results/validation/kl_weight=1/k=2/kl}{.1f}   a number of section 2's metrics.json, in
-                                    Python's format; a list takes a position
+                                    Python's format; a position selects an element of a list
     \\cells{section1/results/mse/linear/{2,5,10}}{.4f}   the cells of a table's row
-    \\metric[--]{…}{…}, \\cells[--]{…}{…}                what to write where there is no such number
-    \\below{…}{40}{it is}{it is not}                     one of two texts, by a number
-    \\headline{section5}                                 table rows of what the section printed at its end
+    \\metric[--]{…}{…}, \\cells[--]{…}{…}                the text if there is no such number
+    \\below{…}{40}{it is}{it is not}                     the first text if the number is below 40, else the second
+    \\headline{section5}                                 table rows with the numbers that the section printed last
     \\plots[2]{section1/error, section1/pretraining}{caption}   a figure of PNG files, at most two side by side
     \\allplots{section5}                                 all PNG files of a folder, one figure per file
     \\student                                            the author
     \\begin{ifpresent}{section3} … \\otherwise … \\end{ifpresent}   text for a section that was run, or for a
                                     number that exists
 
-A number or a file that is missing is an error that names it, unless it stands in an `ifpresent`.
+A missing number or file is an error that names it, except within an `ifpresent`.
 """
 
 import functools
@@ -39,7 +39,7 @@ ENGINES = {  # by preference; each is called in the folder of the figures
     "tectonic": ["--outdir={build}", "{source}"],
 }
 RUNS = {"pdflatex": 3, "xelatex": 3}  # for the contents and the references; the others repeat by themselves
-# log, ln, min and so on, as pandoc writes them: identifiers, to which browsers give none of TeX's thin spaces.
+# log, ln, min and so on. Pandoc writes them as identifiers, and browsers give these none of TeX's thin spaces.
 FUNCTION = re.compile(r'<mi mathvariant="normal">([a-z]{2,})</mi>(?:<mo>(?:\u2061|&#8289;)</mo>)?')
 OPERATOR = r'<mo form="prefix" lspace="0.167em" rspace="0.167em">\1</mo>'
 DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra"
@@ -48,7 +48,7 @@ SPECIAL = str.maketrans({char: "\\" + char for char in "&%$#_{}"} | {"~": r"\tex
 
 class Arguments(Settings):
     author: str = setting("", "Name and number for the title.")
-    source: Path = setting("report/report.tex", "The text; `style.css` for the page lies beside it.")
+    source: Path = setting("report/report.tex", "The text; `style.css` for the page lies next to it.")
     figures: Path = setting("figures", "Folder of the sections' figures and numbers.")
     out: Path = setting("report", "Folder for report.html and report.pdf.")
     build: Path = setting("runs/report", "Folder for the files that LaTeX reads and writes.")
@@ -69,7 +69,11 @@ def main(arguments: Arguments) -> list[Path]:
     if not figures.is_dir():
         raise InputError(f"figures={figures}: no such folder")
     folder, build = output_folder(arguments.out), output_folder(arguments.build, "build").resolve()
-    text = expand(source.read_text(encoding="utf-8"), figures, arguments.author)
+    try:
+        text = source.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"source={source}: is not a text in UTF-8 ({error})") from error
+    text = expand(text, figures, arguments.author)
     expanded = build / "report.tex"
     with atomic_write(expanded) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -84,7 +88,7 @@ def main(arguments: Arguments) -> list[Path]:
         written.append(pdf)
         print(f"{pdf}: by {engine}")
     else:
-        pdf.unlink(missing_ok=True)  # an older one would not be this report
+        pdf.unlink(missing_ok=True)  # an older one would belong to another report
         print(f"no PDF: none of {', '.join(ENGINES)} is installed (Debian: apt install {DEBIAN}); browsers print one")
     return written
 
@@ -98,7 +102,7 @@ def write_html(expanded: Path, figures: Path, style: Path, path: Path) -> None:
         import pypandoc
 
         pandoc = pypandoc.get_pandoc_path()
-    except (ImportError, OSError) as error:  # or pypandoc without its program
+    except (ImportError, OSError) as error:  # OSError: pypandoc is there, but not pandoc
         raise InputError("report.html is made by pandoc: pip install -e '.[report]' installs it") from error
     with atomic_write(path) as partial:
         words = [pandoc, expanded, "--from=latex", "--to=html5", f"--output={partial.resolve()}"]
@@ -134,7 +138,7 @@ def expand(text: str, figures: Path, author: str = "") -> str:
 
 
 class Expansion:
-    """Replaces commands in a text by the numbers and the figures of the folder `figures`."""
+    """Function that replaces commands in a text by the numbers and the figures of the folder `figures`."""
 
     def __init__(self, figures: Path, author: str):
         self.figures = figures
@@ -175,7 +179,7 @@ class Expansion:
         return "".join(done) + text[position:]
 
     def if_present(self, path, text):
-        """Choose between `text` and the text behind its \\otherwise, by default a paragraph for a missing section."""
+        """Choose between `text` and the text after its \\otherwise, by default a paragraph for a missing section."""
         text, _, otherwise = text.partition("\\otherwise")
         section = path.partition("/")[0]
         ran = (self.figures / section / "metrics.json").is_file()
@@ -207,8 +211,8 @@ class Expansion:
         return "\n".join(f"{name.translate(SPECIAL)} & {formatted(value, '.4g')} \\\\" for name, value in rows)
 
     def plots(self, columns, files, caption):
-        """Show PNG files in the size that they were drawn, or smaller where the columns are."""
-        from hw5.figures import STYLE, WIDTH  # here, since `--help` need not wait for matplotlib
+        """Show PNG files at the size at which they were drawn, or at the width of a column if that is smaller."""
+        from hw5.figures import STYLE, WIDTH  # here, so that `--help` need not wait for matplotlib
 
         files = [name.strip() for name in files.split(",")]
         share, lines = 0.98 / int(columns) if columns else 1, []
@@ -228,7 +232,7 @@ class Expansion:
         names = sorted(path.stem for path in (self.figures / section).glob("[!.]*.png"))
         words = {name: name.replace("_", " ").translate(SPECIAL) for name in names}
         figures = (f"\\plots{{{section}/{name}}}{{{words[name].capitalize()}.}}" for name in names)
-        return "\n\\FloatBarrier\n".join(figures)  # LaTeX holds back a few dozen figures at most
+        return "\n\\FloatBarrier\n".join(figures)  # LaTeX can postpone only a few dozen figures
 
     def find(self, path):
         """Return the value at a path like section1/results/mse/linear/2, or None."""
@@ -246,7 +250,7 @@ class Expansion:
 
 
 def look_up(node, parts: list[str]):
-    """Follow keys of dicts, which may hold a "/", and positions of lists; None if one is missing."""
+    """Follow keys of dicts, which may contain a "/", and positions of lists. Return None if one is missing."""
     if not parts:
         return node
     if isinstance(node, list) and re.fullmatch(r"-?\d+", parts[0]) and -len(node) <= int(parts[0]) < len(node):

@@ -1,4 +1,4 @@
-"""Metrics of generated images: pure functions of features, logits and log-weights, and the networks that make these.
+"""Metrics of generated images: pure functions of features, logits and log-weights, and networks that compute these.
 
 `evaluate_samples` computes all of them; `python -m hw5.metrics` is the command line. The pure functions
 (NumPy, float64) are imported at once. Names that need TensorFlow are imported when they are first used.

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,11 +53,13 @@ def main(arguments: Arguments) -> dict:
     """Compare two sides, or save the statistics of one.
 
     Returns:
-        What is printed: the sides, their counts, the extractor, the seed, and the metrics by name.
+        The printed results: the sides, their counts, the extractor, the seed, and the metrics by name.
     """
     real, fake, weights = arguments.real, arguments.fake, arguments.weights
     if real is None or (fake is None and arguments.save_stats is None):
-        raise InputError("name two sides, REAL and FAKE, or REAL and save_stats=FILE; --help says what they may be")
+        raise InputError("name two sides, REAL and FAKE, or REAL and save_stats=FILE; --help lists their forms")
+    if arguments.save_stats and arguments.save_stats.suffix != ".npz":
+        raise InputError(f"save_stats={arguments.save_stats}: must end in .npz, or it could not be read again")
     if weights == "mnist":
         extractor = MnistClassifier()
     else:
@@ -98,7 +101,7 @@ def measure(side: str, extractor: Extractor, limit: int | None, keep: bool) -> S
     if isinstance(images, Statistics):
         return images
     if len(images) < 2:
-        raise InputError(f"{side}: holds one image; a distribution takes two or more, and a reliable FID thousands")
+        raise InputError(f"{side}: holds one image; metrics need two or more, and a reliable FID needs thousands")
     print(f"{side}: {len(images):,} images")
     compute = cached_statistics if is_dataset else Statistics.of
     try:
@@ -108,7 +111,7 @@ def measure(side: str, extractor: Extractor, limit: int | None, keep: bool) -> S
 
 
 def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Sequence | Statistics, bool]:
-    """Open what REAL or FAKE names.
+    """Open the images or statistics that REAL or FAKE names.
 
     Returns:
         (images or statistics, whether they are a dataset's).
@@ -129,7 +132,7 @@ def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Seque
 
 
 class Folder:
-    """The images of a folder or zip file, as a sequence that reads each slice when it is asked for."""
+    """The images of a folder or zip file, as a sequence that reads each slice when it is used."""
 
     def __init__(self, path: Path, channels: int, limit: int | None):
         self.files = ImageFiles(path)
@@ -146,14 +149,16 @@ class Folder:
 def _read_array(path, limit):
     try:
         file = np.load(path, mmap_mode="r")
-        if path.suffix == ".npz":
+        if not isinstance(file, np.ndarray):  # an archive of arrays, also if it is called .npy
             with file:
                 if {"mean", "mu"} & set(file):
                     return Statistics.load(path)
                 if len(file.files) != 1:
                     raise ValueError(f"holds {len(file.files)} arrays, not images alone")
                 file = file[file.files[0]]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())[:100]
         raise InputError(f"{path}: {error.strerror if isinstance(error, FileNotFoundError) else reason}") from error
     images = file[..., None] if file.ndim == 3 else file

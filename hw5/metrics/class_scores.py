@@ -56,14 +56,14 @@ def mode_score(logits_fake: np.ndarray, class_probabilities_real: np.ndarray) ->
 
 
 def class_proportions(logits: np.ndarray) -> tuple[np.ndarray, float]:
-    """Compute which classes images show (sheet 001: "clearly capture most of the 10 different digit classes").
+    """Compute the proportions of the classes among images (sheet 001: "most of the 10 different digit classes").
 
     Args:
         logits: [n, classes], before the softmax.
 
     Returns:
-        (proportions, confidence): for each class the proportion of images that it is the most probable class
-        of, [classes], summing to 1; and the mean probability of the most probable class. A classifier may be
+        (proportions, confidence): for each class the proportion of images with this most probable class,
+        [classes], summing to 1; and the mean probability of the most probable class. A classifier may be
         confident about an image without a digit: confidence separates digits from smears, not from noise.
 
     Raises:
@@ -75,7 +75,7 @@ def class_proportions(logits: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _mutual_information(probabilities):
-    """E KL(p(y|x) ‖ p(y)) = H(E p) − E H(p), a form without a logarithm of 0."""
+    """Compute E KL(p(y|x) ‖ p(y)) = H(E p) − E H(p), a form without a logarithm of 0."""
     return entr(probabilities.mean(axis=0)).sum() - entr(probabilities).sum(axis=1).mean()
 
 

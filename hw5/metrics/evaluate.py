@@ -1,4 +1,4 @@
-"""Evaluation of generated images: all metrics by name, the same for the sections and the command line."""
+"""Evaluation of generated images by all metrics, the same for the sections and the command line."""
 
 import os
 import sys
@@ -22,9 +22,10 @@ from hw5.metrics.statistics import Statistics, cached_statistics
 from hw5.metrics.wasserstein import wasserstein_distance
 from hw5.settings import as_list
 
+IS_SPLITS = 10  # or one per image if there are fewer
 KID_SUBSET_SIZE = 1000  # images per subset, or all where there are fewer
 MIN_PROPORTION = 0.03  # of the samples, for a class to count as covered
-MIN_HALVED_IMAGES = 4  # two halves of which each has a covariance
+MIN_HALVED_IMAGES = 4  # two halves, each with a covariance
 
 
 class Inputs(NamedTuple):
@@ -77,7 +78,8 @@ def _precision_recall(inputs):
 
 
 def _inception_score(inputs):
-    mean, std = inception_score(_logits(inputs.fake), seed=inputs.seed)
+    logits = _logits(inputs.fake)
+    mean, std = inception_score(logits, splits=min(IS_SPLITS, len(logits)), seed=inputs.seed)
     return {"is": mean, "is_std": std}
 
 
@@ -120,7 +122,7 @@ def evaluate_samples(
     seed: int = 0,
     verbose: bool = True,
 ) -> dict[str, dict]:
-    """Compute metrics of generated images by every extractor that can.
+    """Compute metrics of generated images by every extractor that has the outputs for them.
 
     Images are an array, a tensor or a list, as in `Extractor.activations`: uint8, or float in [0, 1].
     `Statistics` may stand for any of them.
@@ -141,7 +143,7 @@ def evaluate_samples(
 
         - fid: the FID of generated to real images, a number; real_vs_real_fid: that of `held_out_images` to
           `real_images`, or of one random half of `real_images` to the other. It is the floor: no generator
-          can be expected to get less. It is missing if statistics without features are given.
+          can be expected to have a lower FID. It is missing if statistics without features are given.
         - fid_infinity, fid_infinity_error: FID extrapolated to infinitely many images, and standard error.
         - kid, kid_std, kid_subset_size: mean of the unbiased MMD² with the polynomial kernel over subsets of
           1,000 images, or of all if there are fewer.
@@ -159,7 +161,7 @@ def evaluate_samples(
     metrics = as_list(metrics)
     for name in metrics:
         if name not in METRICS:
-            raise InputError(f"metrics={name}: must be of {', '.join(METRICS)}")
+            raise InputError(f"metrics={name}: must be one of {', '.join(METRICS)}")
         if real_images is None and name not in METRICS_OF_FAKES_ALONE:
             raise InputError(f"metrics={name}: needs real_images")
     results = {}
@@ -176,7 +178,7 @@ def evaluate_samples(
 
 
 def can_compute(extractor: Extractor, metric: str) -> bool:
-    """Whether the extractor returns what the metric is computed from, and is meant for it."""
+    """Check whether the extractor returns the inputs of the metric, and is meant for it."""
     return extractor.has_classes if metric in CLASS_METRICS else extractor.has_features
 
 
@@ -256,7 +258,7 @@ def real_images_for_fid(dataset: str, fid_samples: int, size: int, **source) -> 
     images = data.load(dataset, "train", limit=2 * fid_samples, **source)
     if len(images) < 2 * fid_samples:
         raise InputError(
-            f"fid_samples={fid_samples}: {dataset} has {len(images)} training images, it takes twice as many"
+            f"fid_samples={fid_samples}: {dataset} has {len(images)} training images; twice as many are needed"
         )
     images = data.resize(images, size)
     return images[:fid_samples], images[fid_samples:]

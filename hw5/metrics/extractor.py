@@ -36,7 +36,7 @@ class Extractor:
         raise NotImplementedError
 
     def forward(self, inputs) -> tuple[np.ndarray, np.ndarray | None]:
-        """Compute (features [b, d], logits [b, classes] or None), float32, from what `preprocess` returns."""
+        """Compute (features [b, d], logits [b, classes] or None), float32, from the result of `preprocess`."""
         raise NotImplementedError
 
     def activations(
@@ -99,10 +99,10 @@ class Extractor:
 def check_images(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.0)) -> None:
     """Check that an array holds images [n ≥ 1, h, w, 1 or 3], uint8 or float within `value_range`.
 
-    A wrong range is the commonest cause of a wrong FID: [−1, 1] taken for [0, 1] loses half of the contrast.
+    A wrong range is the most common cause of a wrong FID: [−1, 1] read as [0, 1] loses half of the contrast.
 
     Raises:
-        InputError: which says what the images are, and what they should be.
+        InputError: the message says what is wrong with the images.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise InputError(f"images must be [n, h, w, 1 or 3], not {list(images.shape)}")
@@ -116,7 +116,7 @@ def check_images(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.
     smallest, largest = float(images.min()), float(images.max())
     if math.isnan(smallest):
         raise InputError("images hold NaN")
-    slack = 1e-3 * (high - low)  # float16 holds 1 to 1e-3
+    slack = 1e-3 * (high - low)  # the precision of float16 at 1
     if smallest < low - slack or largest > high + slack:
         raise InputError(f"images have values from {smallest:g} to {largest:g}, outside [{low:g}, {high:g}]")
 

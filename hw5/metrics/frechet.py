@@ -35,7 +35,7 @@ class Gaussian:
     def of(cls, batches: np.ndarray | Iterable[np.ndarray]) -> "Gaussian":
         """Fit mean and covariance in one pass, in memory that does not grow with the number of features.
 
-        Means and scatter matrices are merged (Chan, Golub & LeVeque 1983), so a large mean costs no digits.
+        Means and scatter matrices are merged (Chan, Golub & LeVeque 1983), so a large mean costs no precision.
 
         Args:
             batches: features [n, d], or an iterable of such arrays, whose lengths may differ.
@@ -103,8 +103,10 @@ def frechet_distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma
     if not all(np.isfinite(array).all() for array in arrays):
         raise InputError("means and covariances must be finite")
     product = _pivoted_cholesky(sigma1).T @ _pivoted_cholesky(sigma2)
-    if len(product) > product.shape[1]:  # the smaller Gram matrix lacks the zeros, whose roots would be all rounding
+    if len(product) > product.shape[1]:  # the smaller Gram matrix lacks the zeros; their roots are rounding errors
         product = product.T
+    if not product.size:  # equal features on one side, which BLAS does not take
+        product = np.zeros((1, 1))
     gram = dsyrk(1.0, product.T, trans=True, lower=True)  # M Mᵀ, the triangle that eigvalsh reads
     eigenvalues = np.linalg.eigvalsh(gram).clip(min=0)
     squared = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * np.sum(np.sqrt(eigenvalues))
@@ -117,7 +119,7 @@ def frechet_infinity(
     """Compute FID∞: the FID extrapolated to infinitely many images.
 
     FID from n images is FID∞ + c/n to first order (Chong & Forsyth 2020, section 3). This is a line in 1/n,
-    and FID∞ is its value at 0. The paper fits the line to 15 random subsets; here it goes through the FID of
+    and FID∞ is its value at 1/n = 0. The paper fits the line to 15 random subsets; here it goes through the FID of
     all images and the mean FID of random halves. For smaller subsets the line bends. Two halves contain every
     image once, so most of the sampling noise is the same at both points and does not tilt the line.
 
@@ -130,8 +132,8 @@ def frechet_infinity(
 
     Returns:
         (FID∞, its standard error). FID∞ may be slightly negative. The standard error covers the choice of
-        the images and of the splits, and is itself known to about a quarter. It does not cover the bias that
-        remains: below 10 images per dimension up to a tenth of the FID's bias, below one up to a half.
+        the images and of the splits, and has itself an error of about a quarter. It does not cover the bias that
+        remains: up to a tenth of the FID's bias below 10 images per dimension, up to a half below one.
 
     Raises:
         InputError: features that are not [n, d], not finite, or fewer than 4; points below 5.
@@ -164,17 +166,17 @@ def random_parts(features: np.ndarray | Gaussian, num_parts: int, rng: np.random
 
 
 def _pivoted_cholesky(covariance):
-    """L [d, rank] with L Lᵀ = Σ.
+    """Compute L [d, rank] with L Lᵀ = Σ.
 
     The pivots stop the factorisation at the rank, and sort the columns by size. eigvalsh, which works from the
-    top left, keeps that order, and with it the digits of the small eigenvalues.
+    top left, keeps that order, and so the precision of the small eigenvalues.
     """
     cholesky, pivots, rank, _ = dpstrf(covariance.T, lower=True)  # symmetric; .T is in Fortran's order
     return np.tril(cholesky)[np.argsort(pivots), :rank]
 
 
 def _checked(features):
-    """Features as an array [n, d] of any numeric type, all finite."""
+    """Convert features to an array [n, d] of any numeric type, and check that all are finite."""
     features = np.asarray(features)
     if features.ndim != 2 or not features.shape[1]:
         raise InputError(f"features must be [n, d], not {list(features.shape)}")

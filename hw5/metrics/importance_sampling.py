@@ -1,4 +1,4 @@
-"""log p(x) of images under a model with latent variables, estimated by importance sampling."""
+"""Estimates of log p(x) of images under a model with latent variables, by importance sampling."""
 
 import keras
 import numpy as np

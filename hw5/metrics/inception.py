@@ -44,14 +44,14 @@ class InceptionSettings(Settings):
     )
     inception_dtype: str = setting(
         "float32",
-        "Type of InceptionV3's numbers; bfloat16 is twice as fast where the processor has it.",
+        "Type of InceptionV3's numbers; bfloat16 is twice as fast on processors that have it.",
         choices=DTYPES,
         training=False,
     )
 
 
 class MissingWeights(InputError):
-    """No weights are installed."""
+    """An error because no weights are installed."""
 
 
 class Inception(Extractor):
@@ -205,7 +205,7 @@ def fold_batch_normalization(network: keras.Model, dtype: str, *, max_pool_in_la
 
 
 def _blocks(network):
-    """The convolutions and the batch normalisations, each in the order of creation: the numbers in their names."""
+    """Return the convolutions and the batch normalisations, each in the order of the numbers in their names."""
 
     def creation_number(layer):
         number = layer.name.rpartition("_")[2]

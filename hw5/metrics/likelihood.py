@@ -28,7 +28,7 @@ def bits_per_dimension(
     value_range: tuple[float, float] | None = None,
     levels: int = 256,
 ) -> np.ndarray:
-    """Compute the bits that coding an image takes per number, of h·w·c: 8 if all levels are equally probable.
+    """Compute the code length of images in bits per dimension (h·w·c): 8 if all levels are equally probable.
 
     −log P(x) / (D ln 2). For a density, P(x) is the mass that it puts on the cell of volume
     ((high − low)/levels)^D around the image. This bounds the bits if the density is a model of images that are
@@ -42,7 +42,7 @@ def bits_per_dimension(
         levels: number of values that each number of the image can take.
 
     Returns:
-        float64, of the shape of `log_likelihood`. Of colour images, bits per pixel are three times as many.
+        float64, of the shape of `log_likelihood`. For colour images, bits per pixel are three times as many.
     """
     dimensions = prod(image_shape)
     low, high = (0, levels) if value_range is None else value_range  # the cell of a probability has volume 1
@@ -57,7 +57,7 @@ def bits_per_pixel(
     value_range: tuple[float, float] | None = None,
     levels: int = 256,
 ) -> np.ndarray:
-    """Compute the bits that coding an image takes per pixel, of h·w; otherwise as `bits_per_dimension`."""
+    """Compute the code length of images in bits per pixel (h·w); otherwise as `bits_per_dimension`."""
     return image_shape[-1] * bits_per_dimension(log_likelihood, image_shape, value_range=value_range, levels=levels)
 
 

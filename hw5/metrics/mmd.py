@@ -33,7 +33,7 @@ def maximum_mean_discrepancy(
     if kernel == "polynomial":
         kernel_matrix = _polynomial
     elif kernel == "rbf":
-        centre = x.mean(axis=0)  # does not change the distances, and keeps more digits
+        centre = x.mean(axis=0)  # does not change the distances, and improves their precision
         x, y = x - centre, y - centre
         bandwidth = _median_distance(np.concatenate([x, y])) if bandwidth is None else bandwidth
         if not bandwidth > 0:
@@ -79,7 +79,7 @@ def kernel_inception_distance(
 
 
 def _mean_of_pairs(kernel_matrix, x):
-    """Mean kernel value of two different samples of x."""
+    """Compute the mean kernel value of two different samples of x."""
     total = 0.0
     for start, rows in _blocks(x):
         block = kernel_matrix(rows, x)
@@ -100,7 +100,7 @@ def _rbf(a, b, bandwidth):
 def _median_distance(pooled):
     median = np.median(pdist(pooled[np.random.default_rng(0).permutation(len(pooled))[:MEDIAN_POINTS]]))
     if not median:
-        raise InputError("the median distance is 0 because most samples are equal; give a bandwidth")
+        raise InputError("most samples are equal, so their median distance, the default bandwidth, is 0")
     return median
 
 

@@ -1,4 +1,4 @@
-"""A small classifier of MNIST digits, which says what digit a generated image shows.
+"""A small classifier of MNIST digits, to find out which digit a generated image shows.
 
 Its weights are in the package. This command trains them again, in five minutes on two cores:
 
@@ -18,6 +18,7 @@ from hw5.metrics.extractor import Extractor
 from hw5.settings import Settings, program, setting
 
 WEIGHTS = Path(__file__).with_name("mnist_classifier.weights.h5")
+SUFFIX = ".weights.h5"  # which Keras demands
 SHAPE = (28, 28, 1)
 
 
@@ -44,7 +45,7 @@ class MnistClassifier(Extractor):
         classifier = build_classifier()
         try:
             classifier.load_weights(weights)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise InputError(f"{weights}: holds no weights of the MNIST classifier ({str(error)[:100]})") from error
         both = keras.Model(classifier.inputs, [classifier.get_layer("features").output, *classifier.outputs])
         self._both = tf.function(
@@ -72,9 +73,9 @@ def build_classifier() -> keras.Model:
 class Arguments(Settings):
     """The training of the classifier."""
 
-    weights: Path = setting(Path("mnist_classifier.weights.h5"), "File to write, ….weights.h5.")
+    weights: Path = setting(Path("mnist_classifier.weights.h5"), f"File to write, …{SUFFIX}.")
     epochs: int = setting(10, "Passes over the training images.", at_least=1)
-    batch_size: int = setting(128, "Images per batch.", at_least=1)
+    batch_size: int = setting(128, "Images per batch.", at_least=1, at_most=60_000)
     learning_rate: float = setting(4e-3, "Learning rate at the start of its cosine decay.", at_least=0)
     seed: int = setting(0, "Seed of the weights and the order of the images.", at_least=0, at_most=2**32 - 1)
 
@@ -85,6 +86,8 @@ def main(arguments: Arguments) -> float:
     Returns:
         The accuracy on the test set.
     """
+    if not arguments.weights.name.endswith(SUFFIX):
+        raise InputError(f"weights={arguments.weights}: must end in {SUFFIX}")
     keras.utils.set_random_seed(arguments.seed)
     classifier = build_classifier()
     (images, labels), test = (

@@ -1,4 +1,4 @@
-"""Precision and recall: how many generated images are realistic, and how many real images are covered."""
+"""Precision and recall: the shares of generated images that are realistic, and of real images that are covered."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
 
     Equations 1 and 2. The manifold of a set is the union of balls around its members; the radius of a ball is
     the distance from the member to its k-th nearest neighbour. One outlier, whose ball is large, may cover
-    many samples. Both shares grow with the counts and with k: compare only values of equal ones.
+    many samples. Both shares grow with the counts and with k: compare only values with equal counts and k.
 
     Args:
         real: features [m, d], m > k.
@@ -33,8 +33,10 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
     if k < 1:
         raise InputError(f"k={k}: must be at least 1")
     if min(len(real), len(fake)) <= k:
-        raise InputError(f"k={k} takes at least {k + 1} samples per side, not {len(real)} and {len(fake)}")
-    centre = real.mean(axis=0)  # does not change the distances, and keeps more digits
+        raise InputError(
+            f"the {k} nearest neighbours take at least {k + 1} samples per side, not {len(real)} and {len(fake)}"
+        )
+    centre = real.mean(axis=0)  # does not change the distances, and improves their precision
     real, fake = real - centre, fake - centre
     return _share_on_manifold(fake, real, k), _share_on_manifold(real, fake, k)
 

@@ -1,4 +1,4 @@
-"""Statistics of a set of images, which all metrics are computed from: computed once, saved, cached."""
+"""Statistics of a set of images, the input of all metrics: computed once, saved, cached."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
-from hw5.metrics.extractor import Extractor
+from hw5.metrics.extractor import Extractor, check_images
 from hw5.metrics.frechet import Gaussian
 
 
@@ -22,7 +22,7 @@ class Statistics:
 
     Attributes:
         gaussian: mean, covariance and count of the features.
-        extractor: its `name`; None for a file of another program, which does not say.
+        extractor: its `name`; None for a file of another program.
         features: [n, d], or None.
         logits: [n, classes], or None.
     """
@@ -84,7 +84,16 @@ class Statistics:
                 count = int(file["count"]) if "count" in file else None
                 extractor = str(file["extractor"]) if "extractor" in file else None
                 features, logits = (file.get(name) for name in ("features", "logits"))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             reason = " ".join(str(error).split())[:100]
             raise InputError(f"{path}: holds no readable statistics of images ({reason})") from error
         if mean.ndim != 1 or covariance.shape != 2 * mean.shape or not np.isfinite(covariance).all():
@@ -101,6 +110,7 @@ def cached_statistics(
     the images, and a hash of their bytes, so that a file belongs to exactly these images.
     """
     images = np.asarray(images)
+    check_images(images)  # a file in the cache is of equal bytes, but perhaps of another type
     content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
     shape = "x".join(map(str, images.shape))
     path = cache_folder() / f"{extractor.name}_{shape}_{content}.npz"
@@ -112,5 +122,8 @@ def cached_statistics(
         except InputError as error:
             print(f"warning: {error}; computed again", file=sys.stderr)
     statistics = Statistics.of(images, extractor, keep=keep, verbose=verbose)
-    statistics.save(path)
+    try:
+        statistics.save(path)
+    except OSError as error:  # a read-only or full disk is no reason to lose what was computed
+        print(f"warning: {path}: {error.strerror}; the statistics are not kept", file=sys.stderr)
     return statistics

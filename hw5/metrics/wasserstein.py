@@ -26,8 +26,8 @@ def wasserstein_distance(
     (Dudley 1969): compare only values of equal counts.
 
     "sliced": (E_θ W_p(θ·x, θ·y)ᵖ)^(1/p) over random unit directions θ (Rabin et al. 2012; Bonneel et al.
-    2015), where sorting solves each one-dimensional problem. It is at most the exact distance. It is another
-    quantity: do not compare the two. It is biased upwards, too, but its rate in n does not depend on d.
+    2015), where sorting solves each one-dimensional problem. It is at most the exact distance, and
+    another quantity: do not compare the two. It is biased upwards, too, but its rate in n does not depend on d.
 
     Args:
         x, y: [m, d] and [n, d]; for "exact" m = n ≤ 5,000.
@@ -57,10 +57,10 @@ def wasserstein_distance(
 
 def _exact(x, y, order):
     if len(x) != len(y):
-        raise InputError(f"{len(x)} and {len(y)} points: an exact distance takes equal counts; try method='sliced'")
+        raise InputError(f"{len(x)} and {len(y)} points: an exact distance takes equal counts, a sliced one any")
     if len(x) > MAX_EXACT_POINTS:
         raise InputError(
-            f"{len(x):,} points: an exact distance takes at most {MAX_EXACT_POINTS:,}; try method='sliced'"
+            f"{len(x):,} points: an exact distance takes at most {MAX_EXACT_POINTS:,}, a sliced one any number"
         )
     cost = cdist(x, y) ** order
     return cost[linear_sum_assignment(cost)].mean()

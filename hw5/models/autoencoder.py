@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from hw5.models.base import EncoderDecoder
@@ -29,7 +28,7 @@ class Autoencoder(EncoderDecoder):
         super().__init__(encoder, decoder, **kwargs)
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r}: must be one of {', '.join(LOSSES)}")
-        self.loss_name = loss  # Keras has a use of its own for `loss`
+        self.loss_name = loss  # Keras uses the name `loss` itself
         self.loss_tracker = keras.metrics.Mean("loss")
         self.mse_tracker = keras.metrics.Mean("mse")
 
@@ -42,33 +41,20 @@ class Autoencoder(EncoderDecoder):
         return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs
 
     def decode(self, z):
-        return self.to_images(self.decoder(z))
+        return self.to_images(self.decode_outputs(z))
 
     def call(self, images, training=False):
         """Reconstruct images."""
-        return self.to_images(self.decoder(self.encoder(images, training=training), training=training))
+        return self.to_images(self.decode_outputs(self.encoder(images, training=training), training))
 
-    def losses_and_errors(self, images, training=False):
-        """Compute the loss and the squared error of each image, both [batch]."""
-        outputs = self.decoder(self.encoder(images, training=training), training=training)
+    def batch_loss(self, images, training=False):
+        outputs = self.decode_outputs(self.encoder(images, training=training), training)
         errors = squared_error(images, self.to_images(outputs))
-        return (bernoulli_loss(images, outputs) if self.loss_name == "cross_entropy" else errors), errors
-
-    def train_step(self, images):
-        with tf.GradientTape() as tape:
-            losses, errors = self.losses_and_errors(images, training=True)
-            loss = ops.mean(losses)
-        variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self.update_metrics(losses, errors)
-
-    def test_step(self, images):
-        return self.update_metrics(*self.losses_and_errors(images))
-
-    def update_metrics(self, losses, errors):
+        losses = bernoulli_loss(images, outputs) if self.loss_name == "cross_entropy" else errors
+        losses = sum(self.losses, losses)  # plus the losses of regularizers
         self.loss_tracker.update_state(losses)
         self.mse_tracker.update_state(errors)
-        return self.get_metrics_result()
+        return ops.mean(losses)
 
     def get_config(self):
         return {**super().get_config(), "loss": self.loss_name}
@@ -94,5 +80,7 @@ def layer_pairs(autoencoder: Autoencoder) -> Iterator[tuple[keras.Model, Autoenc
             keras.Sequential([keras.Input((encode.units,)), decode]),
             loss=autoencoder.loss_name if decode is up[-1] else "mean_squared_error",
         )
+        if decode is not up[-1]:
+            shallow.value_range = None  # it trains on the outputs of layers, not on images
         yield below, shallow
         below = keras.Sequential([keras.Input(below.input_shape[1:]), *below.layers, encode])

@@ -1,12 +1,15 @@
-"""The base of all models: what turns codes z into images can be sampled, interpolated, saved and trained alike."""
+"""The base of all models: sampling, interpolation, saving and training of models that decode codes z."""
 
 from typing import ClassVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
+from hw5.errors import InputError
 from hw5.layers import SavesRandomState
+from hw5.models.inputs import check_inputs, to_float
 
 DECODE_BATCH = 500  # images decoded at once; each takes megabytes in a convolutional network
 
@@ -14,12 +17,17 @@ DECODE_BATCH = 500  # images decoded at once; each takes megabytes in a convolut
 class LatentModel(SavesRandomState, keras.Model):
     """A Keras model whose `decode` maps codes z [batch, latent_dim] to images, float [batch, h, w, c] in [0, 1].
 
-    A subclass defines `decode`, `latent_dim`, `optimizers`, `snapshot` and what Keras asks of a model: `compile`,
-    `call`, `train_step`, `test_step` and `metrics`. Its configuration is that of its constructor's arguments.
+    A subclass defines `decode`, `latent_dim`, `image_shape`, `snapshot` and what Keras asks of a model: `compile`,
+    `call`, `train_step`, `test_step`, `predict_step` and `metrics`. Its configuration is that of its constructor's
+    arguments.
+
+    `fit` and `evaluate` take images as any Keras model: uint8, or floats in `value_range`; arrays, or a
+    `tf.data.Dataset` of images or of pairs (images, labels), whose labels are ignored.
 
     Attributes:
         PARTS: arguments that are Keras objects, such as networks, kept as attributes of the same names.
         ARGUMENTS: plain arguments that are kept as attributes of the same names.
+        OPTIMIZERS: arguments of `compile` that are optimizers, kept as attributes of the same names.
         value_range: (low, high) of the images that the model trains on; None for samples that are not images.
         batches_per_step: batches that one training step consumes.
         min_batch_size: the smallest batch on which the losses and metrics are defined.
@@ -27,12 +35,14 @@ class LatentModel(SavesRandomState, keras.Model):
 
     PARTS: ClassVar[tuple[str, ...]] = ()
     ARGUMENTS: ClassVar[tuple[str, ...]] = ()
+    OPTIMIZERS: ClassVar[tuple[str, ...]] = ("optimizer",)
     value_range = (0.0, 1.0)
     batches_per_step = 1
     min_batch_size = 1
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+        # Losses are float32 under every global policy; the networks may have another.
+        super().__init__(**{"dtype": "float32"} | kwargs)
         self.seed_generator = keras.random.SeedGenerator()
         # The networks are built already. A subclassed model whose `call` was never used would stay unbuilt,
         # and refuse to save or load weights.
@@ -43,9 +53,14 @@ class LatentModel(SavesRandomState, keras.Model):
         raise NotImplementedError
 
     @property
+    def image_shape(self) -> tuple:
+        """Shape of an image that the model trains on, without the batch."""
+        raise NotImplementedError
+
+    @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
         """The optimizers; the iterations of the last one count the training steps."""
-        raise NotImplementedError
+        return [getattr(self, name) for name in self.OPTIMIZERS]
 
     @property
     def steps_done(self) -> int:
@@ -57,12 +72,12 @@ class LatentModel(SavesRandomState, keras.Model):
         raise NotImplementedError
 
     def decode_in_batches(self, z):
-        """`decode` any number of codes, DECODE_BATCH at a time."""
+        """Decode any number of codes, DECODE_BATCH at a time."""
         starts = range(0, len(z), DECODE_BATCH)
         return ops.concatenate([self.decode(z[start : start + DECODE_BATCH]) for start in starts])
 
     def sample(self, count: int, seed: int | None = None):
-        """Decode `count` codes drawn from N(0, I): other ones in each call, or for a seed always the same."""
+        """Decode `count` codes drawn from N(0, I): new codes in each call, the same codes for the same seed."""
         z = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
         return self.decode_in_batches(z)
 
@@ -81,8 +96,45 @@ class LatentModel(SavesRandomState, keras.Model):
         images = np.asarray(self.decode_in_batches(codes.reshape(-1, self.latent_dim)))
         return images.reshape(*codes.shape[:2], *images.shape[1:])
 
+    def fit(self, x=None, y=None, *args, validation_data=None, **kwargs):
+        """Train as any Keras model.
+
+        Raises:
+            InputError: images outside `value_range`, of another shape or type, or NaN; weights of samples.
+        """
+        check_inputs(self, x, validation_data, **kwargs)
+        return super().fit(x, y, *args, validation_data=validation_data, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """Evaluate as any Keras model; errors as of `fit`."""
+        check_inputs(self, x, **kwargs)
+        return super().evaluate(x, y, *args, **kwargs)
+
+    def images_of(self, data):
+        """Return the images of a batch as Keras hands it to a step, float32 in `value_range`."""
+        return to_float(keras.utils.unpack_x_y_sample_weight(data)[0], self.value_range)
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return {}
+        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.OPTIMIZERS}
+
+    def compile_from_config(self, config):
+        self.compile(**{name: keras.saving.deserialize_keras_object(value) for name, value in config.items()})
+
+    def export(self, filepath, verbose: bool = False) -> None:
+        """Write a SavedModel with `decode` as an endpoint, and `encode` and `reconstruct` if the model has them."""
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        images = tf.TensorSpec((None, *self.image_shape), tf.float32)
+        signatures = {"decode": tf.TensorSpec((None, self.latent_dim), tf.float32)}
+        signatures |= {name: images for name in ("encode", "reconstruct") if hasattr(self, name)}
+        for name, signature in signatures.items():
+            archive.add_endpoint(name, getattr(self, name), input_signature=[signature])
+        archive.write_out(filepath, verbose=verbose)
+
     def snapshot(self, images, noise) -> dict:
-        """Return what is logged during training: images in [0, 1] by name.
+        """Return the images to log during training, in [0, 1], by name.
 
         Args:
             images: [n, h, w, c] in [0, 1].
@@ -91,7 +143,7 @@ class LatentModel(SavesRandomState, keras.Model):
         raise NotImplementedError
 
     def training_callbacks(self, history: dict[str, list[float]]) -> list[keras.callbacks.Callback]:
-        """Return the callbacks that this model wants in its training.
+        """Return the callbacks for the training of this model.
 
         Args:
             history: metric → its values, one for each finished epoch; the training fills it.
@@ -108,12 +160,37 @@ class LatentModel(SavesRandomState, keras.Model):
         return cls(**{**config, **parts})
 
 
-class EncoderDecoder(LatentModel):
-    """A latent model that computes the codes of images.
+def refuse_loss(loss=None, metrics=None, **_) -> None:
+    """Refuse arguments of `compile` that a model with a loss of its own would ignore.
+
+    Raises:
+        InputError: a loss or metrics.
+    """
+    if loss is not None or metrics is not None:
+        raise InputError("loss and metrics: this model has its own; compile it with an optimizer alone")
+
+
+def with_loss_scale(optimizer, *networks: keras.Model) -> keras.optimizers.Optimizer:
+    """Return an optimizer that scales the loss where a network computes in float16; otherwise gradients vanish.
 
     Args:
-        encoder: images [batch, h, w, c] → what determines their codes.
-        decoder: codes z [batch, latent_dim] → what determines the images.
+        optimizer: an optimizer, its name or its configuration.
+    """
+    optimizer = keras.optimizers.get(optimizer)
+    dtypes = {layer.compute_dtype for network in networks for layer in network._flatten_layers()}
+    if "float16" not in dtypes or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
+
+
+class EncoderDecoder(LatentModel):
+    """A latent model that computes the codes of images, and trains with one optimizer.
+
+    A subclass defines `batch_loss`.
+
+    Args:
+        encoder: images [batch, h, w, c] → their codes or their posterior.
+        decoder: codes z [batch, latent_dim] → images or their logits.
     """
 
     PARTS = ("encoder", "decoder")
@@ -128,16 +205,45 @@ class EncoderDecoder(LatentModel):
         return self.decoder.input_shape[-1]
 
     @property
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        return [self.optimizer]
+    def image_shape(self) -> tuple:
+        return self.encoder.input_shape[1:]
 
     def compile(self, optimizer="rmsprop", **kwargs):
-        super().compile(optimizer=optimizer, **kwargs)
-        self.optimizer.build(self.trainable_variables)  # or loading its state would silently do nothing
+        """Compile with an optimizer or its name; the loss and the metrics are the model's own."""
+        refuse_loss(**kwargs)
+        super().compile(optimizer=with_loss_scale(optimizer, self.encoder, self.decoder), **kwargs)
+        self.optimizer.build(self.trainable_variables)  # otherwise loading its state would do nothing, without an error
+
+    def batch_loss(self, images, training=False):
+        """Compute what is minimised, a scalar, and update the metrics.
+
+        Args:
+            images: float32 [batch, h, w, c] in `value_range`.
+        """
+        raise NotImplementedError
+
+    def train_step(self, data):
+        images, variables = self.images_of(data), self.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.optimizer.scale_loss(self.batch_loss(images, training=True))
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        self.batch_loss(self.images_of(data))
+        return self.get_metrics_result()
+
+    def predict_step(self, data):
+        """Reconstruct a batch of images."""
+        return self.reconstruct(self.images_of(data))
 
     def encode(self, images):
         """Encode images [batch, h, w, c]. Returns codes z [batch, latent_dim]."""
         return self.encoder(images)
+
+    def decode_outputs(self, z, training=False):
+        """Return the decoder's outputs, float32 under every policy."""
+        return ops.cast(self.decoder(z, training=training), "float32")
 
     def reconstruct(self, images):
         """Decode the codes of images [batch, h, w, c]."""

@@ -1,7 +1,6 @@
 """The denoising autoencoder of Vincent et al. 2008."""
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from hw5.errors import InputError
@@ -45,37 +44,25 @@ class DenoisingAutoencoder(EncoderDecoder):
         return [self.loss_tracker, self.patch_mse_tracker, self.mse_tracker]
 
     def decode(self, z):
-        return ops.sigmoid(self.decoder(z))
+        return ops.sigmoid(self.decode_outputs(z))
 
     def call(self, images, training=False):
         """Reconstruct images, noisy or not, without adding noise."""
-        return ops.sigmoid(self.decoder(self.encoder(images, training=training), training=training))
+        return ops.sigmoid(self.decode_outputs(self.encoder(images, training=training), training))
 
     def corrupt(self, images):
         """Add noise to images. Returns (noisy images, mask), see `PatchNoise`."""
         return self.noise(images)
 
-    def train_step(self, images):
+    def batch_loss(self, images, training=False):
         noisy, mask = self.corrupt(images)
-        with tf.GradientTape() as tape:
-            logits = self.decoder(self.encoder(noisy, training=True), training=True)
-            losses = bernoulli_loss(images, logits)
-            loss = ops.mean(losses)
-        variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self.update_metrics(images, logits, mask, losses)
-
-    def test_step(self, images):
-        noisy, mask = self.corrupt(images)
-        logits = self.decoder(self.encoder(noisy))
-        return self.update_metrics(images, logits, mask, bernoulli_loss(images, logits))
-
-    def update_metrics(self, images, logits, mask, losses):
+        logits = self.decode_outputs(self.encoder(noisy, training=training), training)
+        losses = sum(self.losses, bernoulli_loss(images, logits))  # plus the losses of regularizers
         errors = ops.square(images - ops.sigmoid(logits))
         self.loss_tracker.update_state(losses)
         self.patch_mse_tracker.update_state(errors, sample_weight=ops.broadcast_to(mask, ops.shape(errors)))
         self.mse_tracker.update_state(errors)
-        return self.get_metrics_result()
+        return ops.mean(losses)
 
     def snapshot(self, images, noise) -> dict:
         noisy, _ = PatchNoise(self.patch, self.noise_std, seed=0)(images)

@@ -6,7 +6,7 @@ from keras import ops
 
 from hw5 import objectives
 from hw5.errors import TrainingFailed
-from hw5.models.base import LatentModel
+from hw5.models.base import LatentModel, refuse_loss, with_loss_scale
 
 ACTIVATIONS = ("tanh", "linear")
 
@@ -37,11 +37,12 @@ class GAN(LatentModel):
     Metrics: `d_loss` and `g_loss`; `d_real`, D(x); `d_fake_d_step` and `d_fake_g_step`, D(G(z)) in the
     discriminator step (before D's update) and in the generator step (after it). They are probabilities where
     the objective makes them so. `diversity` is the standard deviation of generated samples over that of real
-    ones; near 0, G makes one sample only.
+    ones; near 0, all samples are alike.
     """
 
     PARTS = ("generator", "discriminator")
     ARGUMENTS = ("loss_scales", "activation", "critic_steps", "weight_clip", "gradient_penalty", "r1", "ema_decay")
+    OPTIMIZERS = ("discriminator_optimizer", "generator_optimizer")
     min_batch_size = 2  # `diversity` is a standard deviation
 
     def __init__(
@@ -98,15 +99,24 @@ class GAN(LatentModel):
         return self.critic_steps
 
     @property
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        return [self.discriminator_optimizer, self.generator_optimizer]
+    def image_shape(self) -> tuple:
+        return self.discriminator.input_shape[1:]
 
-    def compile(self, discriminator_optimizer, generator_optimizer, **kwargs):
-        super().compile(optimizer=None, **kwargs)  # Keras would attach one of its own
-        self.discriminator_optimizer = discriminator_optimizer
-        self.generator_optimizer = generator_optimizer
-        discriminator_optimizer.build(self.discriminator.trainable_variables)
-        generator_optimizer.build(self.generator.trainable_variables)
+    def compile(self, discriminator_optimizer="adam", generator_optimizer="adam", *, optimizer=None, **kwargs):
+        """Compile with an optimizer for each network, or its name; the losses and the metrics are the model's own.
+
+        Args:
+            optimizer: in place of both: each network gets a copy of it.
+        """
+        refuse_loss(**kwargs)
+        if optimizer is not None:
+            config = keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
+            discriminator_optimizer, generator_optimizer = map(keras.saving.deserialize_keras_object, (config, config))
+        super().compile(optimizer=None, **kwargs)  # otherwise Keras attaches an optimizer of its own
+        self.discriminator_optimizer = with_loss_scale(discriminator_optimizer, self.discriminator)
+        self.generator_optimizer = with_loss_scale(generator_optimizer, self.generator, self.discriminator)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+        self.generator_optimizer.build(self.generator.trainable_variables)
 
     def noise(self, count):
         """Draw z ~ N(0, I), [count, latent_dim]."""
@@ -118,18 +128,22 @@ class GAN(LatentModel):
 
     def call(self, z, training=False):
         """Compute samples G(z) with the weights that are trained."""
-        return self.to_samples(self.generator(z, training=training))
+        return self.to_samples(ops.cast(self.generator(z, training=training), "float32"))
+
+    def logits(self, samples, training=False):
+        """Compute D's output before any sigmoid, float32 under every policy."""
+        return ops.cast(self.discriminator(samples, training=training), "float32")
 
     def decode(self, z):
         """Decode z with the moving average of G's weights if there is one: images in [0, 1], or samples as they are."""
         generator = self.ema_generator if self.ema_decay else self.generator
-        samples = self.to_samples(generator(z, training=False))
+        samples = self.to_samples(ops.cast(generator(z, training=False), "float32"))
         return 0.5 * (samples + 1.0) if self.value_range else samples
 
     generate = LatentModel.sample
 
-    def train_step(self, samples):
-        for real in ops.split(samples, self.critic_steps):
+    def train_step(self, data):
+        for real in split_batch(self.images_of(data), self.critic_steps):
             self.discriminator_step(real)
         self.generator_step(ops.shape(real)[0])
         if self.ema_decay:
@@ -137,24 +151,26 @@ class GAN(LatentModel):
         return self.get_metrics_result()
 
     def discriminator_step(self, real):
-        """Algorithm 1, lines 2–6."""
+        """Make the step of D: Algorithm 1, lines 2–6."""
         fake = self(self.noise(ops.shape(real)[0]), training=True)
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             with tf.GradientTape(watch_accessed_variables=False) as at_real:
                 at_real.watch(real)
-                real_logits = self.discriminator(real, training=True)
-            fake_logits = self.discriminator(fake, training=True)
+                real_logits = self.logits(real, training=True)
+            fake_logits = self.logits(fake, training=True)
             loss = self.objective.discriminator_loss(real_logits, fake_logits)
             if self.r1:
                 loss = loss + 0.5 * self.r1 * ops.mean(squared_norm(at_real.gradient(real_logits, real)))
             if self.gradient_penalty:
                 loss = loss + self.gradient_penalty * self.gradient_penalty_loss(real, fake)
-        # A gradient that does not depend on its weight, as in the last layer of a Wasserstein critic: without control
-        # dependencies, TensorFlow's graph optimizer lets the update come before the logits read the weight.
+            loss = sum(self.discriminator.losses, loss)  # plus the losses of regularizers
+            scaled = self.discriminator_optimizer.scale_loss(loss)
+        # Some gradients do not depend on their weight, as in the last layer of a Wasserstein critic. Without control
+        # dependencies, TensorFlow may then update the weight before the logits read it.
         with tf.control_dependencies([real_logits, fake_logits]):
-            self.discriminator_optimizer.apply(tape.gradient(loss, variables), variables)
+            self.discriminator_optimizer.apply(tape.gradient(scaled, variables), variables)
         if self.weight_clip:
             for variable in variables:
                 variable.assign(ops.clip(variable, -self.weight_clip, self.weight_clip))
@@ -162,23 +178,24 @@ class GAN(LatentModel):
             d_loss=loss,
             d_real=self.objective.output(real_logits),
             d_fake_d_step=self.objective.output(fake_logits),
-            diversity=pixel_std(fake) / pixel_std(real),
+            diversity=ops.divide_no_nan(pixel_std(fake), pixel_std(real)),  # of one image it is 0
         )
 
     def generator_step(self, count):
-        """Algorithm 1, lines 7–10."""
+        """Make G's step: Algorithm 1, lines 7–10."""
         z = self.noise(count)
         variables = self.generator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            fake_logits = self.discriminator(self(z, training=True), training=True)
-            loss = self.objective.generator_loss(fake_logits)
+            fake_logits = self.logits(self(z, training=True), training=True)
+            loss = sum(self.generator.losses, self.objective.generator_loss(fake_logits))
+            scaled = self.generator_optimizer.scale_loss(loss)
         with tf.control_dependencies([fake_logits]):
-            self.generator_optimizer.apply(tape.gradient(loss, variables), variables)
+            self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)
         self.update_metrics(g_loss=loss, d_fake_g_step=self.objective.output(fake_logits))
 
     def update_ema(self):
-        """Move the average towards G's weights."""
+        """Move the averaged weights towards G's weights."""
         steps = ops.cast(self.generator_optimizer.iterations, "float32")
         decay = ops.minimum(self.ema_decay, (1 + steps) / (10 + steps))
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
@@ -190,12 +207,17 @@ class GAN(LatentModel):
         between = real + share * (fake - real)
         with tf.GradientTape() as tape:
             tape.watch(between)
-            logits = self.discriminator(between, training=True)
+            logits = self.logits(between, training=True)
         return ops.mean(ops.square(ops.sqrt(squared_norm(tape.gradient(logits, between)) + 1e-12) - 1.0))
 
-    def test_step(self, real):
+    def predict_step(self, data):
+        """Decode a batch of codes."""
+        return self.decode(keras.utils.unpack_x_y_sample_weight(data)[0])
+
+    def test_step(self, data):
+        real = self.images_of(data)
         fake = self(self.noise(ops.shape(real)[0]))
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
+        real_logits, fake_logits = self.logits(real), self.logits(fake)
         output = self.objective.output
         self.update_metrics(
             d_loss=self.objective.discriminator_loss(real_logits, fake_logits),
@@ -203,7 +225,7 @@ class GAN(LatentModel):
             d_real=output(real_logits),
             d_fake_d_step=output(fake_logits),
             d_fake_g_step=output(fake_logits),
-            diversity=pixel_std(fake) / pixel_std(real),
+            diversity=ops.divide_no_nan(pixel_std(fake), pixel_std(real)),  # of one image it is 0
         )
         return self.get_metrics_result()
 
@@ -223,7 +245,7 @@ class GAN(LatentModel):
 
 
 class GANFailureDetector(keras.callbacks.Callback):
-    """Ends the training of a GAN whose generator has collapsed or whose discriminator is saturated.
+    """Callback that ends the training of a GAN if the generator collapses or the discriminator saturates.
 
     It checks the metrics of whole epochs (`GAN`), from the second epoch on: at first all samples of a generator
     are grey. That may last thousands of steps. So a lack of diversity counts as collapse only after an epoch
@@ -259,6 +281,16 @@ class GANFailureDetector(keras.callbacks.Callback):
 
     def stop(self, reason):
         raise TrainingFailed(f"{reason}; lower the learning rate", self.history)
+
+
+def split_batch(samples, parts: int) -> list:
+    """Split a batch into equal parts and drop the remainder; with fewer samples than parts, samples are repeated."""
+    count = ops.shape(samples)[0]
+    if isinstance(count, int) and count % parts == 0:
+        return ops.split(samples, parts)
+    size = ops.maximum(count // parts, 1)
+    starts = (ops.minimum(number * size, count - size) for number in range(parts))
+    return [samples[start : start + size] for start in starts]
 
 
 def squared_norm(gradients):

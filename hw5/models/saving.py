@@ -1,4 +1,4 @@
-"""Save and load a trained model: its weights, and a JSON file of the arguments that built it."""
+"""Saving and loading of trained models: the weights, and a JSON file of the arguments that built the model."""
 
 import json
 import os

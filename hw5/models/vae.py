@@ -4,7 +4,6 @@ from math import log
 from typing import ClassVar
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from hw5.distributions import (
@@ -59,11 +58,11 @@ class VAE(EncoderDecoder):
         **kwargs,
     ):
         super().__init__(encoder, decoder, **kwargs)
-        self.kl_weight = kl_weight
+        self._kl_weight = kl_weight
         self.preprocessing = preprocessing
         self.likelihood = Bernoulli() if likelihood is None else likelihood
         self.prior = StandardNormal() if prior is None else prior
-        if not self.likelihood.built:  # that of a loaded model is built
+        if not self.likelihood.built:  # a loaded likelihood is already built
             self.likelihood.build(decoder.output_shape)
         if not self.prior.built:
             self.prior.build(decoder.input_shape)
@@ -72,6 +71,23 @@ class VAE(EncoderDecoder):
         self.reconstruction_tracker = keras.metrics.Mean("reconstruction")
         self.kl_tracker = keras.metrics.Mean("kl")
         self.sigma_tracker = keras.metrics.Mean("sigma") if self.likelihood.has_sigma else None
+
+    @property
+    def kl_weight(self) -> float:
+        """Weight of the KL divergence; it may be set during a training, as a warm-up does."""
+        return self._kl_weight
+
+    @kl_weight.setter
+    def kl_weight(self, value: float):
+        self._kl_weight = value
+        self.trace_steps_again()
+
+    def trace_steps_again(self):
+        """Make Keras trace its steps again, because a trace keeps the values and layers that it was made with."""
+        if self.train_function is not None:
+            self.make_train_function(force=True)
+        if self.test_function is not None:
+            self.make_test_function(force=True)
 
     @property
     def metrics(self):
@@ -88,7 +104,7 @@ class VAE(EncoderDecoder):
         return self.prior.whiten(z)
 
     def decode(self, z):
-        return self.likelihood.mean(self.decoder(self.prior.color(z)))
+        return self.likelihood.mean(self.decode_outputs(self.prior.color(z)))
 
     def log_importance_terms(self, images, posterior, epsilon, training=False):
         """Compute the three terms of log w = log p(x|z) + log p(z) − log q(z|x).
@@ -105,7 +121,7 @@ class VAE(EncoderDecoder):
         z, log_posterior = posterior.sample(epsilon)
         if len(epsilon.shape) == 3:
             images = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
-        outputs = self.decoder(ops.reshape(z, (-1, self.latent_dim)), training=training)
+        outputs = self.decode_outputs(ops.reshape(z, (-1, self.latent_dim)), training)
         log_likelihood = ops.reshape(self.likelihood.log_prob(images, outputs), ops.shape(epsilon)[:-1])
         return log_likelihood, self.prior.log_prob(z), log_posterior, outputs
 
@@ -160,24 +176,13 @@ class VAE(EncoderDecoder):
     def preprocess(self, images):
         return images if self.preprocessing is None else self.preprocessing(images)
 
-    def train_step(self, images):
+    def batch_loss(self, images, training=False):
         images = self.preprocess(images)
-        with tf.GradientTape() as tape:
-            self(images, training=True)
-            loss = ops.sum(self.losses)
-        variables = self.trainable_variables
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return self._metrics_with_loss(images, loss)
-
-    def test_step(self, images):
-        images = self.preprocess(images)
-        self(images)
-        return self._metrics_with_loss(images, ops.sum(self.losses))
-
-    def _metrics_with_loss(self, images, loss):
+        self(images, training=training)
+        loss = ops.sum(self.losses)
         # Weighted by the batch size, so that a smaller last batch does not distort the mean.
         self.loss_tracker.update_state(loss, sample_weight=ops.shape(images)[0])
-        return self.get_metrics_result()
+        return loss
 
     def fit_prior(self, batches):
         """Replace the prior by the Gaussian that fits one z ~ q(z|x) of every image.
@@ -195,7 +200,7 @@ class VAE(EncoderDecoder):
         if not isinstance(self.prior, GaussianPrior):
             self.prior = GaussianPrior()
             self.prior.build((None, self.latent_dim))
-            self.train_function = self.test_function = None  # Keras compiled them with the earlier prior
+            self.trace_steps_again()
         self.prior.fit(ops.concatenate(z))
 
 
@@ -203,9 +208,9 @@ class VAE(EncoderDecoder):
 class FlowVAE(VAE):
     """A VAE whose posterior is a normalising flow (Rezende & Mohamed 2015): z = f(z₀, x), z₀ ~ N(μ, σ²).
 
-    The KL divergence is estimated with the z that is decoded. Its part of N(μ, σ²) has a closed form, but with
-    it the gradient would be noisy in proportion to μ and z₀, which only z keeps small; on binarised MNIST,
-    training then diverged. A flow of no steps is a `VAE`, closed form and all.
+    The KL divergence is estimated with the z that is decoded. The KL of N(μ, σ²) has a closed form. With it, the
+    gradient is noisy in proportion to μ and z₀, and only z keeps these small; on binarised MNIST, training then
+    diverged. A flow of no steps is a `VAE`.
 
     Args:
         encoder: images → (μ, log σ², context), the last [batch, n] for the flow.

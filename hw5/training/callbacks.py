@@ -24,7 +24,7 @@ TENSORBOARD_GRIDS = 10  # image grids over a training
 
 
 class ResumableCheckpoint(keras.callbacks.Callback):
-    """Keeps where a training stands, on disk as well: every 30 seconds, at its end, and at Ctrl-C.
+    """Callback that saves the state of a training every 30 seconds, at its end and at Ctrl-C.
 
     Args:
         folder: of the run; `history.csv` and `checkpoints/` are written there.
@@ -34,6 +34,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     Attributes:
         step: number of finished steps.
+        stopped: whether a callback, such as Keras' EarlyStopping, ended the training before its last step.
         history: metric → its values, one for each finished epoch; on validation it is named `val_…`.
     """
 
@@ -44,6 +45,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         self.identity = identity
         self.arguments = json.loads(json.dumps(arguments))
         self.step = 0
+        self.stopped = False
         self.history = {}
         self.metrics_of_epoch = None
         self.interrupted = False
@@ -51,10 +53,10 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     @property
     def finished(self) -> bool:
-        return self.step == self.schedule.steps
+        return self.stopped or self.step == self.schedule.steps
 
     def restore(self, model: keras.Model) -> bool:
-        """Put model, optimizer and this object where the latest checkpoint left them, if there is one.
+        """Restore the model, the optimizer and this object from the latest checkpoint, if there is one.
 
         Raises:
             InputError: the checkpoint belongs to another training, or an older version wrote it.
@@ -75,14 +77,14 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             checkpoints.assign(self._variables(), arrays)
         except ValueError as error:
             raise InputError(f"{self.folder}/checkpoints: {error}; start over with restart=True") from error
-        self.step = state["step"]
+        self.step, self.stopped = state["step"], state["stopped"]
         self.history.update(state["history"])
         if self.step % self.schedule.steps_per_epoch:  # within an epoch, at whose start Keras will reset its metrics
             self.metrics_of_epoch = [variable.numpy() for variable in model.metrics_variables]
         return True
 
     def _difference(self, state):
-        """Say how this training differs from the checkpoint's, by the caller's arguments if these differ."""
+        """Describe the difference to the checkpoint's training, by the caller's arguments if these differ."""
         then, now = state["arguments"], self.arguments
         if names := [name for name in then | now if then.get(name) != now.get(name)]:
             then, now = (", ".join(f"{name}={shown(values.get(name))}" for name in names) for values in (then, now))
@@ -108,10 +110,11 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         for name, value in logs.items():
             self.history.setdefault(name, []).append(float(value))
         self.write_history()
+        self.stopped = self.model.stop_training and not self.interrupted
         self._save_if_due()
 
     def interrupt(self, signum, frame):
-        """Handle Ctrl-C: the first ends the training after the steps that are running, a second at once."""
+        """Handle Ctrl-C: the first ends the training after the current execution, the second at once."""
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -126,7 +129,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
             )
 
     def _check(self, logs):
-        for name, value in sorted(logs.items(), key=lambda item: "loss" not in item[0]):  # a loss says most
+        for name, value in sorted(logs.items(), key=lambda item: "loss" not in item[0]):  # losses first
             if not np.isfinite(value):
                 raise TrainingFailed(
                     f"training diverged: {name} is {value} in epoch {self.epoch}, after step {self.step}; "
@@ -138,6 +141,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         if self.finished or self.interrupted or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             state = {
                 "step": self.step,
+                "stopped": self.stopped,
                 "history": self.history,
                 "identity": self.identity,
                 "arguments": self.arguments,
@@ -156,22 +160,28 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
 
 class catching_interrupts:
-    """Context in which Ctrl-C goes to a `ResumableCheckpoint`; only the main thread of a process gets any."""
+    """Context that passes Ctrl-C, and SIGTERM, which clusters send before a kill, to a `ResumableCheckpoint`.
+
+    Only the main thread of a process receives signals.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, checkpoint: ResumableCheckpoint):
         self.checkpoint = checkpoint
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self.checkpoint.interrupt)
+            self.before = [signal.signal(number, self.checkpoint.interrupt) for number in self.SIGNALS]
 
     def __exit__(self, *_):
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self.before)
+            for number, handler in zip(self.SIGNALS, self.before, strict=True):
+                signal.signal(number, handler)
 
 
 class TensorBoardImages(keras.callbacks.Callback):
-    """Logs the arguments as text and, ten times over a training, the model's `snapshot` as grids.
+    """Callback that logs the arguments as text and, ten times over a training, the model's `snapshot` as grids.
 
     Args:
         folder: for the event files.
@@ -207,7 +217,7 @@ class TensorBoardImages(keras.callbacks.Callback):
 
 
 class SampleGrids(keras.callbacks.Callback):
-    """Writes the samples of one fixed noise during a training: a grid after every epoch, `samples/STEP.png`.
+    """Callback that writes the samples of one fixed noise: a grid after every epoch, `samples/STEP.png`.
 
     Args:
         folder: of the run.

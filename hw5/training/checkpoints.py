@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a killed training needs to go on as if nothing had happened.
+"""Checkpoints: the complete state of a training, to resume it after a kill.
 
 A checkpoint is one `.npz` file: the variables, and as JSON where the training stood. It is written under
 a temporary name and renamed. Zip files carry checksums, so a damaged file is noticed.
@@ -17,7 +17,7 @@ import numpy as np
 from hw5.errors import InputError
 from hw5.files import atomic_write
 
-CHECKPOINTS_KEPT = 2  # should the latest be damaged, the one before it is used
+CHECKPOINTS_KEPT = 2  # if the latest is damaged, the one before it is used
 STATE = "state"
 
 
@@ -25,7 +25,7 @@ def save(folder: Path, step: int, variables: Sequence[keras.Variable], state: di
     """Write `STEP.npz` and remove all but the latest two.
 
     Args:
-        state: what else there is to know, as `json` can write it.
+        state: the rest of the state, as JSON.
     """
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
     with atomic_write(folder / f"{step:09}.npz") as partial:
@@ -35,7 +35,7 @@ def save(folder: Path, step: int, variables: Sequence[keras.Variable], state: di
 
 
 def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
-    """The latest readable checkpoint's (arrays, state); None where there is no checkpoint at all.
+    """Return (arrays, state) of the latest readable checkpoint, or None if there is none.
 
     A damaged one is named on stderr.
 
@@ -55,7 +55,7 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
 
 
 def assign(variables: Sequence[keras.Variable], arrays: Sequence[np.ndarray]) -> None:
-    """Give the variables the values of a checkpoint.
+    """Assign the values of a checkpoint to the variables.
 
     Raises:
         ValueError: they are not those that were saved.

@@ -1,4 +1,4 @@
-"""The one way in which every model trains: build, compile, resume, loop."""
+"""Training of every model: build, compile, resume, loop."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ import tensorflow as tf
 from hw5 import figures
 from hw5.data import pipeline, scale
 from hw5.errors import InputError, TrainingFailed
-from hw5.files import atomic_write, output_folder
+from hw5.files import atomic_write, locked, output_folder
 from hw5.models import VAE, Autoencoder, saving
 from hw5.models.autoencoder import layer_pairs
 from hw5.models.base import LatentModel
@@ -59,7 +59,7 @@ def fit(
             loads it and does not train.
         arguments: the caller's own arguments by name; a message shows those that differ from a checkpoint's.
         callbacks: more Keras callbacks.
-        preprocess: maps each float batch before the model sees it.
+        preprocess: maps each batch, scaled to [0, 1], before the model sees it.
         strategy: build and train under it, as under a `tf.distribute.MirroredStrategy()` for several GPUs.
 
     Returns:
@@ -68,8 +68,9 @@ def fit(
     Raises:
         TrainingFailed (an InputError): a metric became infinite or NaN; a GAN collapsed or its discriminator
             saturated. It is raised again, without training, when the same training is asked for again.
-        InputError: the checkpoint belongs to another training, or there is none to evaluate; too few images.
-        KeyboardInterrupt: Ctrl-C, after a checkpoint was written.
+        InputError: the checkpoint belongs to another training, or there is none to evaluate; too few images;
+            another process trains in `run_dir`.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     if mode not in MODES:
         raise InputError(f"mode={mode}: must be one of {', '.join(MODES)}")
@@ -89,24 +90,24 @@ def fit(
         if not resumed:
             raise InputError(f"{run_dir}: holds no checkpoint to evaluate; train first, without train=False")
         return model, checkpoint.history
-    if resumed:
-        print(f"{run_dir}: goes on at step {checkpoint.step} of {schedule.steps}")
-    else:
-        _forget(run_dir)
-    output_folder(run_dir / "checkpoints", "run_dir")
-
-    callbacks = [keras.callbacks.TensorBoard(run_dir, write_graph=False), *callbacks]
-    callbacks += model.training_callbacks(checkpoint.history)
-    if images.dtype == np.uint8 and preprocess is None:
-        shown = scale((images if validation_images is None else validation_images)[: own.NOISE_GRID**2])
-        noise = own.load_or_draw_noise(run_dir, model.latent_dim, seed)
-        folder = run_dir / "images"
-        callbacks.append(own.TensorBoardImages(folder, arguments or {}, shown, noise, schedule.num_epochs))
-    with own.catching_interrupts(checkpoint), _remembering_failures(run_dir, what):
+    output_folder(run_dir, "run_dir")
+    with locked(run_dir), own.catching_interrupts(checkpoint), _remembering_failures(run_dir, what):
+        if resumed:
+            print(f"{run_dir}: goes on at step {checkpoint.step} of {schedule.steps}")
+        else:
+            _forget(run_dir)
+        output_folder(run_dir / "checkpoints", "run_dir")
+        callbacks = [keras.callbacks.TensorBoard(run_dir, write_graph=False), *callbacks]
+        callbacks += model.training_callbacks(checkpoint.history)
+        if images.dtype == np.uint8 and preprocess is None:
+            shown = scale((images if validation_images is None else validation_images)[: own.NOISE_GRID**2])
+            noise = own.load_or_draw_noise(run_dir, model.latent_dim, seed)
+            folder = run_dir / "images"
+            callbacks.append(own.TensorBoardImages(folder, arguments or {}, shown, noise, schedule.num_epochs))
         _loop(model, images, validation_images, schedule, seed, preprocess, [*callbacks, checkpoint])
-    checkpoint.write_history()
-    figures.training_curves(run_dir / "curves.png", checkpoint.history)
-    saving.save(model, run_dir)
+        checkpoint.write_history()
+        figures.training_curves(run_dir / "curves.png", checkpoint.history)
+        saving.save(model, run_dir)
     return model, checkpoint.history
 
 
@@ -130,18 +131,18 @@ def limited(schedule: Schedule, model: LatentModel, num_images: int) -> Schedule
 def _loop(model, images, validation_images, schedule, seed, preprocess, callbacks):
     """Run Keras' `fit` until the checkpoint callback, the last of them, has seen all steps."""
     checkpoint = callbacks[-1]
+    scaled = {"value_range": (0.0, 1.0) if preprocess else model.value_range}
     validation = None
     if validation_images is not None:
-        validation = pipeline(validation_images, EVALUATION_BATCH, value_range=model.value_range)
+        validation = pipeline(validation_images, EVALUATION_BATCH, **scaled)
     map_batches = (lambda batches: batches and batches.map(preprocess)) if preprocess else lambda batches: batches
     while not checkpoint.finished:
-        # The rest of an epoch that a checkpoint lies in is a `fit` of its own; Keras cannot enter an
-        # epoch in its middle.
+        # The rest of a partly finished epoch is a separate `fit`, because Keras cannot start within an epoch.
         epoch, done = divmod(checkpoint.step, schedule.steps_per_epoch)
         stream = pipeline(
             images,
             schedule.batch_size * model.batches_per_step,
-            value_range=model.value_range,
+            **scaled,
             shuffle=True,
             seed=seed,
             epochs=None,
@@ -169,7 +170,7 @@ def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **trainin
 
 
 def evaluate(model: LatentModel, images: np.ndarray) -> dict[str, float]:
-    """Return the model's metrics on uint8 images; the batch size does not enter."""
+    """Return the model's metrics on uint8 images; the result does not depend on the batch size."""
     batches = pipeline(images, EVALUATION_BATCH, value_range=model.value_range)
     return model.evaluate(batches, verbose=0, return_dict=True)
 
@@ -205,7 +206,7 @@ def _remembering_failures(run_dir, what):
 
 
 def _forget(run_dir):
-    """Remove what an earlier run left, be it killed before its first checkpoint: its curves would mix with the new."""
+    """Remove the files of an earlier run, whose curves would mix with the new ones."""
     for name in ("checkpoints", "train", "validation", "images", "samples"):
         shutil.rmtree(run_dir / name, ignore_errors=True)
     for name in ("noise.npy", FAILURE):

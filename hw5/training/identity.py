@@ -1,4 +1,4 @@
-"""The identity of a training: everything that its result follows from, derived and never listed by hand."""
+"""The identity of a training: everything that determines its result, derived and never listed by hand."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from hw5.training.schedule import Schedule
 def identity(
     model: keras.Model, schedule: Schedule, seed: int, images: np.ndarray, validation_images: np.ndarray | None
 ) -> dict:
-    """Derive the identity of a training: its parts by name, as JSON has them.
+    """Derive the identity of a training: its parts by name, as JSON values.
 
     Two trainings of equal identity end with equal weights and curves.
 

@@ -1,4 +1,4 @@
-"""Adam in one kernel per variable, its learning rate over a training, and the optimizers of each kind of model."""
+"""The fused Adam, the learning rate schedule, and the optimizers of each kind of model."""
 
 import functools
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Adam(keras.optimizers.Adam):
     """
 
     def apply(self, grads, trainable_variables=None):
-        # Keras adds the gradients of all replicas up; each is of a mean over its share of the batch.
+        # Keras sums the gradients of all replicas; each is the mean over its part of the batch.
         if (replicas := tf.distribute.get_strategy().num_replicas_in_sync) > 1:
             grads = [gradient / replicas for gradient in grads]
         return super().apply(grads, trainable_variables)

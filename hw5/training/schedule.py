@@ -1,4 +1,4 @@
-"""How long a training is, and in which parts Keras runs it."""
+"""The length of a training, and its division into epochs and executions."""
 
 import dataclasses
 
@@ -26,7 +26,7 @@ def split_into_epochs(steps: int, epochs: int = 20) -> tuple[int, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """Epochs of equally many steps; after each the model is validated, and its metrics give one value of the curves.
+    """Epochs with equal numbers of steps. After each, the model is validated, and each metric gets one value.
 
     Attributes:
         batch_size: images that each step of each network sees.
@@ -40,18 +40,18 @@ class Schedule:
 
     @classmethod
     def of_epochs(cls, num_images: int, batch_size: int, epochs: int) -> "Schedule":
-        """Make a schedule of passes over the images, as far as whole executions reach."""
+        """Make a schedule of passes over the images, rounded down to whole executions."""
         batch_size = min(batch_size, num_images)
         return cls(batch_size, epochs, whole_executions(num_images // batch_size))
 
     @classmethod
     def of_steps(cls, steps: int, batch_size: int, epochs: int = 20) -> "Schedule":
-        """Make a schedule of a number of steps, however many passes they are, in `epochs` parts."""
+        """Make a schedule of a number of steps, in `epochs` parts, whatever number of passes this is."""
         return cls(batch_size, *split_into_epochs(steps, epochs))
 
     @property
     def steps(self) -> int:
-        """All steps."""
+        """The total number of steps."""
         return self.num_epochs * self.steps_per_epoch
 
     @property

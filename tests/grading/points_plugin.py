@@ -5,10 +5,10 @@
         ...
         grade(0.5, "right but for the factor ½")
 
-What can be earned is fixed when the tests are collected. A test that fails in a fixture, is skipped, runs out of
-time or takes the process down earns nothing and stays in the total, with its reason.
+The total of points is fixed when the tests are collected. A test that fails in a fixture, is skipped, runs out of time
+or crashes the process earns nothing. It stays in the total, with its reason.
 
-The plugin knows neither the tests nor what they grade: the `conftest.py` beside it loads it.
+The plugin is independent of the tests and of the package that they grade. `conftest.py` in the same folder loads it.
 """
 
 import json
@@ -39,7 +39,7 @@ def pytest_configure(config):
 
 @pytest.fixture
 def grade(request):
-    """A function (fraction, note="") for partial credit, 0 to 1: the last call counts, be the test passed or failed.
+    """A function (fraction, note="") for partial credit, 0 to 1: the last call counts, also if the test fails.
 
     Raises:
         ValueError: a fraction outside [0, 1].
@@ -75,7 +75,7 @@ def leaderboard(request):
 
 @dataclass
 class Entry:
-    """What one test can give, and has given."""
+    """The possible and the earned points of one test."""
 
     name: str
     part: str
@@ -87,7 +87,7 @@ class Entry:
 
     @classmethod
     def of(cls, item):
-        """The entry of a collected test; None if it gives no points.
+        """Make the entry of a collected test, or None if it gives no points.
 
         Raises:
             pytest.UsageError: a mark that makes no sense.
@@ -109,7 +109,7 @@ class Entry:
 
 
 class Gradebook:
-    """The hooks that keep the score; `path` is the file that always holds it, or None."""
+    """The hooks that keep the score; `path` is the file with the current score, or None."""
 
     def __init__(self, path):
         self.path = path and Path(path).absolute()
@@ -124,7 +124,7 @@ class Gradebook:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self, session):
-        # With pytest-xdist only the workers collect; but what can be earned must not hang on their survival.
+        # With pytest-xdist only the workers collect. But the total of points must not depend on their survival.
         if session.config.pluginmanager.has_plugin("dsession"):
             session.perform_collect()
 
@@ -167,7 +167,7 @@ class Gradebook:
         self.write()
 
     def results(self) -> dict:
-        """As https://gradescope-autograders.readthedocs.io/en/latest/specs/ has it."""
+        """Return the results as in https://gradescope-autograders.readthedocs.io/en/latest/specs/."""
         tests = [
             {
                 "name": entry.name,
@@ -185,14 +185,14 @@ class Gradebook:
             "execution_time": round(time.time() - self.started, 1),
             "output": ""
             if self.finished
-            else "The grading was stopped before its end; what was not run gave no points.",
+            else "The grading was stopped before its end; tests that did not run gave no points.",
             "stdout_visibility": "hidden",  # it names the hidden tests
             "tests": tests,
             "leaderboard": list(self.leaderboard.values()),
         }
 
     def write(self):
-        """Replace the file as a whole: whoever reads it, or kills this process, finds a complete one."""
+        """Replace the file as a whole, so that it is always complete, also after a kill of this process."""
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,7 @@ class Gradebook:
 
 
 def _reason(report) -> str:
-    """The message of a failure, without its traceback."""
+    """Return the message of a failure, without its traceback."""
     if isinstance(report.longrepr, tuple):  # of a skip: path, line, reason
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)

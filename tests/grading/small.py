@@ -1,6 +1,6 @@
 """Networks so small that their losses are known in closed form.
 
-Keras is imported within the functions: who only collects the tests need not wait for TensorFlow.
+Keras is imported within the functions, so that collecting the tests does not wait for TensorFlow.
 """
 
 import numpy as np
@@ -16,20 +16,20 @@ def sigmoid(x):
 
 
 def cross_entropy(images=IMAGES, logits=LOGITS):
-    """−Σ x log p + (1 − x) log(1 − p) with p = sigmoid(logits), summed over pixels, [batch]."""
+    """Compute −Σ x log p + (1 − x) log(1 − p) with p = sigmoid(logits), summed over pixels, [batch]."""
     p = sigmoid(logits)
     x = np.reshape(images, (len(images), -1)).astype(np.float64)
     return -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1)
 
 
 def kl(mean, log_var):
-    """½ Σ (μ² + σ² − log σ² − 1) of one image."""
+    """Compute ½ Σ (μ² + σ² − log σ² − 1) of one image."""
     mean, log_var = np.float64(mean), np.float64(log_var)
     return 0.5 * np.sum(mean**2 + np.exp(log_var) - log_var - 1)
 
 
 def affine(inputs, kernel, bias):
-    """A dense layer with these weights."""
+    """Apply a dense layer with these weights."""
     from keras import layers
 
     layer = layers.Dense(len(bias))
@@ -39,7 +39,7 @@ def affine(inputs, kernel, bias):
 
 
 def constant_encoder(*outputs, shape=SHAPE):
-    """An encoder that says the same of every image: one list of numbers per output."""
+    """Build an encoder with the same outputs for every image: one list of numbers per output."""
     import keras
     from keras import layers
 
@@ -49,7 +49,7 @@ def constant_encoder(*outputs, shape=SHAPE):
 
 
 def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE):
-    """A decoder that says the same of every code."""
+    """Build a decoder with the same output for every code."""
     import keras
     from keras import layers
 
@@ -58,13 +58,13 @@ def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE):
 
 
 def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
-    """A VAE whose posterior and whose logits are these for every image."""
+    """Build a VAE with this posterior and these logits for every image."""
     networks = constant_encoder(mean, log_var), constant_decoder(len(mean), logits)
     return getattr(hw5.models, model)(*networks, **arguments)
 
 
 def loss(model, images=IMAGES, batch_size=100):
-    """What Keras' `evaluate` says the model's loss is."""
+    """Compute the model's loss by Keras' `evaluate`."""
     import keras
     import tensorflow as tf
 
@@ -74,7 +74,7 @@ def loss(model, images=IMAGES, batch_size=100):
 
 
 def point_gan(objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0.5, **arguments):
-    """One training step, by plain gradient descent, of G(z) = b against D(x) = w·x + c, all real samples being `real`.
+    """Make one training step of G(z) = b and D(x) = w·x + c, by plain gradient descent; all real samples are `real`.
 
     Returns:
         (w, c, b) after the step.

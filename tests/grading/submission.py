@@ -1,4 +1,4 @@
-"""The graded package, imported when a test asks for it: what cannot be imported costs points and nothing else."""
+"""The graded package, imported when a test asks for it: a failed import costs only points."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ PACKAGE = "hw5"
 
 
 class Submission:
-    """`hw5.metrics` is the submission's module of that name."""
+    """A namespace whose `hw5.metrics` is the submission's module of that name."""
 
     def __init__(self):
         self._failures = {}
@@ -27,7 +27,7 @@ class Submission:
 
 
 class Finder:
-    """Finds the package and its modules in one folder, and nowhere else.
+    """A finder of the package and its modules in one folder, and nowhere else.
 
     Without it, a module that a submission lacks could come from another installed copy of the package.
     """

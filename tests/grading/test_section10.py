@@ -11,7 +11,7 @@ ZEROS = np.zeros((2, 32, 32, 1), np.float32)
 
 
 def volumes(network):
-    """The output shapes of the layers with weights, in order."""
+    """List the output shapes of the layers with weights, in order."""
     return [tuple(layer.output.shape[1:]) for layer in network.layers if layer.weights]
 
 

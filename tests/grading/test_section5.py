@@ -1,4 +1,4 @@
-"""Sheet 002: faces at 64×64, variants of GANs and VAEs, and what to measure of them."""
+"""Sheet 002: faces at 64×64, variants of GANs and VAEs, and their metrics."""
 
 import inspect
 
@@ -13,7 +13,7 @@ FACES = dict(dataset="cartoon_faces", steps=2, train_size=16, batch_size=8, hidd
 
 
 def run_of(section_run, **changes):
-    """Section 5 at tiny settings, as far as its `run` has them."""
+    """Run section 5 at tiny settings, as far as its `run` has them."""
     known = inspect.signature(hw5.section5.run).parameters
     tiny = FACES | {"variant": "vanilla", "upsampling": "deconv", "likelihood": "gaussian", "fid_samples": 6}
     tiny |= {"likelihood_images": 2, "likelihood_samples": 5}

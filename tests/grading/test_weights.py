@@ -1,8 +1,8 @@
-"""What trained weights are worth: entries of the leaderboard, and no points.
+"""Entries of trained weights on the leaderboard; they give no points.
 
 The folder `--weights` may hold `section2`, `section4` and `section10`, each as `.weights.h5` (what Keras'
 `save_weights` writes) or as `.npz` (`np.savez(file, *model.get_weights())`): of the VAE with 10, 32 and 100 latent
-dimensions. Both kinds hold arrays and nothing that runs when it is read.
+dimensions. Both kinds hold only arrays; reading them runs no code.
 """
 
 from pathlib import Path
