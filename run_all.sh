@@ -171,7 +171,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 if [ ${#sections[@]} -eq 0 ]; then
-  for section in $(for file in hw5/section*.py; do file=${file#hw5/section}; echo "${file%.py}"; done | sort -n); do
+  for section in $(for file in hw5/section[0-9]*.py; do file=${file#hw5/section}; echo "${file%.py}"; done | sort -n); do
     sections+=("$section")
   done
 fi

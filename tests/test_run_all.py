@@ -28,7 +28,8 @@ def tree(tmp_path):
     for name in ("run_all.sh", "setup.cfg", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "hw5").mkdir()
-    (tmp_path / "hw5" / "__init__.py").touch()
+    for name in ("__init__.py", "section.py", "section_settings.py"):  # which are no sections
+        (tmp_path / "hw5" / name).touch()
     (tmp_path / "hw5" / "section1.py").write_text(GOOD.format(n=1))
     (tmp_path / "hw5" / "section2.py").write_text("import sys; sys.exit(1)")
     (tmp_path / "hw5" / "section3.py").write_text(GOOD.format(n=3))
@@ -52,6 +53,7 @@ def run_all(tree, *words, **environment):
 def test_it_continues_after_a_failure_and_names_it(tree):
     done = run_all(tree)
     assert done.returncode == 1
+    assert sum(line.startswith("== section") for line in done.stdout.splitlines()) == 3
     *_, first, second, third = done.stdout.splitlines()
     assert first.startswith("section 1")
     assert "key number 0.1235" in first
