@@ -91,7 +91,7 @@ def load_vae(settings, run, image_shape):
     vae = models.load(folder) if (folder / "config.json").exists() else None
     if isinstance(vae, models.VAE) and vae.encoder.input_shape[1:] == image_shape:
         return vae
-    if vae and settings.vae:
+    if vae and not settings.is_default("vae"):
         raise InputError(f"vae={folder}: holds no VAE of images {image_shape}")
     print(f"{folder}: no VAE of such images there; one will be trained in {run.run_dir / 'vae'}")
     return None

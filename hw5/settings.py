@@ -190,6 +190,12 @@ class Settings:
         """Return the same settings with some of them changed."""
         return type(self)(preset=self.preset, **{**self.as_dict(), **changes})
 
+    def is_default(self, name: str) -> bool:
+        """Check whether a setting has its default value, or that of the preset."""
+        preset = self.PRESETS.get(self.preset, {})
+        default = self.FIELDS[name].checked(name, preset[name]) if name in preset else getattr(type(self), name)
+        return getattr(self, name) == default
+
     def as_dict(self, *, training: bool = False) -> dict[str, Any]:
         """Return all settings by name, or only those that can change a training, paths as text."""
         fields = [name for name, field in self.FIELDS.items() if field.training or not training]

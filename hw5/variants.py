@@ -141,10 +141,9 @@ def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int)
         InputError: an argument that no GAN to train has; too few images to fit a VAE's prior to.
     """
     rows = [GANS[variant.name] for variant in chosen if variant.model == "gan"]
-    of_preset = settings.PRESETS.get(settings.preset, {})  # a preset is for all variants
-    for argument in dict.fromkeys(argument for row in GANS.values() for argument in row):
-        value = getattr(settings, argument, None)
-        if value and value != of_preset.get(argument) and not any(argument in row for row in rows):
+    for argument in dict.fromkeys(argument for row in GANS.values() for argument in row if argument in settings.FIELDS):
+        value = getattr(settings, argument)
+        if value and not settings.is_default(argument) and not any(argument in row for row in rows):
             raise InputError(f"{argument}={value}: no GAN to train has it; these have it: {defaults_of(argument)}")
     dim = settings.latent_dim
     if settings.fit_prior and num_images <= dim and len(rows) < len(chosen):

@@ -98,6 +98,16 @@ def test_idx_files(tmp_path):
     np.testing.assert_array_equal(train["label"], [i % 3 for i in range(20)])
 
 
+@pytest.mark.parametrize(("shape", "what"), [((20,), "labels"), ((20, 5, 7, 1), "colours"), ((0, 5, 7), "nothing")])
+def test_idx_files_of_something_else_are_refused(tmp_path, shape, what):
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">i4").tobytes()
+        (tmp_path / name).write_bytes(header + bytes(np.prod(shape)))
+    with pytest.raises(InputError, match=r"images-idx3-ubyte: cannot be read as an IDX file \(its shape is") as caught:
+        build.run(source=str(tmp_path), name="idx", data_dir=str(tmp_path / "out"))
+    assert str(list(shape)) in str(caught.value)
+
+
 def test_an_unreadable_file_is_named_and_leaves_nothing(folder, tmp_path):
     whole = (folder / "sub" / "f.JPG").read_bytes()
     (folder / "sub" / "f.JPG").write_bytes(whole[: len(whole) // 2])

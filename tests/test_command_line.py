@@ -29,6 +29,9 @@ def main(arguments):
     if arguments.seed == 15: raise KeyboardInterrupt
     if arguments.seed == 16: raise ValueError("a bug of ours")
     if arguments.seed == 17: raise KeyboardInterrupt("the same call without train=False goes on")
+    if arguments.seed == 18: raise MemoryError("Unable to allocate 9 TiB")
+    if arguments.seed == 19: raise type("ResourceExhaustedError", (Exception,), {})("OOM when allocating")
+    if arguments.seed == 20: print("x" * 10**6)
     print(*arguments.as_dict().values())
 
 run = program(Arguments, main, positional=("source", "target"))
@@ -75,6 +78,9 @@ def test_help_shows_everything_that_was_declared(tmp_path):
         ("--seed=14", 1, "error: /nonexistent/file: No such file or directory"),
         ("--seed=15", 130, "interrupted"),
         ("--seed=17", 130, "the same call without --notrain goes on"),
+        ("--seed=18", 1, "error: not enough memory; smaller networks, batches or images need less"),
+        ("--seed=19", 1, "error: not enough memory; smaller networks, batches or images need less"),
+        ("--notrain=3", 1, "error: --notrain=3 does not take an argument"),
         ("--seed=-1", 1, "error: --seed=-1: must be at least 0"),
         ("--seed=x", 1, "error: --seed=x: must be an integer"),
         ("--colour=red,pink", 1, "error: --colour=pink: must be one of red, green, blue"),
@@ -95,6 +101,23 @@ def test_a_bug_keeps_its_traceback(tmp_path):
     assert "a bug of ours" in done.stderr
 
 
+@pytest.mark.parametrize("argument", ["--help", "--seed=20"])
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path, argument):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    process = subprocess.Popen(
+        [sys.executable, "program.py", argument], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+
+
+def test_a_program_without_stderr_still_runs(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = f"{sys.executable} program.py --seed=3 2>&-"
+    assert subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True).stdout.startswith(b"None")
+
+
 def test_a_positional_argument_too_many_is_one_line(tmp_path):
     done = launch(tmp_path, "a", "b", "c")
     assert (done.returncode, done.stdout) == (1, "")
@@ -107,6 +130,7 @@ def test_a_positional_argument_too_many_is_one_line(tmp_path):
         ("k=5: too many", "--k=5: too many"),
         ("was trained with k=2,5, hidden=3", "was trained with --k=2,5, --hidden=3"),
         ("train=False and k=True", "--notrain and --k"),
+        ("was trained with k=None, this is k=3", "was trained with no --k, this is --k=3"),  # None cannot be typed
         ("rank=3, my.k=5, runs/k=5, k = 5, pre-k=5", "rank=3, my.k=5, runs/k=5, k = 5, pre-k=5"),
     ],
 )

@@ -115,6 +115,49 @@ def test_a_dataset_that_cannot_be_downloaded_is_reported_at_once(tmp_path, monke
         data.load("cifar100")
 
 
+@pytest.fixture
+def stored(tmp_path, monkeypatch):
+    """A function that stores a dataset of 20 images where TFDS looks for them, and returns its folder."""
+    monkeypatch.setattr(data.tfds.core.constants, "DATA_DIR", str(tmp_path))
+
+    def store(name, shape, dtype=np.uint8):
+        images = np.random.default_rng(0).integers(0, 255, (20, *shape)).astype(dtype)
+        return tfds.dataset_builders.store_as_tfds_dataset(
+            name=name,
+            version="1.0.0",
+            features=tfds.features.FeaturesDict({"image": tfds.features.Image(shape=shape, dtype=dtype)}),
+            split_datasets={"train": ((i, {"image": image}) for i, image in enumerate(images))},
+            data_dir=tmp_path,
+            disable_shuffling=True,
+        ).data_path
+
+    return store
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "found"),
+    [((5, 5, 4), np.uint8, "4 channels, uint8"), ((5, 5, 1), np.uint16, "1 channels, uint16")],
+)
+def test_images_that_are_neither_grey_nor_rgb_are_refused(stored, shape, dtype, found):
+    stored("strange", shape, dtype)
+    with pytest.raises(data.InputError, match=f"'strange' has images of {found}; they must have 1 or 3"):
+        data.load("strange")
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "removed"])
+@pytest.mark.parametrize("pattern", ["*.tfrecord*", "dataset_info.json"])
+def test_a_damaged_dataset_is_one_line_that_names_it(stored, damage, pattern):
+    (file,) = stored("mine", (5, 5, 1)).glob(pattern)
+    whole = file.read_bytes()
+    left = {"cut": whole[: len(whole) // 2], "emptied": b"", "changed": whole.replace(b"a", b"\0"), "removed": None}
+    file.unlink()
+    if left[damage] is not None:
+        file.write_bytes(left[damage])
+    with pytest.raises(data.InputError, match="dataset 'mine'") as caught:
+        data.load("mine")
+    assert "\n" not in str(caught.value)
+
+
 NUMBERED = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1)
 
 

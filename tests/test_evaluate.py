@@ -77,6 +77,23 @@ def test_kid_takes_smaller_subsets_of_fewer_images_and_reports_it(digits, classi
     assert row["kid_subset_size"] == 200
 
 
+def test_the_inception_score_of_fewer_images_than_splits(digits, classifier):
+    assert 1 <= row_of(digits[:3], classifier, metrics="is")["is"] <= 3
+
+
+@pytest.mark.parametrize("metric", ["fid_infinity", "wasserstein", "precision_recall"])
+def test_messages_name_no_argument_that_evaluate_samples_lacks(metric, digits, classifier):
+    with pytest.raises(InputError) as caught:
+        row_of(digits[:3], classifier, real_images=digits[:9], metrics=metric)
+    assert "=" not in str(caught.value)
+
+
+def test_a_cached_file_does_not_spare_the_check_of_the_type(digits, classifier):
+    row_of(digits[:9], classifier, real_images=digits[:9])
+    with pytest.raises(InputError, match="must be uint8 or float, not int8"):
+        row_of(digits[:9], classifier, real_images=digits[:9].view(np.int8))
+
+
 def test_a_class_is_covered_by_3_percent_of_the_samples(digits, classifier):
     classes = classifier.logits(digits).argmax(axis=1)
     zeros, ones, twos = (digits[classes == digit] for digit in range(3))

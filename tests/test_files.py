@@ -52,6 +52,13 @@ def test_an_error_without_a_file_name_gets_one(tmp_path, error):
     assert str(path) in str(caught.value)
 
 
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder") as caught, atomic_write(tmp_path / "folder") as partial:
+        partial.write_text("x")
+    assert caught.value.filename == str(tmp_path / "folder")
+
+
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_an_output_folder_that_is_a_file(tmp_path, out):
     (tmp_path / "file").write_text("precious")

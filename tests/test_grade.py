@@ -293,6 +293,7 @@ def test_mistakes_on_the_command_line_get_one_line(tmp_path):
         ("elsewhere",): "no such folder",
         (str(tmp_path),): "holds no package hw5",
         ("nobody*", "--csv=grades.csv"): "names no folder",
+        (str(tmp_path), "--csv=grades"): "--csv=grades: must be the name of a file, as in --csv=grades.csv",
         (str(tmp_path), "--tests=/nonexistent"): "holds no grading tests",
         (str(tmp_path), "--limit=0"): "--limit=0",
         (f"--autograder={tmp_path}",): "exists already",

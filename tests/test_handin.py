@@ -108,6 +108,11 @@ def test_names_that_are_none(tree, name):
         handin.run(source=tree, name=name)
 
 
+def test_a_source_that_is_no_checkout_is_named_as_it_was_given(tmp_path):
+    with pytest.raises(InputError, match=f"^source={tmp_path}: holds no report/report.tex; name a checkout"):
+        handin.run(source=tmp_path)
+
+
 def test_mistakes_are_one_line(tree):
     done = python_m("hw5.handin", "nowhere", cwd=tree)
     assert done.returncode == 1

@@ -36,10 +36,13 @@ def sides(digits, tmp_path):
     np.save(tmp_path / "grey.npy", digits[:120, ..., 0])
     np.save(tmp_path / "floats.npy", np.float32(digits[:120]) / 255)
     np.savez(tmp_path / "bytes.npz", digits[:120])
+    (tmp_path / "array.npz").write_bytes((tmp_path / "bytes.npy").read_bytes())
+    (tmp_path / "archive.npy").write_bytes((tmp_path / "bytes.npz").read_bytes())
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["png", "digits.zip", "bytes.npy", "grey.npy", "floats.npy", "bytes.npz", "mnist"])
+@pytest.mark.parametrize("name", ["png", "digits.zip", "bytes.npy", "grey.npy", "floats.npy", "bytes.npz", "mnist",
+                                  "array.npz", "archive.npy"])  # fmt: skip
 def test_all_kinds_of_sides_give_the_same(sides, name):
     fake = name if name == "mnist" else str(sides / name)
     expected = run("mnist:test", str(sides / "bytes.npy"), weights="mnist", samples=120)
@@ -92,7 +95,14 @@ def damaged(folder, digits):
     np.savez(folder / "two.npz", a=digits[:5], b=digits[:5])
     (folder / "cut.npy").write_bytes((folder / "flat.npy").read_bytes()[:300])
     (folder / "text.txt").write_text("hello")
+    np.savez_compressed(folder / "bits.npz", digits[:20])
+    whole = bytearray((folder / "bits.npz").read_bytes())
+    whole[200:900:50] = bytes(14)
+    (folder / "bits.npz").write_bytes(whole)
+    np.savez(folder / "count.npz", mean=np.zeros(64), covariance=np.eye(64), count=np.arange(2))
     return {
+        "bits.npz": "bits.npz: ",
+        "count.npz": "count.npz: holds no readable statistics",
         "empty": "holds no images",
         "one": "holds one image",
         "cut": "b.png: cannot be read as an image",
@@ -115,6 +125,7 @@ def test_mistakes_are_named(tmp_path, digits):
             run("mnist", f"{tmp_path}/{name}", weights="mnist", samples=20)
         assert "\n" not in str(error.value)
         assert name.rstrip("/") in str(error.value)
+        assert str(error.value).count(str(tmp_path)) == 1
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -123,6 +134,7 @@ def test_mistakes_are_named(tmp_path, digits):
     (dict(real="mnist:tset", fake="mnist"), "no split 'tset'"),
     (dict(real="mnist", fake="mnist", metric=["fdi"]), "^metric=fdi: must be one of fid,"),
     (dict(real="mnist", fake="mnist", samples=1), "^samples=1: must be at least 2"),
+    (dict(real="mnist", save_stats="mnist"), "^save_stats=mnist: must end in .npz"),
     (dict(real="mnist", fake="mnist", weights="alexnet"), "^weights=alexnet: must be one of fid, imagenet, mnist"),
 ])  # fmt: skip
 def test_mistakes_in_the_arguments(arguments, message):

@@ -49,6 +49,13 @@ def test_the_program_trains_saves_and_prints_the_accuracy(tmp_path, monkeypatch,
     assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(accuracy, abs=1e-3)
 
 
+def test_a_file_that_could_not_be_written_at_the_end_is_refused_at_the_beginning():
+    with pytest.raises(InputError, match="^weights=w.h5: must end in .weights.h5"):
+        mnist_classifier.run(weights="w.h5")
+    with pytest.raises(InputError, match="^batch_size=60001: must be at most 60000"):
+        mnist_classifier.run(batch_size=60_001)
+
+
 def test_damaged_or_missing_weights(tmp_path):
     for path in (tmp_path / "none.weights.h5", tmp_path / "cut.weights.h5"):
         if path.stem.startswith("cut"):

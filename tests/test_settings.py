@@ -28,12 +28,15 @@ class Both(Colours, Length):
     study: Several[float] = setting((), "Rates.", may_be_empty=True)
     name: str = setting("x", "Name.")
     limit: int | None = setting(None, "Limit.", at_least=1)
+    seed: int = setting(0, "Seed.", at_most=2**32 - 1)
     epochs = 7
     PRESETS = {"tiny": dict(epochs=2, k=1)}
 
 
 def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
-    assert list(Both.FIELDS) == ["k", "hidden", "study", "name", "limit", "colour", "train", "epochs", "rate", "out"]
+    assert list(Both.FIELDS) == ["k", "hidden", "study", "name", "limit", "seed", "colour"] + [
+        *("train", "epochs", "rate", "out")
+    ]
     assert Both().epochs == 7
     assert Length().epochs == 3
     assert Both.FIELDS["epochs"].at_least == 1  # the rest of the declaration stays
@@ -49,6 +52,9 @@ def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
         ({"k": range(2, 4)}, "k", (2, 3)),
         ({"k": np.array([2, 9])}, "k", (2, 9)),
         ({"k": np.int64(4)}, "k", (4,)),
+        ({"k": np.array(4)}, "k", (4,)),
+        ({"k": "3, 4"}, "k", (3, 4)),
+        ({"colour": "green, red"}, "colour", ("green", "red")),
         ({"k": 4.0}, "k", (4,)),
         ({"hidden": [8, 8]}, "hidden", (8, 8)),
         ({"study": []}, "study", ()),
@@ -90,6 +96,8 @@ def test_a_value_is_converted_to_the_declared_type(arguments, name, value):
         ({"epochs": None}, "epochs=None: must be an integer"),
         ({"limit": 0}, "limit=0: must be at least 1"),
         ({"preset": "huge"}, "preset=huge: must be one of tiny, long"),
+        ({"preset": ["tiny"]}, r"preset=\['tiny'\]: must be one of tiny, long"),
+        ({"seed": 2**32}, "seed=4294967296: must be at most 4294967295"),  # not 4.29497e+09
     ],
 )
 def test_a_mistake_is_named(arguments, message):
@@ -103,6 +111,15 @@ def test_a_preset_changes_defaults_and_yields_to_arguments():
     assert Both(preset="tiny", k=9).k == (9,)
     assert Both(preset="long").epochs == 7  # a preset of the base
     assert Both.PRESETS.keys() == {"tiny", "long"}
+
+
+def test_a_value_of_the_preset_is_a_default():
+    assert Both().is_default("k")
+    assert Both(preset="tiny", k="1").is_default("k")
+    assert not Both(k=1).is_default("k")
+    assert not Both(preset="tiny", k=(2, 5)).is_default("k")
+    assert Both(preset="tiny").replace(rate=1, limit=3).is_default("k")
+    assert not Both(limit=3).is_default("limit")
 
 
 def test_a_preset_that_names_no_setting_is_a_programming_error():

@@ -52,7 +52,8 @@ def load(
 
     Raises:
         InputError (a ValueError): an unknown name (the message lists the known ones), split or feature;
-            images of varying size; a dataset that must be downloaded without a network.
+            images of varying size, or neither grey nor RGB; a dataset that is damaged, or that must be downloaded
+            without a network.
     """
     if limit is not None and limit < 1:
         raise InputError(f"limit={limit}: must be at least 1")
@@ -80,6 +81,9 @@ def load(
         raise InputError(
             f"dataset {name!r} has images of varying size; python -m hw5.data.build makes some of one size"
         )
+    if is_image and (connector.shape[-1] not in (1, 3) or connector.np_dtype != np.uint8):
+        found = f"{connector.shape[-1]} channels, {np.dtype(connector.np_dtype)}"
+        raise InputError(f"dataset {name!r} has images of {found}; they must have 1 or 3 channels, uint8")
 
     def decode(serialized):
         text = is_image or isinstance(connector, tfds.features.Text)
@@ -211,9 +215,9 @@ def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.
     if name == celeb_a.NAME:
         return celeb_a.builder(data_dir)
     embedded = {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
-    if name in embedded:
-        return tfds.builder_from_directory(embedded[name])
     try:
+        if name in embedded:
+            return tfds.builder_from_directory(embedded[name])
         builder = tfds.builder(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError) as error:
         raise InputError(
