@@ -75,6 +75,8 @@ def main(settings, run):
     points = GeneratedPoints(run.run_dir / "samples", min(settings.steps, VALUES_PER_PANEL))
     gan, history = run.fit(".", build, parabola(settings.train_size, rng), callbacks=[points])
     generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
+    if not generated:
+        raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
     mmd = {step: distance(draws, rng) for step, draws in generated.items()}
     mmd_real = distance([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
     draw_curves(run, history, mmd, mmd_real)
@@ -125,10 +127,8 @@ def draw_curves(run, history, mmd, mmd_real):
     for (network, key), (label, value) in zip({"D": "d_loss", "G": "g_loss"}.items(), EQUILIBRIUM.items(), strict=True):
         losses |= {network: (at, history[key]), label: (at, np.full(len(at), value))}
     figures.curves(run.figure("losses"), losses, xlabel="iteration", ylabel="loss", dashed=list(EQUILIBRIUM))
-    lines = {
-        "generated to real": (list(mmd), list(mmd.values())),
-        "real to real": (list(mmd), [mmd_real] * len(mmd)),
-    }
+    at = list(mmd)
+    lines = {"generated to real": (at, list(mmd.values())), "real to real": (at, [mmd_real] * len(at))}
     axes = dict(xlabel="iteration", ylabel="MMD², root mean square", log="y", dashed=["real to real"])
     figures.curves(run.figure("mmd"), lines, **axes)
 

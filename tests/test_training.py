@@ -464,7 +464,7 @@ def test_where_all_checkpoints_are_damaged_only_a_restart_is_left(digits, finish
         ({"learning_rate": 0.01}, "was trained with learning_rate=0.001, this is learning_rate=0.01; "),
         ({"seed": 1}, "was trained with seed=0, this is seed=1; "),
         ({"build": small_vae, "arguments": {"kl_weight": 0.5}}, "kl_weight=1.0, this is kl_weight=0.5; "),
-        ({"build": small_vae, "arguments": {"beta": (1, 2)}}, "with beta=None, this is beta=1,2; "),
+        ({"build": small_vae, "arguments": {"beta": (1, 2)}}, "was trained otherwise: model; "),  # not asked for then
         ({"epochs": 5, "seed": 2}, "was trained with seed=0, epochs=6, this is seed=2, epochs=5; "),
         ({"build": small_vae}, "was trained otherwise: model; "),
     ],
@@ -673,3 +673,22 @@ def test_sigterm_is_heeded_as_ctrl_c(digits, uninterrupted, tmp_path):
     assert "KeyboardInterrupt: interrupted and saved at step" in Path(f"{folder}.log").read_text()
     train(folder, digits[:460])
     assert_same_run(folder, uninterrupted[0])
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"3", b"\xff\xfe", b'{"identity": 3}'])
+def test_a_damaged_record_of_a_failure_is_none(content, digits, uninterrupted, finished):
+    (finished / "failure.json").write_bytes(content)
+    assert train(finished, digits)[1] == uninterrupted[2]
+
+
+def test_damaged_noise_is_drawn_again(uninterrupted, finished, capsys):
+    expected = np.load(finished / "noise.npy")
+    (finished / "noise.npy").write_bytes(b"\x93NUMPY")
+    np.testing.assert_array_equal(training.load_or_draw_noise(finished, 2, seed=0), expected)
+    assert "noise.npy is damaged" in capsys.readouterr().err
+    np.testing.assert_array_equal(np.load(finished / "noise.npy"), expected)
+
+
+def test_grids_that_were_removed_are_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="samples: holds no grids of this training; restart=True starts over"):
+        _ = training.SampleGrids(tmp_path, 0).paths

@@ -37,7 +37,7 @@ def load(folder: str | os.PathLike) -> keras.Model:
         config = json.loads((folder / CONFIG).read_text())
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         model.load_weights(folder / WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder}: holds no readable model ({reason[:200]})") from error
     return model

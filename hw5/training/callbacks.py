@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -86,12 +87,11 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     def _difference(self, state):
         """Describe the difference to the checkpoint's training, by the caller's arguments if these differ."""
         then, now = state["arguments"], self.arguments
-        if names := [name for name in then | now if then.get(name) != now.get(name)]:
-            then, now = (", ".join(f"{name}={shown(values.get(name))}" for name in names) for values in (then, now))
+        if names := [name for name in now if name in then and then[name] != now[name]]:
+            then, now = (", ".join(f"{name}={shown(values[name])}" for name in names) for values in (then, now))
             return f"was trained with {then}, this is {now}"
-        return (
-            f"was trained otherwise: {', '.join(p for p in self.identity if state['identity'][p] != self.identity[p])}"
-        )
+        parts = [part for part, value in self.identity.items() if state["identity"].get(part) != value]
+        return f"was trained otherwise: {', '.join(parts)}"
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began_at = epoch + 1, self.step
@@ -233,8 +233,15 @@ class SampleGrids(keras.callbacks.Callback):
 
     @property
     def paths(self) -> list[Path]:
-        """The grids that were written, in the order of their steps."""
-        return sorted((self.folder / "samples").glob("[0-9]*.png"))
+        """The grids that were written, in the order of their steps.
+
+        Raises:
+            InputError: somebody removed them.
+        """
+        paths = sorted((self.folder / "samples").glob("[0-9]*.png"))
+        if not paths:
+            raise InputError(f"{self.folder}/samples: holds no grids of this training; restart=True starts over")
+        return paths
 
     def on_epoch_end(self, epoch, logs=None):
         noise = load_or_draw_noise(self.folder, self.model.latent_dim, self.seed)[: self.rows * NOISE_GRID]
@@ -246,8 +253,13 @@ class SampleGrids(keras.callbacks.Callback):
 def load_or_draw_noise(folder: Path, latent_dim: int, seed: int) -> np.ndarray:
     """Return the noise of a run's sample grids, [64, latent_dim]: drawn once from its seed, and saved with the run."""
     path = folder / "noise.npy"
-    if not path.exists():
-        noise = np.random.default_rng(seed).standard_normal((NOISE_GRID**2, latent_dim), np.float32)
-        with atomic_write(path) as partial:
-            np.save(partial, noise)
-    return np.load(path)
+    try:
+        return np.load(path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, EOFError):
+        print(f"warning: {path} is damaged; the noise is drawn again from the seed", file=sys.stderr)
+    noise = np.random.default_rng(seed).standard_normal((NOISE_GRID**2, latent_dim), np.float32)
+    with atomic_write(path) as partial:
+        np.save(partial, noise)
+    return noise

@@ -189,10 +189,11 @@ def _raise_earlier_failure(run_dir, what):
     """Raise the failure that ended the same training before: it would end in the same way again."""
     try:
         failure = json.loads((run_dir / FAILURE).read_text())
-        if failure["identity"] == what:
-            raise TrainingFailed(failure["message"], failure["history"])
-    except (FileNotFoundError, NotADirectoryError, KeyError, json.JSONDecodeError):
+        same, message, history = failure["identity"] == what, failure["message"], failure["history"]
+    except (OSError, ValueError, KeyError, TypeError):  # there is none, or it is damaged
         return
+    if same:
+        raise TrainingFailed(message, history)
 
 
 @contextlib.contextmanager
