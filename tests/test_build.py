@@ -82,6 +82,20 @@ def test_zip_and_attributes(folder, tmp_path):
     ]
 
 
+def test_classes_of_a_csv_file_are_features_of_their_own(folder, tmp_path):
+    rows = [(number % 3, f"class {number % 3}", number % 2) for number in range(7)]
+    table = tmp_path / "classes.csv"
+    table.write_text("label,group,Odd\n" + "".join(f"{label},{group},{odd}\n" for label, group, odd in rows))
+    build.run(source=folder, name="mine", data_dir=tmp_path / "out", size=4, attributes=table)
+    loaded = [
+        data.load("mine", feature=name, data_dir=tmp_path / "out") for name in ("label", "group", "attributes/Odd")
+    ]
+    assert list(zip(loaded[0], (group.decode() for group in loaded[1]), loaded[2], strict=True)) == rows
+    table.write_text("label\n" + "0\n1\n-1\n0\n1\n0\n1\n")
+    with pytest.raises(InputError, match=r"classes.csv: label '-1' must be the number of a class"):
+        build.run(source=folder, name="other", data_dir=tmp_path / "out", size=4, attributes=table)
+
+
 def test_idx_files(tmp_path):
     rng = np.random.default_rng(0)
     images = {"train": rng.integers(0, 256, (20, 5, 7), np.uint8), "t10k": rng.integers(0, 256, (4, 5, 7), np.uint8)}

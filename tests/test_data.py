@@ -53,6 +53,30 @@ def test_attributes_of_the_faces():
     assert data.load("cartoon_faces", "test", feature="attributes/seed", limit=2).tolist() == [b"9000", b"9001"]
 
 
+def test_groups_of_the_emojis():
+    label, group, code_points = (
+        data.load("emojione", feature=name) for name in ("label", "group", "attributes/code_points")
+    )
+    group, code_points = [text.decode() for text in group], [text.decode() for text in code_points]
+    assert code_points == sorted(code_points)  # the order of the images
+    assert len(set(zip(label, group, strict=True))) == len(set(group)) == 10
+    by_code_points = dict(zip(code_points, group, strict=True))
+    # Read from the charts of unicode.org.
+    for code_point, name in {
+        "1f600": "Smileys & Emotion",
+        "1f40d": "Animals & Nature",
+        "1f355": "Food & Drink",
+    }.items():
+        assert by_code_points[code_point] == name
+    for code_points, name in by_code_points.items():
+        parts = [int(part, 16) for part in code_points.split("-")]
+        regional = [0x1F1E6 <= part <= 0x1F1FF for part in parts]
+        if all(regional):  # two letters are a flag
+            assert name == ("Flags" if len(parts) == 2 else "Component")
+        if len(parts) > 1 and 0x1F3FB <= parts[-1] <= 0x1F3FF:  # a skin tone
+            assert name in ("People & Body", "Activities"), code_points
+
+
 def test_every_embedded_dataset_carries_its_licence():
     for folder in data.STORE.iterdir():
         if folder.is_dir():

@@ -211,7 +211,7 @@ def test_mistakes_get_one_line_and_exit_code_1(section, flags, message, tmp_path
         (5, "--r1=-1"),
         (8, "--ema_decay=1"),
         (9, "--latent_dim=0"),
-        (9, "--dataset=emojione"),
+        (9, "--dataset=cartoon_faces"),
         (10, "--architecture=transformer"),
         (10, "--latent_dim=0"),
         (11, "--discriminator_learning_rate=-1"),

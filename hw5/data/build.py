@@ -32,6 +32,7 @@ from hw5.settings import REQUIRED, Settings, program, setting
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 IDX_PREFIXES = {"train": "train", "test": "t10k"}
+CLASS_COLUMNS = ("label", "group")  # of the CSV file: an image's class and the name of the class, no attributes
 VERSION = "1.0.0"
 # Exceptions of Pillow and zipfile for a file that is damaged, encrypted or not an image.
 UNREADABLE = (
@@ -141,7 +142,7 @@ def _is_image(path: Path) -> bool:
 def read_attributes(path: Path, count: int) -> list[dict]:
     """Read a CSV file with a header and one row per image, in the order of the images' names ("10" before "2").
 
-    Columns that contain only 0 and 1 become booleans, all others stay text.
+    Columns that contain only 0 and 1 become booleans, all others stay text; so do "label" and "group".
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -153,8 +154,18 @@ def read_attributes(path: Path, count: int) -> list[dict]:
             raise InputError(f"{path}: line {number} does not have as many fields as the header")
     if len(rows) != count:
         raise InputError(f"{path}: {len(rows)} rows for {count} images")
-    binary = [key for key in rows[0] if {row[key] for row in rows} <= {"0", "1"}]
+    binary = [key for key in rows[0] if key not in CLASS_COLUMNS and {row[key] for row in rows} <= {"0", "1"}]
     return [row | {key: row[key] == "1" for key in binary} for row in rows]
+
+
+def _pop_class(row, path):
+    """Remove the class of an image from its row of the CSV file: {"label": int, "group": text}, what there is."""
+    found = {column: row.pop(column) for column in CLASS_COLUMNS if column in row}
+    if "label" in found:
+        if not re.fullmatch("[0-9]{1,6}", found["label"]):
+            raise InputError(f"{path}: label {found['label']!r} must be the number of a class, from 0")
+        found["label"] = int(found["label"])
+    return found
 
 
 def parse_splits(text: str, count: int) -> dict[str, range]:
@@ -208,12 +219,20 @@ def build_from_images(
         size: height and width of the stored images, in pixels.
         channels: 3 for RGB, 1 for greyscale.
         splits: shares of consecutive images, e.g. "train:0.8,validation:0.1,test:0.1".
-        attributes: CSV file with one row per image, stored with the images (see `read_attributes`).
+        attributes: CSV file with one row per image, stored with the images (see `read_attributes`). The columns
+            "label" (the class, from 0) and "group" (its name) become features of their own, the others
+            "attributes/…".
     """
     files = ImageFiles(source)
-    rows = read_attributes(attributes, len(files)) if attributes else None
+    rows = read_attributes(attributes, len(files)) if attributes else []
     features = {"image": tfds.features.Image(shape=(size, size, channels), encoding_format="png")}
-    if rows:
+    classes = [_pop_class(row, attributes) for row in rows]
+    if classes and "label" in classes[0]:
+        num_classes = 1 + max(example["label"] for example in classes)
+        features["label"] = tfds.features.ClassLabel(num_classes=num_classes)
+    if classes and "group" in classes[0]:
+        features["group"] = tfds.features.Text()
+    if rows and rows[0]:
         features["attributes"] = {
             key: np.bool_ if isinstance(value, bool) else tfds.features.Text() for key, value in rows[0].items()
         }
@@ -222,6 +241,8 @@ def build_from_images(
         for index in indices:
             example = {"image": to_png(files.read(files.names[index], size, channels))}
             if rows:
+                example |= classes[index]
+            if "attributes" in features:
                 example["attributes"] = rows[index]
             progress.update()
             yield index, example
@@ -272,7 +293,10 @@ class Arguments(Settings):
     size: int = setting(64, "Height and width of the stored images, in pixels.", at_least=1)
     channels: int = setting(3, "1: greyscale, 3: RGB.", choices=(1, 3))
     splits: str = setting("train:1", "Shares of the splits, such as train:0.8,validation:0.1,test:0.1.")
-    attributes: Path | None = setting(None, "CSV file with one row per image, stored with the images.")
+    attributes: Path | None = setting(
+        None,
+        "CSV file with one row per image: attributes, or label (number of the class) and group (name of the class).",
+    )
 
 
 def main(arguments: Arguments) -> Path:
