@@ -2,12 +2,22 @@
 
 import contextlib
 import fcntl
+import functools
+import itertools
 import os
+import re
+import socket
 import tempfile
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from hw5.errors import InputError
+
+NUMBERS = itertools.count()  # of this process' temporary files
+PARTIAL_NAME = re.compile(r"\.partial\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\d+\.")
+ABANDONED_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -15,12 +25,15 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path to write to, and rename it to `path` at the end.
 
     A reader never sees half a file. An exception removes the temporary file and leaves an older `path` as
-    it was. A killed process leaves at most a hidden `.partial.…` file. The temporary name keeps the suffix,
-    because some writers choose the format by it.
+    it was. Several processes and threads may write one file at once: each has a temporary file of its own, and the
+    last rename stays. A killed process leaves at most a hidden `.partial.…` file, which the next write into the
+    folder removes. The temporary name ends like `path`, because some writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial.{path.name}")
+    remove_abandoned(path.parent)
+    # The end of a long name is enough: with all of it, the temporary name might be longer than a name may be.
+    partial = path.with_name(f".partial.{_machine()}-{os.getpid()}-{next(NUMBERS)}.{path.name[-40:]}")
     try:
         yield partial
         partial.replace(path)
@@ -30,6 +43,42 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of `atomic_write` whose process was killed.
+
+    A process of another machine or container cannot be asked for. Its files are left for a day.
+    """
+    for path in folder.glob(".partial.*"):
+        owner = PARTIAL_NAME.match(path.name)
+        with contextlib.suppress(OSError):  # another process removed it first, or it must not be removed
+            if owner and owner["machine"] == _machine():
+                abandoned = not _is_alive(int(owner["process"]))
+            else:
+                abandoned = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+            if abandoned:
+                path.unlink()
+
+
+def _is_alive(process):
+    try:
+        os.kill(process, 0)  # signal 0 does nothing
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
+
+
+@functools.cache
+def _machine():
+    """Return eight digits for the set of processes that share their numbers: this machine, or this container."""
+    try:
+        numbers = os.readlink("/proc/self/ns/pid")
+    except OSError:  # not Linux
+        numbers = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {numbers}'.encode()):08x}"
 
 
 def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
@@ -44,10 +93,14 @@ def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # the rights alone do not tell: a disk may be read-only
+            pass
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"{argument}={path}: is, or lies under, a file; name a folder") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{argument}={path}: no permission to write there")
+    except PermissionError as error:
+        raise InputError(f"{argument}={path}: no permission to write there") from error
+    except OSError as error:
+        raise InputError(f"{argument}={path}: cannot be written to ({error.strerror})") from error
     return folder
 
 

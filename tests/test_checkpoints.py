@@ -1,5 +1,7 @@
 """Checkpoints: reading returns the values that were written."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -86,7 +88,9 @@ def test_other_variables_are_refused_and_stay_as_they_were(others, saved):
 
 
 def test_a_half_written_file_of_a_killed_process_is_no_checkpoint(saved, capsys):
-    (saved / ".partial.000000013.npz").write_bytes((saved / "000000012.npz").read_bytes()[:100])
+    half = saved / ".partial.0badcafe-1-0.000000013.npz"
+    half.write_bytes((saved / "000000012.npz").read_bytes()[:100])
+    os.utime(half, (0, 0))
     assert checkpoints.latest(saved)[1] == STATE
     assert not capsys.readouterr().err
     checkpoints.save(saved, 13, variables(), {"step": 13})
@@ -95,5 +99,5 @@ def test_a_half_written_file_of_a_killed_process_is_no_checkpoint(saved, capsys)
 
 
 def test_a_half_written_file_alone_is_no_checkpoint(tmp_path):
-    (tmp_path / ".partial.000000013.npz").write_bytes(b"half")
+    (tmp_path / ".partial.0badcafe-1-0.000000013.npz").write_bytes(b"half")
     assert checkpoints.latest(tmp_path) is None

@@ -1,8 +1,11 @@
 """Atomic writes, and the folders for results."""
 
 import errno
+import multiprocessing
 import os
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from hw5 import files
 from hw5.errors import InputError
 from hw5.files import atomic_write, output_folder
+
+SERVER = multiprocessing.get_context("forkserver")  # its processes do not import TensorFlow
 
 
 def test_the_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -59,6 +64,81 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
     assert caught.value.filename == str(tmp_path / "folder")
 
 
+def write_repeatedly(path, letter, start):
+    """Write one file again and again, slowly enough that writers overlap."""
+    start.wait()
+    for _ in range(20):
+        with atomic_write(path) as partial, partial.open("w") as file:
+            for _ in range(20):
+                file.write(letter * 100)
+                file.flush()
+                time.sleep(1e-4)
+
+
+@pytest.mark.parametrize("kind", ["processes", "threads"])
+def test_many_writers_of_one_file(tmp_path, kind):
+    path, start = tmp_path / "file.txt", SERVER.Event() if kind == "processes" else threading.Event()
+    make = SERVER.Process if kind == "processes" else threading.Thread
+    failures = []
+    if kind == "threads":  # their exceptions are not raised here
+        threading.excepthook, before = failures.append, threading.excepthook
+    writers = [make(target=write_repeatedly, args=(path, letter, start)) for letter in "abcdefgh"]
+    for writer in writers:
+        writer.start()
+    start.set()
+    while any(writer.is_alive() for writer in writers):
+        if path.exists():  # never half, never of two writers
+            content = path.read_text()
+            assert content in {letter * 2000 for letter in "abcdefgh"}
+    for writer in writers:
+        writer.join()
+    if kind == "threads":
+        threading.excepthook = before
+    assert not failures
+    assert [getattr(writer, "exitcode", 0) for writer in writers] == [0] * 8
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def write_and_die(path):
+    with atomic_write(path) as partial:
+        partial.write_text("half")
+        os._exit(9)
+
+
+def test_files_of_killed_processes_are_removed_by_the_next_write(tmp_path):
+    path = tmp_path / "file.txt"
+    for _ in range(3):
+        process = SERVER.Process(target=write_and_die, args=(path,))
+        process.start()
+        process.join()
+    assert len(list(tmp_path.iterdir())) == 1  # each removed the one before it
+    with atomic_write(tmp_path / "other.txt") as partial:
+        partial.write_text("whole")
+    assert list(tmp_path.iterdir()) == [tmp_path / "other.txt"]
+
+
+def test_files_of_others_that_are_still_written_stay(tmp_path):
+    with atomic_write(tmp_path / "a") as own:
+        own.write_text("")
+        others = [tmp_path / ".partial.0badcafe-1-0.x", tmp_path / ".partial.another-program"]
+        old = tmp_path / ".partial.0badcafe-2-0.x"  # of a machine that was not seen for two days
+        for path in [*others, old]:
+            path.write_text("")
+        os.utime(old, 2 * (time.time() - 2 * 24 * 3600,))
+        with atomic_write(tmp_path / "b") as partial:
+            partial.write_text("")
+        assert own.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a", tmp_path / "b"])
+
+
+def test_the_longest_names(tmp_path):
+    path = tmp_path / ("é" * 120 + ".weights.h5")
+    with atomic_write(path) as partial:
+        assert partial.name.endswith(".weights.h5")
+        partial.write_text("whole")
+    assert path.read_text() == "whole"
+
+
 @pytest.mark.parametrize("out", ["file", "file/below"])
 def test_an_output_folder_that_is_a_file(tmp_path, out):
     (tmp_path / "file").write_text("precious")
@@ -71,6 +151,14 @@ def test_an_output_folder_that_is_a_file(tmp_path, out):
 
 def test_an_output_folder_is_made(tmp_path):
     assert output_folder(str(tmp_path / "new" / "folder")).is_dir()
+    assert not list((tmp_path / "new" / "folder").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no Linux")
+@pytest.mark.parametrize("out", ["/proc/self", "/proc/new"])
+def test_an_output_folder_that_cannot_be_written_to(out):
+    with pytest.raises(InputError, match=f"^out={out}: "):
+        output_folder(out)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

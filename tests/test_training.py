@@ -271,7 +271,7 @@ def train_in_its_own_process(folder, digits, torn_at, how=train):
     whole = np.savez
 
     def savez(path, **arrays):
-        step = int(Path(path).name.split(".")[2])  # .partial.STEP.npz
+        step = int(Path(path).name.split(".")[-2])  # .partial.PROCESS.STEP.npz
         if step == torn_at:
             buffer = io.BytesIO()
             whole(buffer, **arrays)
