@@ -113,6 +113,10 @@ class SampleEvaluation(Settings):
 class InceptionEvaluation(SampleEvaluation, InceptionSettings):
     """The evaluation of generated images by InceptionV3."""
 
+    shards: int = setting(
+        1, "Parts of an evaluation, which several processes work on at the same time.", at_least=1, training=False
+    )
+
     def evaluator(self, size: int, names: Sequence[str] = ("fid", "fid_infinity"), **source) -> Callable[..., dict]:
         """Make a function that compares samples of a model with training images, and these with held-out ones.
 
@@ -129,7 +133,8 @@ class InceptionEvaluation(SampleEvaluation, InceptionSettings):
 
         def evaluate(model, keys=None):
             used = [extractor for extractor in extractors if keys is None or extractor.key in keys]
-            images, how = model.sample(self.fid_samples, seed=self.seed), dict(metrics=names, seed=self.seed)
+            images = model.sample(self.fid_samples, seed=self.seed)
+            how = dict(metrics=names, seed=self.seed, shards=self.shards)
             return metrics.evaluate_samples(images, used, real_images=real, held_out_images=held_out, **how)
 
         return evaluate

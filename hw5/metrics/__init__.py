@@ -9,7 +9,7 @@ import importlib
 from hw5.metrics import pca
 from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 from hw5.metrics.frechet import frechet_distance, frechet_infinity
-from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound
+from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, merge_bounds
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.precision_recall import precision_recall
 from hw5.metrics.wasserstein import wasserstein_distance
@@ -41,6 +41,7 @@ __all__ = [
     "kernel_inception_distance",
     "log_likelihood",
     "maximum_mean_discrepancy",
+    "merge_bounds",
     "mode_score",
     "pca",
     "precision_recall",

@@ -3,15 +3,22 @@
     python -m hw5.metrics REAL FAKE --metric=fid,kid,precision_recall
     python -m hw5.metrics mnist:test samples/ --weights=mnist --metric=fid,is,mode_score
     python -m hw5.metrics mnist --samples=10000 --save_stats=mnist.npz
+    python -m hw5.metrics REAL FAKE --shards=4
+    python -m hw5.metrics REAL --shard=1/4 --save_stats=parts/1.npz
 
 Each side is a folder or zip file of images, a .npy or .npz array (uint8, or float in [0, 1]), a dataset
 (mnist, emojione, cartoon_faces, a TFDS name; with a split: mnist:test, cifar10:train[:5000]), or a file
 of statistics that --save_stats or pytorch-fid wrote.
+
+With --shards=4, four processes of this machine divide the images among them. If they are stopped, the same command
+goes on. Several machines divide them by --shard=1/4 to --shard=4/4. The folder with their files is then a side.
 """
 
 import contextlib
+import functools
 import json
 import os
+import re
 import sys
 import zipfile
 import zlib
@@ -24,11 +31,12 @@ from hw5 import command_line, data
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
 from hw5.metrics.evaluate import CLASS_METRICS, METRICS, evaluate_samples
-from hw5.metrics.extractor import Extractor, check_images
+from hw5.metrics.extractor import Extractor, check_images, shard_bounds
 from hw5.metrics.frechet import MIN_FID_IMAGES
 from hw5.metrics.inception import Inception, InceptionSettings
 from hw5.metrics.mnist_classifier import MnistClassifier
-from hw5.metrics.statistics import Statistics, cached_statistics
+from hw5.metrics.shards import Shards
+from hw5.metrics.statistics import Statistics, cached_statistics, load_shards, sharded_statistics
 from hw5.settings import Several, program, setting
 
 
@@ -46,6 +54,12 @@ class Arguments(InceptionSettings):
     samples: int | None = setting(None, "Use only the first n images of each side.", at_least=2)
     seed: int = setting(0, "Seed of subsets, halves and projections.", at_least=0, at_most=2**32 - 1)
     save_stats: Path | None = setting(None, "File to write REAL's statistics to, ….npz.")
+    shards: int = setting(
+        1, "Parts of each side, which as many processes of this machine work on; no more than processors.", at_least=1
+    )
+    shard: str | None = setting(
+        None, "Compute only part i of n of REAL, written i/n, for save_stats; other machines compute the others."
+    )
     json: bool = setting(False, "Print a JSON object.")
 
 
@@ -68,13 +82,18 @@ def main(arguments: Arguments) -> dict:
         if name in CLASS_METRICS and not extractor.has_classes:
             raise InputError(f"metric={name}: needs class logits; weights=imagenet and weights=mnist have them")
 
-    with contextlib.redirect_stdout(sys.stderr):  # progress; the standard output is for the results
-        real_statistics = measure(real, extractor, arguments.samples, keep=fake is not None)
+    shard = parse_shard(arguments)
+    keep = set(arguments.metric) != {"fid"}
+
+    # Progress goes to stderr; the standard output is for the results.
+    with contextlib.redirect_stdout(sys.stderr), Shards(arguments.shards) as shards:
+        compute = functools.partial(measure, extractor=extractor, limit=arguments.samples, shards=shards)
+        real_statistics = compute(real, keep=keep or fake is not None, shard=shard)
         if arguments.save_stats:
             real_statistics.save(arguments.save_stats)
         results = {"real": real, "num_real_images": real_statistics.gaussian.count, "extractor": extractor.name}
         if fake is not None:
-            fake_statistics = measure(fake, extractor, arguments.samples, keep=set(arguments.metric) != {"fid"})
+            fake_statistics = compute(fake, keep=keep)
             rows = evaluate_samples(
                 fake_statistics,
                 [extractor],
@@ -95,19 +114,50 @@ def main(arguments: Arguments) -> dict:
 run = program(Arguments, main, positional=("real", "fake"))
 
 
-def measure(side: str, extractor: Extractor, limit: int | None, keep: bool) -> Statistics:
-    """Compute the statistics of one side, with a progress bar."""
+def parse_shard(arguments: Arguments) -> tuple[int, int] | None:
+    """Read the setting `shard`."""
+    if arguments.shard is None:
+        return None
+    if not re.fullmatch(r"\d+/\d+", arguments.shard):
+        raise InputError(f"shard={arguments.shard}: must be i/n, as 1/4")
+    if arguments.save_stats is None or arguments.fake is not None or arguments.shards > 1:
+        raise InputError(f"shard={arguments.shard}: takes REAL and save_stats=FILE, without FAKE and shards")
+    number, count = map(int, arguments.shard.split("/"))
+    shard_bounds(0, (number, count))
+    return number, count
+
+
+def measure(
+    side: str,
+    extractor: Extractor,
+    limit: int | None,
+    shards: Shards,
+    *,
+    keep: bool,
+    shard: tuple[int, int] | None = None,
+) -> Statistics:
+    """Compute the statistics of one side, or of a shard of it, with a progress bar."""
     images, is_dataset = open_side(side, extractor, limit)
     if isinstance(images, Statistics):
         return images
     if len(images) < 2:
         raise InputError(f"{side}: holds one image; metrics need two or more, and a reliable FID needs thousands")
     print(f"{side}: {len(images):,} images")
-    compute = cached_statistics if is_dataset else Statistics.of
+    how = dict(keep=keep, verbose=True)
     try:
-        return compute(images, extractor, keep=keep, verbose=True)
+        if shard is not None:
+            return Statistics.of(images, extractor, shard=shard, **how)
+        if is_dataset:
+            return cached_statistics(images, extractor, shards=shards, **how)
+        # Every process opens the files, so that no process holds all images.
+        return sharded_statistics(functools.partial(open_images, side, extractor, limit), extractor, shards, **how)
     except InputError as error:
-        raise InputError(str(error) if str(error).startswith(side) else f"{side}: {error}") from error
+        raise InputError(str(error) if str(error).startswith((side, "shards=")) else f"{side}: {error}") from error
+
+
+def open_images(side: str, extractor: Extractor, limit: int | None) -> Sequence:
+    """Open the images that REAL or FAKE names."""
+    return open_side(side, extractor, limit)[0]
 
 
 def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Sequence | Statistics, bool]:
@@ -120,6 +170,8 @@ def open_side(side: str, extractor: Extractor, limit: int | None) -> tuple[Seque
         InputError: it does not exist or cannot be read.
     """
     path = Path(side)
+    if path.is_dir() and (statistics := load_shards(path)):
+        return statistics, False
     if path.is_dir() or (path.suffix not in (".npy", ".npz") and zipfile.is_zipfile(path)):
         return Folder(path, extractor.channels, limit), False
     if path.suffix in (".npy", ".npz"):
@@ -152,7 +204,7 @@ def _read_array(path, limit):
         if not isinstance(file, np.ndarray):  # an archive of arrays, also if it is called .npy
             with file:
                 if {"mean", "mu"} & set(file):
-                    return Statistics.load(path)
+                    return whole(Statistics.load(path), path)
                 if len(file.files) != 1:
                     raise ValueError(f"holds {len(file.files)} arrays, not images alone")
                 file = file[file.files[0]]
@@ -167,6 +219,14 @@ def _read_array(path, limit):
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return images[:limit]
+
+
+def whole(statistics: Statistics, path: Path) -> Statistics:
+    """Return statistics of a file; refuse those of a shard alone."""
+    if statistics.shard is not None:
+        number, count, _ = statistics.shard
+        raise InputError(f"{path}: is shard {number} of {count}; name the folder that has all of them, and them alone")
+    return statistics
 
 
 def warn_of_few_images(real: Statistics, fake: Statistics, metrics: Sequence[str]) -> None:

@@ -18,7 +18,8 @@ from hw5.metrics.inception import Inception, MissingWeights
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.mnist_classifier import MnistClassifier
 from hw5.metrics.precision_recall import precision_recall
-from hw5.metrics.statistics import Statistics, cached_statistics
+from hw5.metrics.shards import Shards
+from hw5.metrics.statistics import Statistics, cached_statistics, sharded_statistics
 from hw5.metrics.wasserstein import wasserstein_distance
 from hw5.settings import as_list
 
@@ -120,6 +121,7 @@ def evaluate_samples(
     held_out_images=None,
     metrics: str | Sequence[str] = ("fid", "fid_infinity"),
     seed: int = 0,
+    shards: int = 1,
     verbose: bool = True,
 ) -> dict[str, dict]:
     """Compute metrics of generated images by every extractor that has the outputs for them.
@@ -135,6 +137,8 @@ def evaluate_samples(
         held_out_images: other real images for `real_vs_real_fid`, as many as generated ones if possible.
         metrics: names from `METRICS`, one or several.
         seed: of subsets, halves and projections.
+        shards: parts of the images, which several processes work on (`hw5.metrics.shards`). They do not change the
+            results, except for the rounding of a FID.
         verbose: show progress bars.
 
     Returns:
@@ -165,15 +169,17 @@ def evaluate_samples(
         if real_images is None and name not in METRICS_OF_FAKES_ALONE:
             raise InputError(f"metrics={name}: needs real_images")
     results = {}
-    for extractor in extractors:
-        if chosen := [name for name in metrics if can_compute(extractor, name)]:
-            fake = _statistics(fake_images, extractor, keep=set(chosen) != {"fid"}, verbose=verbose)
-            real = held_out = None
-            if set(chosen) - METRICS_OF_FAKES_ALONE:
-                real = _statistics(real_images, extractor, cache=True, verbose=verbose)
-            if "fid" in chosen:
-                held_out = _statistics(held_out_images, extractor, cache=True, verbose=verbose)
-            results[extractor.key] = _evaluate(Inputs(fake, real, held_out, seed), chosen, extractor)
+    with Shards(shards) as pool:
+        for extractor in extractors:
+            if chosen := [name for name in metrics if can_compute(extractor, name)]:
+                how = dict(shards=pool, verbose=verbose)
+                fake = _statistics(fake_images, extractor, keep=set(chosen) != {"fid"}, **how)
+                real = held_out = None
+                if set(chosen) - METRICS_OF_FAKES_ALONE:
+                    real = _statistics(real_images, extractor, cache=True, **how)
+                if "fid" in chosen:
+                    held_out = _statistics(held_out_images, extractor, cache=True, **how)
+                results[extractor.key] = _evaluate(Inputs(fake, real, held_out, seed), chosen, extractor)
     return results
 
 
@@ -182,12 +188,16 @@ def can_compute(extractor: Extractor, metric: str) -> bool:
     return extractor.has_classes if metric in CLASS_METRICS else extractor.has_features
 
 
-def _statistics(images, extractor, *, cache=False, **kwargs):
-    if images is None or isinstance(images, Statistics):
+def _statistics(images, extractor, *, cache=False, **how):
+    if images is None:
+        return None
+    if isinstance(images, Statistics):
+        if images.shard is not None:
+            raise InputError("statistics of one shard are not those of a set; Statistics.merge merges all shards")
         return images
     if cache and hasattr(images, "shape"):
-        return cached_statistics(images, extractor, **kwargs)
-    return Statistics.of(images, extractor, **kwargs)
+        return cached_statistics(images, extractor, **how)
+    return sharded_statistics(images, extractor, **how)
 
 
 def _evaluate(inputs, metrics, extractor):

@@ -1,6 +1,8 @@
 """Extractors: networks that turn images into the features and class logits that the metrics compare."""
 
+import functools
 import math
+import pickle
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +15,8 @@ from hw5.errors import InputError
 class Extractor:
     """A network that maps images to features, and to class logits if it has classes.
 
-    A subclass defines `preprocess` and `forward`.
+    A subclass defines `preprocess` and `forward`. An extractor can be pickled: another process builds it again from
+    its arguments, once.
 
     Attributes:
         key: short name for results: "inception", "inception_imagenet", "mnist_classifier".
@@ -31,6 +34,14 @@ class Extractor:
     has_classes: bool = False
     batch_size: int = 50
 
+    def __new__(cls, *args, **kwargs):
+        extractor = super().__new__(cls)
+        extractor._arguments = args, kwargs
+        return extractor
+
+    def __reduce__(self):
+        return _build_again, (pickle.dumps((type(self), *self._arguments)),)
+
     def preprocess(self, images: np.ndarray):
         """Resize and normalise uint8 images [b, h, w, channels] for the network."""
         raise NotImplementedError
@@ -40,7 +51,12 @@ class Extractor:
         raise NotImplementedError
 
     def activations(
-        self, images: Sequence, *, value_range: tuple[float, float] = (0.0, 1.0), verbose: bool = False
+        self,
+        images: Sequence,
+        *,
+        value_range: tuple[float, float] = (0.0, 1.0),
+        shard: tuple[int, int] = (1, 1),
+        verbose: bool = False,
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Compute (features, logits) batch by batch, in memory that does not grow with the number of images.
 
@@ -49,6 +65,8 @@ class Extractor:
                 of images [h, w, 1 or 3] whose slices are sequences. Images of different sizes are resized
                 one by one.
             value_range: of float images.
+            shard: (i, n) for the i-th of n parts of the images alone, counted from 1. The parts are as equal as
+                they can be if every batch is the same as without parts. They may be empty.
             verbose: show a progress bar.
 
         Raises:
@@ -56,14 +74,15 @@ class Extractor:
                 array or a tensor is checked completely before the first batch, a sequence batch by batch.
         """
         is_array = hasattr(images, "shape")
+        first, last = shard_bounds(len(images), shard, self.batch_size)
         if is_array:
             images = np.asarray(images)
-            check_images(images, value_range)
+            check_images(images[first:last] if last > first else images, value_range)
         elif not len(images):
             raise InputError("no images to extract features from")
-        progress = keras.utils.Progbar(len(images), unit_name="image", verbose=int(verbose))
+        progress = keras.utils.Progbar(last - first, unit_name="image", verbose=int(verbose))
         sizes = set()
-        for start in range(0, len(images), self.batch_size):
+        for start in range(first, last, self.batch_size):
             batch = images[start : start + self.batch_size]
             parts = [batch] if is_array else [np.asarray(image)[None] for image in batch]
             parts = [self._channels(to_bytes(part, value_range)) for part in parts]
@@ -76,7 +95,7 @@ class Extractor:
             else:
                 inputs = np.concatenate([self.preprocess(part) for part in parts])
             yield self.forward(inputs)
-            progress.update(min(start + self.batch_size, len(images)))
+            progress.update(min(start + self.batch_size, last) - first)
 
     def features(self, images: Sequence, **kwargs) -> np.ndarray:
         """Compute all features, float32 [n, d]; arguments as in `activations`."""
@@ -94,6 +113,25 @@ class Extractor:
         if images.shape[-1] != self.channels:
             raise InputError(f"{self.name} takes images of {self.channels} channels, these have {images.shape[-1]}")
         return images
+
+
+@functools.lru_cache(maxsize=4)
+def _build_again(pickled):
+    kind, args, kwargs = pickle.loads(pickled)
+    return kind(*args, **kwargs)
+
+
+def shard_bounds(count: int, shard: tuple[int, int], batch_size: int = 1) -> tuple[int, int]:
+    """Return the bounds of shard i of n, (i, n) counted from 1, of `count` images: [start, stop), of whole batches.
+
+    Raises:
+        InputError: i is not between 1 and n.
+    """
+    number, shards = shard
+    if not 1 <= number <= shards:
+        raise InputError(f"shard={number}/{shards}: must be i/n with i from 1 to n")
+    batches = -(-count // batch_size)
+    return tuple(min(batches * i // shards * batch_size, count) for i in (number - 1, number))
 
 
 def check_images(images: np.ndarray, value_range: tuple[float, float] = (0.0, 1.0)) -> None:

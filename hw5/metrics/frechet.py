@@ -24,7 +24,8 @@ class Gaussian:
     Attributes:
         mean: [d], float64.
         covariance: [d, d], float64; the unbiased estimate, with divisor count − 1.
-        count: number of samples; None if it is unknown.
+        count: number of samples; None if it is unknown. Parts of a set may have one sample, with a covariance
+            of zeros, or none, with d = 0; they are only for `merge`.
     """
 
     mean: np.ndarray
@@ -32,22 +33,23 @@ class Gaussian:
     count: int | None = None
 
     @classmethod
-    def of(cls, batches: np.ndarray | Iterable[np.ndarray]) -> "Gaussian":
+    def of(cls, batches: np.ndarray | Iterable[np.ndarray], *, is_part: bool = False) -> "Gaussian":
         """Fit mean and covariance in one pass, in memory that does not grow with the number of features.
 
         Means and scatter matrices are merged (Chan, Golub & LeVeque 1983), so a large mean costs no precision.
 
         Args:
             batches: features [n, d], or an iterable of such arrays, whose lengths may differ.
+            is_part: they are a part of a set, which may have fewer than 2 samples.
 
         Raises:
-            InputError: fewer than 2 samples, batches that are not [n, d] of one d, NaN or infinite rows.
+            InputError: fewer than 2 samples, if they are no part; batches that are not [n, d] of one d, NaN or infinite rows.
         """
-        count, mean, scatter = 0, 0.0, None
+        count, mean, scatter = 0, np.zeros(0), None
         for batch in [batches] if hasattr(batches, "shape") else batches:
             batch = _checked(batch)
             if scatter is None:
-                scatter = np.zeros((batch.shape[1],) * 2, order="F")
+                mean, scatter = np.zeros(batch.shape[1]), np.zeros((batch.shape[1],) * 2, order="F")
             if batch.shape[1] != len(scatter):
                 raise InputError(f"features of {batch.shape[1]} dimensions follow features of {len(scatter)}")
             for start in range(0, len(batch), BLOCK_ROWS):
@@ -59,9 +61,34 @@ class Gaussian:
                 scatter = dsyrk(1.0, centered.T, 1.0, scatter, lower=True, overwrite_c=True)
                 mean = mean + gap * share
                 count += len(rows)
-        if count < 2:
+        if count < 2 and not is_part:
             raise InputError(f"a covariance takes at least 2 samples, not {count}")
-        return cls(mean, (np.tril(scatter) + np.tril(scatter, -1).T) / (count - 1), count)
+        if scatter is None:
+            scatter = np.zeros((0, 0))
+        return cls(mean, (np.tril(scatter) + np.tril(scatter, -1).T) / max(count - 1, 1), count)
+
+    @classmethod
+    def merge(cls, parts: Iterable["Gaussian"]) -> "Gaussian":
+        """Merge the Gaussians of the parts of a set into that of the set, which is the same to rounding.
+
+        Counts, means and scatter matrices are merged in pairs (Chan, Golub & LeVeque 1983): neighbours first, then
+        their results. So rounding errors grow with the logarithm of the number of parts, as the memory does.
+
+        Raises:
+            InputError: a part without a count, parts of different d, fewer than 2 samples in all.
+        """
+        merged = []  # each of at least twice as many parts as the next one
+        for number, part in enumerate(parts):
+            merged.append(part)
+            while number % 2:
+                merged[-2:] = [_merge_pair(*merged[-2:])]
+                number //= 2
+        while len(merged) > 1:
+            merged[-2:] = [_merge_pair(*merged[-2:])]
+        count = merged[0].count if merged else 0
+        if count is None or count < 2:
+            raise InputError(f"a covariance takes at least 2 samples, not {'an unknown number' if count is None else count}")
+        return merged[0]
 
     def distance(self, other: "Gaussian") -> float:
         """Compute the FID: the squared Fréchet distance to another Gaussian of the same features, ≥ 0.
@@ -77,6 +104,19 @@ class Gaussian:
                 stacklevel=2,
             )
         return frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
+
+
+def _merge_pair(a, b):
+    if a.count is None or b.count is None:
+        raise InputError("Gaussians without their number of samples cannot be merged")
+    if not a.count or not b.count:
+        return a if a.count else b
+    if a.mean.shape != b.mean.shape:
+        raise InputError(f"Gaussians of {len(a.mean)} and of {len(b.mean)} dimensions cannot be merged")
+    count, gap = a.count + b.count, b.mean - a.mean
+    scatter = (a.count - 1) * a.covariance + (b.count - 1) * b.covariance
+    scatter += a.count * (b.count / count) * np.outer(gap, gap)
+    return Gaussian(a.mean + gap * (b.count / count), scatter / (count - 1), count)
 
 
 def frechet_distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray) -> float:

@@ -21,6 +21,21 @@ def iwae_bound(log_weights: np.ndarray) -> np.ndarray:
     return np.logaddexp.reduce(log_weights, axis=0) - log(len(log_weights))
 
 
+def merge_bounds(bounds: np.ndarray, num_samples: Sequence[int]) -> np.ndarray:
+    """Merge bounds from parts of the importance samples into that of all: log Σ Kᵢ exp(boundᵢ) − log Σ Kᵢ.
+
+    Args:
+        bounds: [parts, batch], in nats; that of part i is `iwae_bound` of its Kᵢ log-weights.
+        num_samples: the Kᵢ, each at least 1.
+
+    Returns:
+        float64 [batch].
+    """
+    counts = np.asarray(num_samples, np.float64)
+    weighted = np.asarray(bounds, np.float64) + np.log(counts)[:, None]
+    return np.logaddexp.reduce(weighted, axis=0) - log(counts.sum())
+
+
 def bits_per_dimension(
     log_likelihood: np.ndarray | float,
     image_shape: Sequence[int],

@@ -1,0 +1,193 @@
+"""Shards: parts of an evaluation that merge to the whole, in one process and in several."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from hw5 import distributions, networks
+from hw5.errors import InputError
+from hw5.files import cache_folder
+from hw5.metrics import MnistClassifier, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
+from hw5.metrics.extractor import Extractor, shard_bounds
+from hw5.metrics.frechet import Gaussian
+from hw5.metrics.shards import Shards, kept, load_array, save_array
+from hw5.metrics.statistics import Statistics, load_shards, sharded_statistics
+from hw5.models import VAE
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+class Rows(Extractor):
+    """An extractor whose features are the means of the first four rows of an image, with the logits of two classes."""
+
+    key = name = "rows"
+    channels = 1
+    has_classes = True
+    batch_size = 3
+
+    def preprocess(self, images):
+        return images[:, :4].mean(axis=(2, 3), dtype=np.float32)
+
+    def forward(self, inputs):
+        return inputs, inputs[:, :2]
+
+
+def shards_of(images, count, **kwargs):
+    return [Statistics.of(images, Rows(), shard=(number, count), **kwargs) for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("num_images", [4, 13, 100])
+def test_shards_merge_to_the_whole(count, num_images):
+    images = RNG.integers(0, 256, (num_images, 5, 6, 1), np.uint8)
+    parts = shards_of(images, count)
+    assert [part.gaussian.count for part in parts].count(0) == max(count - -(-num_images // 3), 0)  # of batches
+    merged = Statistics.merge(parts)
+    features = np.float64(Rows().features(images))
+    np.testing.assert_allclose(merged.gaussian.mean, features.mean(axis=0), rtol=1e-14)
+    covariance = np.cov(features, rowvar=False)
+    np.testing.assert_allclose(merged.gaussian.covariance, covariance, atol=1e-13 * covariance.max())
+    assert merged.gaussian.count == num_images
+    assert merged.shard is None
+    np.testing.assert_array_equal(merged.features, features)
+    np.testing.assert_array_equal(merged.logits, features[:, :2])
+    without = Statistics.merge(shards_of(images, count, keep=False))
+    np.testing.assert_array_equal(without.gaussian.covariance, merged.gaussian.covariance)
+    assert without.features is without.logits is None
+
+
+def test_shards_of_images_of_different_sizes():
+    images = [RNG.integers(0, 256, (4 + number, 9 - number, 1), np.uint8) for number in range(8)]
+    features = [image[:4].mean(axis=(1, 2), dtype=np.float64) for image in images]
+    merged = Statistics.merge(shards_of(images, 3))
+    np.testing.assert_allclose(merged.gaussian.covariance, np.cov(features, rowvar=False), rtol=1e-5)
+    np.testing.assert_allclose(merged.features, features, rtol=1e-6)
+
+
+def test_a_large_mean_costs_no_precision_and_single_samples_merge():
+    features = RNG.normal(size=(64, 3)) + 1e8
+    parts = [Gaussian.of(part, is_part=True) for part in np.split(features, [1, 1, 2, 30, 63])]
+    assert [part.count for part in parts] == [1, 0, 1, 28, 33, 1]
+    merged = Gaussian.merge(iter(parts))
+    np.testing.assert_allclose(merged.mean, features.mean(axis=0), rtol=1e-15)
+    np.testing.assert_allclose(merged.covariance, np.cov(features, rowvar=False), atol=1e-7)
+    alone = [Gaussian.of(row[None], is_part=True) for row in features]
+    np.testing.assert_allclose(Gaussian.merge(alone).covariance, merged.covariance, atol=1e-7)
+
+
+def test_what_cannot_be_merged_is_refused(tmp_path):
+    images = RNG.integers(0, 256, (9, 5, 6, 1), np.uint8)
+    first, second, third = shards_of(images, 3)
+    for parts, message in (
+        ((first, third), "a part is shard 3 of 3 of 9 images, not shard 2 of 3 of 9 images"),
+        ((first, second), "2 of 3 shards, 6 of 9 images"),
+        ((first, first), "a part is shard 1 of 3 .*, not shard 2 of 3"),
+        ((first, shards_of(images[:8], 3)[1], third), "of 8 images, not shard 2 of 3 of 9 images"),
+        ((first, shards_of(images, 3, keep=False)[1], third), "only some of the parts have features"),
+        ((first, Statistics(second.gaussian, "another", shard=(2, 3, 9)), third), "by rows and by another"),
+        ((first, Statistics(Gaussian.of(np.eye(2)), "rows", shard=(2, 3, 9)), third), "of 4 and of 2 dimensions"),
+        ((), "takes at least 2 samples, not 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Statistics.merge(parts)
+    with pytest.raises(InputError, match="an unknown number"):
+        Gaussian.merge([Gaussian(np.zeros(1), np.eye(1))])
+    with pytest.raises(InputError, match="statistics of one shard are not those of a set"):
+        evaluate_samples(first, [Rows()], real_images=second)
+    for number in (0, 4):
+        with pytest.raises(InputError, match=f"^shard={number}/3: must be i/n with i from 1 to n"):
+            shard_bounds(9, (number, 3))
+
+
+def test_the_files_of_shards_in_a_folder(tmp_path):
+    assert load_shards(tmp_path) is None
+    images = RNG.integers(0, 256, (20, 5, 6, 1), np.uint8)
+    whole = Statistics.of(images, Rows(), keep=False)
+    for name, part in zip("badc", shards_of(images, 4, keep=False), strict=True):
+        part.save(tmp_path / f"{name}.npz")
+    merged = load_shards(tmp_path)
+    np.testing.assert_allclose(merged.gaussian.covariance, whole.gaussian.covariance, rtol=1e-13)
+    (tmp_path / "d.npz").unlink()
+    with pytest.raises(InputError, match="not shard 3 of 4"):
+        load_shards(tmp_path)
+    whole.save(tmp_path / "d.npz")
+    with pytest.raises(InputError, match=r"d\.npz: holds no statistics of a shard"):
+        load_shards(tmp_path)
+    (tmp_path / "image.png").touch()
+    assert load_shards(tmp_path) is None  # a folder of images
+
+
+def small_vae():
+    return VAE(*networks.dense_vae(2, hidden=8, image_shape=(4, 4, 1)), likelihood=distributions.Gaussian())
+
+
+def test_importance_samples_and_images_can_be_divided():
+    vae, images = small_vae(), RNG.random((5, 4, 4, 1), np.float32)
+    whole = log_likelihood(vae, images, 20, seed=4)
+    by_images = [log_likelihood(vae, images[a:b], 20, seed=4, first_image=a) for a, b in ((0, 2), (2, 3), (3, 5))]
+    np.testing.assert_allclose(np.concatenate(by_images), whole, rtol=1e-6)
+    counts = (7, 1, 12)
+    by_samples = [
+        log_likelihood(vae, images, count, seed=4, first_sample=first)
+        for first, count in zip(np.cumsum((0, *counts)), counts, strict=False)
+    ]
+    np.testing.assert_allclose(merge_bounds(by_samples, counts), whole, rtol=1e-6)
+    assert np.abs(by_samples[0] - whole).max() > 1e-3
+    with pytest.raises(InputError, match="first_sample=-1: must be at least 0"):
+        log_likelihood(vae, images, first_sample=-1)
+
+
+def test_bounds_merge_like_one_mean():
+    log_weights = RNG.normal(size=(10, 4), scale=5)
+    parts = [iwae_bound(log_weights[:3]), iwae_bound(log_weights[3:])]
+    np.testing.assert_allclose(merge_bounds(parts, [3, 7]), np.log(np.exp(log_weights).mean(axis=0)), rtol=1e-13)
+    np.testing.assert_allclose(merge_bounds([[-2e4], [-3e4]], [1, 1]), [-2e4 - np.log(2)], rtol=1e-14)
+
+
+def test_processes_give_what_one_process_gives(digits):
+    images, vae = digits[:1200], small_vae()
+    small = np.float32(images[:5, 10:14, 10:14] / 255)
+    with Shards(2) as shards:
+        merged = sharded_statistics(images, MnistClassifier(), shards)
+        again = sharded_statistics(images, MnistClassifier(), shards)  # from the files
+        bounds = log_likelihood(vae, small, 30, shards=shards)
+        assert len(list((cache_folder() / "shards").iterdir())) == 4
+    assert not list((cache_folder() / "shards").iterdir())
+    whole = Statistics.of(images, MnistClassifier())
+    np.testing.assert_allclose(merged.features, whole.features, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(merged.gaussian.covariance, whole.gaussian.covariance, rtol=1e-4, atol=1e-3)
+    np.testing.assert_array_equal(again.features, merged.features)
+    np.testing.assert_allclose(bounds, log_likelihood(vae, small, 30), rtol=1e-6)
+
+
+def shard_or_kill(number, folder):
+    """Compute a shard, and note it; the last one kills its process at first."""
+
+    def compute():
+        (folder / f"{number} {os.getpid()}").touch()
+        if number == 3 and len(list(folder.iterdir())) < 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.arange(number)
+
+    return kept(f"{number}.npy", compute, load_array, save_array)
+
+
+def test_a_killed_process_costs_its_shard_alone(tmp_path):
+    folder = tmp_path / "computed"
+    folder.mkdir()
+    tasks = [(number, folder) for number in (1, 2, 3)]
+    with pytest.raises(InputError, match="^shards=1: the process of a shard was killed") as error, Shards(1) as shards:
+        list(shards.map(shard_or_kill, tasks))
+    assert "\n" not in str(error.value)
+    with Shards(1) as shards:
+        assert [len(array) for array in shards.map(shard_or_kill, tasks)] == [1, 2, 3]
+    assert sorted(path.name[0] for path in folder.iterdir()) == ["1", "2", "3", "3"]
+    with pytest.raises(InputError, match="shards=0: must be at least 1"):
+        Shards(0)
