@@ -87,7 +87,9 @@ class Gaussian:
             merged[-2:] = [_merge_pair(*merged[-2:])]
         count = merged[0].count if merged else 0
         if count is None or count < 2:
-            raise InputError(f"a covariance takes at least 2 samples, not {'an unknown number' if count is None else count}")
+            raise InputError(
+                f"a covariance takes at least 2 samples, not {'an unknown number' if count is None else count}"
+            )
         return merged[0]
 
     def distance(self, other: "Gaussian") -> float:

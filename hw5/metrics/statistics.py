@@ -39,7 +39,13 @@ class Statistics:
 
     @classmethod
     def of(
-        cls, images: Sequence, extractor: Extractor, *, keep: bool = True, shard: tuple[int, int] | None = None, **kwargs
+        cls,
+        images: Sequence,
+        extractor: Extractor,
+        *,
+        keep: bool = True,
+        shard: tuple[int, int] | None = None,
+        **kwargs,
     ) -> "Statistics":
         """Compute the statistics of images.
 
@@ -84,7 +90,9 @@ class Statistics:
             for number, part in enumerate(parts, 1):
                 first = first or part
                 if part.shard != (first.shard and (number, *first.shard[1:])):
-                    raise InputError(f"a part is {_named(part.shard)}, not {_named((number, *(first.shard or ())[1:]))}")
+                    raise InputError(
+                        f"a part is {_named(part.shard)}, not {_named((number, *(first.shard or ())[1:]))}"
+                    )
                 if part.extractor != first.extractor:
                     raise InputError(f"statistics by {first.extractor} and by {part.extractor} cannot be merged")
                 if part.gaussian.count:
