@@ -21,7 +21,9 @@ from hw5.settings import Several, setting
 PANEL_INTERVAL = 1000  # iterations between two panels
 VALUES_PER_PANEL = 5  # values of the curves between two panels
 NUM_POINTS = 1000  # points that are drawn and compared
-NUM_DRAWS = 20  # repetitions of a comparison
+NUM_DRAWS = 40  # repetitions of a comparison
+BANDWIDTH = 0.7  # of the kernel, near the median distance of two real points
+QUANTILES = (0.05, 0.95)  # of the comparisons of real points with real points
 EQUILIBRIUM = {"D at the equilibrium, 2 ln 2": 2 * np.log(2), "G at the equilibrium, ln 2": np.log(2)}
 
 
@@ -58,9 +60,10 @@ def main(settings, run):
     """Train the GAN, and draw its points, its losses and the discriminator's features.
 
     Returns:
-        The contents of metrics.json; `results` holds mmd, between generated and new real points, by iteration,
-        and mmd_real, between two sets of real points. Both are the root mean square of the unbiased MMD² with
-        the Gaussian kernel, over 20 draws of 1,000 points each.
+        The contents of metrics.json; `results` holds by iteration mmd, the unbiased MMD² of generated to new real
+        points with the Gaussian kernel, and mmd_error, its standard error; and mmd_real and mmd_real_quantiles, the
+        mean and the 5 and 95 % quantiles of the MMD² of real to other real points. All are of 40 draws of 1,000
+        points on each side.
     """
     widths = {name: getattr(settings, name) for name in ("generator_hidden", "discriminator_hidden")}
     for name, hidden in widths.items():
@@ -77,14 +80,23 @@ def main(settings, run):
     generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
     if not generated:
         raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
-    mmd = {step: distance(draws, rng) for step, draws in generated.items()}
-    mmd_real = distance([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
-    draw_curves(run, history, mmd, mmd_real)
+    estimates = {step: distances(draws, rng) for step, draws in generated.items()}
+    of_real = distances([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
+    compared = {
+        "mmd": {step: values.mean() for step, values in estimates.items()},
+        "mmd_error": {step: values.std(ddof=1) / np.sqrt(len(values)) for step, values in estimates.items()},
+        "mmd_real": of_real.mean(),
+        "mmd_real_quantiles": np.quantile(of_real, QUANTILES),
+        "num_draws": NUM_DRAWS,
+        "num_points": NUM_POINTS,
+    }
+    draw_curves(run, history, compared)
     draw_points(run, gan, generated, parabola(NUM_POINTS, rng))
-    last = list(mmd.values())[-1]
-    headline = {"MMD": last, "MMD real": mmd_real, "ratio": last / mmd_real}
+    (*_, last), (*_, error) = compared["mmd"].values(), compared["mmd_error"].values()
+    headline = {"MMD²": last, "±": error, "MMD² real to real": compared["mmd_real"]}
+    headline |= dict(zip(("from", "to"), compared["mmd_real_quantiles"], strict=True))
     headline |= {"D loss": history["d_loss"][-1], "G loss": history["g_loss"][-1]}
-    return headline, {"mmd": mmd, "mmd_real": mmd_real, "history": history}
+    return headline, compared | {"history": history}
 
 
 def parabola(count, rng):
@@ -114,23 +126,25 @@ class GeneratedPoints(keras.callbacks.Callback):
             np.save(partial, points)
 
 
-def distance(draws, rng):
-    """Compute the root mean square of MMD² between each draw and as many new real points."""
-    values = [maximum_mean_discrepancy(points, parabola(NUM_POINTS, rng), kernel="rbf") for points in draws]
-    return float(np.sqrt(np.mean(np.square(values))))
+def distances(draws, rng):
+    """Estimate MMD² between each draw and as many new real points, without bias: some estimates are negative."""
+    pairs = ((points, parabola(len(points), rng)) for points in draws)
+    return np.array([maximum_mean_discrepancy(*pair, kernel="rbf", bandwidth=BANDWIDTH) for pair in pairs])
 
 
-def draw_curves(run, history, mmd, mmd_real):
+def draw_curves(run, history, compared):
     """Draw the losses with their values at the equilibrium, and MMD, over the iterations (7.2)."""
     at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)[1:]
     losses = {}
     for (network, key), (label, value) in zip({"D": "d_loss", "G": "g_loss"}.items(), EQUILIBRIUM.items(), strict=True):
         losses |= {network: (at, history[key]), label: (at, np.full(len(at), value))}
     figures.curves(run.figure("losses"), losses, xlabel="iteration", ylabel="loss", dashed=list(EQUILIBRIUM))
-    at = list(mmd)
-    lines = {"generated to real": (at, list(mmd.values())), "real to real": (at, [mmd_real] * len(at))}
-    axes = dict(xlabel="iteration", ylabel="MMD², root mean square", log="y", dashed=["real to real"])
-    figures.curves(run.figure("mmd"), lines, **axes)
+    at, generated, real = [*compared["mmd"]], "generated to real", "real to real"
+    lines = {generated: (at, [*compared["mmd"].values()]), real: (at, [compared["mmd_real"]] * len(at))}
+    errors = {generated: [*compared["mmd_error"].values()]}
+    bands = {f"90 % of {NUM_DRAWS}\nreal to real": compared["mmd_real_quantiles"]}
+    axes = dict(xlabel="iteration", ylabel="MMD², mean and standard error", dashed=[real])
+    figures.curves(run.figure("mmd"), lines, errors=errors, bands=bands, **axes)
 
 
 def draw_points(run, gan, generated, real):

@@ -563,20 +563,32 @@ def test_section_10_draws_as_many_samples_as_there_are_validation_images(tmp_pat
 def test_section_7_needs_no_thousand_iterations(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=50)
     measured = section7.run(generator_hidden=(4, 3), optimizer="adam", steps=3, ema_decay=0.5, **where)
-    assert list(measured["results"]["mmd"]) == [3]
+    results = measured["results"]
+    assert list(results["mmd"]) == list(results["mmd_error"]) == [3]
+    low, high = results["mmd_real_quantiles"]
+    assert low < results["mmd_real"] < high < results["mmd"][3] / 3  # after 3 steps it is no parabola
+    assert 0 < results["mmd_error"][3] < results["mmd"][3] / 3
+    assert (results["num_draws"], results["num_points"]) == (40, 1000)
+    assert measured["headline"]["MMD²"] == results["mmd"][3]
     assert len(measured["results"]["history"]["d_loss"]) == 3
     gan = models.load(tmp_path / "runs")
     assert [w.shape for w in gan.generator.weights if "kernel" in w.path] == [(2, 4), (4, 3), (3, 2)]
 
 
-def test_the_distance_of_section_7_is_small_for_points_of_the_parabola():
+def test_the_distances_of_section_7_are_unbiased():
     rng = np.random.default_rng(0)
     points = section7.parabola(3000, rng)
     np.testing.assert_array_equal(points[:, 1], points[:, 0] ** 2)
     assert points.dtype == np.float32
     assert 0.999 < abs(points[:, 0]).max() <= 1
-    draws = points.reshape(3, 1000, 2)
-    assert section7.distance(draws, rng) < 0.002 < 0.02 < section7.distance(draws * [1, -1], rng)
+    draws = [section7.parabola(300, rng) for _ in range(60)]
+    real = section7.distances(draws, rng)
+    error = real.std(ddof=1) / np.sqrt(len(real))
+    assert abs(real.mean()) < 3 * error  # so some are negative
+    assert real.min() < 0 < real.max()
+    other = section7.distances([points * [1, -1] for points in draws[:3]], rng)
+    assert other.shape == (3,)
+    assert other.min() > 20 * error
 
 
 def half_transparent(folder, count):

@@ -97,7 +97,7 @@ def test_what_cannot_be_merged_is_refused(tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             Statistics.merge(parts)
-    with pytest.raises(InputError, match="an unknown number"):
+    with pytest.raises(InputError, match="without its number of samples"):
         Gaussian.merge([Gaussian(np.zeros(1), np.eye(1))])
     with pytest.raises(InputError, match="statistics of one shard are not those of a set"):
         evaluate_samples(first, [Rows()], real_images=second)

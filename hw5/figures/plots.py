@@ -133,6 +133,8 @@ def curves(
     log: str = "",
     dashed: Sequence[str] = (),
     markers: bool = False,
+    errors: Mapping[str, Sequence[float]] | None = None,
+    bands: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
     """Draw lines y(x), one per entry of `series` (label → (x, y)).
 
@@ -140,6 +142,8 @@ def curves(
         log: "x", "y" or "xy": axes with a logarithmic scale.
         dashed: labels drawn as dashed lines, in the colour of the line before them or else in black.
         markers: mark the points, and tick the x axis at them.
+        errors: label of a line → standard errors of its y, drawn as bars of one up and one down.
+        bands: label → (low, high), a grey area between these y.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
@@ -151,6 +155,10 @@ def curves(
                 style = dict(linestyle=(0, (3, 3)), color=colour or "black", zorder=3)
             (line,) = axes.plot(x, y, label=label, **style)
             colour = line.get_color()
+            if errors and label in errors:
+                axes.errorbar(x, y, errors[label], fmt="none", ecolor=colour, capsize=3)
+        for label, (low, high) in (bands or {}).items():
+            axes.axhspan(low, high, color="black", alpha=0.1, linewidth=0, label=label, zorder=0)
         axes.set(xlabel=xlabel, ylabel=ylabel)
         if "x" in log:
             axes.set_xscale("log")

@@ -43,7 +43,8 @@ class Gaussian:
             is_part: they are a part of a set, which may have fewer than 2 samples.
 
         Raises:
-            InputError: fewer than 2 samples, if they are no part; batches that are not [n, d] of one d, NaN or infinite rows.
+            InputError: fewer than 2 samples, if they are no part; batches that are not [n, d] of one d; NaN or
+                infinite rows.
         """
         count, mean, scatter = 0, np.zeros(0), None
         for batch in [batches] if hasattr(batches, "shape") else batches:
@@ -79,17 +80,16 @@ class Gaussian:
         """
         merged = []  # each of at least twice as many parts as the next one
         for number, part in enumerate(parts):
+            if part.count is None:
+                raise InputError("a Gaussian without its number of samples cannot be merged")
             merged.append(part)
             while number % 2:
                 merged[-2:] = [_merge_pair(*merged[-2:])]
                 number //= 2
         while len(merged) > 1:
             merged[-2:] = [_merge_pair(*merged[-2:])]
-        count = merged[0].count if merged else 0
-        if count is None or count < 2:
-            raise InputError(
-                f"a covariance takes at least 2 samples, not {'an unknown number' if count is None else count}"
-            )
+        if not merged or merged[0].count < 2:
+            raise InputError(f"a covariance takes at least 2 samples, not {merged[0].count if merged else 0}")
         return merged[0]
 
     def distance(self, other: "Gaussian") -> float:
@@ -109,8 +109,6 @@ class Gaussian:
 
 
 def _merge_pair(a, b):
-    if a.count is None or b.count is None:
-        raise InputError("Gaussians without their number of samples cannot be merged")
     if not a.count or not b.count:
         return a if a.count else b
     if a.mean.shape != b.mean.shape:

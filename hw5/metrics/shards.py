@@ -1,4 +1,4 @@
-"""Shards: parts of a job that processes of this machine work on at the same time, and that are kept if it is stopped."""
+"""Shards: parts of a job that several processes work on. They are kept if the job is stopped."""
 
 import contextlib
 import multiprocessing

@@ -89,10 +89,9 @@ class Statistics:
             nonlocal first, count
             for number, part in enumerate(parts, 1):
                 first = first or part
-                if part.shard != (first.shard and (number, *first.shard[1:])):
-                    raise InputError(
-                        f"a part is {_named(part.shard)}, not {_named((number, *(first.shard or ())[1:]))}"
-                    )
+                expected = first.shard and (number, *first.shard[1:])
+                if part.shard != expected:
+                    raise InputError(f"a part is {_named(part.shard)}, not {_named(expected)}")
                 if part.extractor != first.extractor:
                     raise InputError(f"statistics by {first.extractor} and by {part.extractor} cannot be merged")
                 if part.gaussian.count:
@@ -157,7 +156,7 @@ class Statistics:
 
 
 def _named(shard):
-    return f"shard {shard[0]} of {shard[1]} of {shard[2]:,} images" if shard and len(shard) > 1 else "a whole set"
+    return f"shard {shard[0]} of {shard[1]} of {shard[2]:,} images" if shard else "a whole set"
 
 
 def sharded_statistics(
