@@ -1,15 +1,19 @@
 """Shards: parts of an evaluation that merge to the whole, in one process and in several."""
 
+import json
 import os
 import signal
 
 import numpy as np
 import pytest
+from PIL import Image
+from processes import python_m
 
 from hw5 import distributions, networks
 from hw5.errors import InputError
 from hw5.files import cache_folder
 from hw5.metrics import MnistClassifier, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
+from hw5.metrics.__main__ import run
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.shards import Shards, kept, load_array, save_array
@@ -186,8 +190,43 @@ def test_a_killed_process_costs_its_shard_alone(tmp_path):
     with pytest.raises(InputError, match="^shards=1: the process of a shard was killed") as error, Shards(1) as shards:
         list(shards.map(shard_or_kill, tasks))
     assert "\n" not in str(error.value)
-    with Shards(1) as shards:
-        assert [len(array) for array in shards.map(shard_or_kill, tasks)] == [1, 2, 3]
+    assert [len(shard_or_kill(*task)[0]) for task in tasks] == [1, 2, 3]
     assert sorted(path.name[0] for path in folder.iterdir()) == ["1", "2", "3", "3"]
     with pytest.raises(InputError, match="shards=0: must be at least 1"):
         Shards(0)
+
+
+def test_the_command_prints_the_same_with_shards(digits, tmp_path, monkeypatch):
+    (tmp_path / "png").mkdir()
+    for number, image in enumerate(digits[:700]):
+        Image.fromarray(image[..., 0]).save(tmp_path / "png" / f"{number:03}.png")
+    arguments = ["mnist:test[:600]", str(tmp_path / "png")]
+    done = python_m("hw5.metrics", *arguments, "--weights=mnist", "--metric=fid,kid", "--shards=2", "--json")
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    expected = run(*arguments, weights="mnist", metric="fid,kid")
+    assert printed.keys() == expected.keys()
+    for name, value in expected.items():
+        assert printed[name] == (pytest.approx(value, rel=1e-4) if isinstance(value, float) else value)
+
+
+def test_the_command_computes_one_shard(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(MnistClassifier, "batch_size", 20)
+    np.save(tmp_path / "digits.npy", digits[:90])
+    real, parts = str(tmp_path / "digits.npy"), tmp_path / "parts"
+    for number in (1, 2, 3):
+        run(real, weights="mnist", metric="kid", shard=f"{number}/3", save_stats=parts / f"{number}.npz")
+    results = run(str(parts), "mnist:test[:100]", weights="mnist", metric="fid,kid")
+    expected = run(real, "mnist:test[:100]", weights="mnist", metric="fid,kid")
+    assert results == {**expected, "real": str(parts), "fid": pytest.approx(expected["fid"], rel=1e-9)}
+    with pytest.raises(InputError, match=r"2\.npz: is shard 2 of 3; name the folder"):
+        run(str(parts / "2.npz"), "mnist:test[:100]", weights="mnist")
+    for arguments, message in (
+        (dict(shard="2"), "shard=2: must be i/n, as 1/4"),
+        (dict(shard="1/4", save_stats=None, fake="mnist"), "shard=1/4: takes REAL and save_stats=FILE"),
+        (dict(shard="1/4", save_stats=parts / "4.npz", fake="mnist"), "without FAKE"),
+        (dict(shard="4/3", save_stats=parts / "4.npz"), "shard=4/3: must be i/n with i from 1 to n"),
+        (dict(shards=0), "shards=0: must be at least 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(**{"real": real, "weights": "mnist", "save_stats": parts / "4.npz"} | arguments)

@@ -149,7 +149,10 @@ def measure(
             return Statistics.of(images, extractor, shard=shard, **how)
         if is_dataset:
             return cached_statistics(images, extractor, shards=shards, **how)
-        # Every process opens the files, so that no process holds all images.
+        # Every process opens the files, so that none holds all images. It finds the function by the name of this
+        # module, which is not "__main__" there.
+        from hw5.metrics.__main__ import open_images
+
         return sharded_statistics(functools.partial(open_images, side, extractor, limit), extractor, shards, **how)
     except InputError as error:
         raise InputError(str(error) if str(error).startswith((side, "shards=")) else f"{side}: {error}") from error
