@@ -94,7 +94,7 @@ def main(settings, run):
     draw_points(run, gan, generated, parabola(NUM_POINTS, rng))
     (*_, last), (*_, error) = compared["mmd"].values(), compared["mmd_error"].values()
     headline = {"MMD²": last, "±": error, "MMD² real to real": compared["mmd_real"]}
-    headline |= dict(zip(("from", "to"), compared["mmd_real_quantiles"], strict=True))
+    headline |= dict(zip(("5 %", "95 %"), compared["mmd_real_quantiles"], strict=True))
     headline |= {"D loss": history["d_loss"][-1], "G loss": history["g_loss"][-1]}
     return headline, compared | {"history": history}
 
