@@ -5,7 +5,6 @@ from collections.abc import Mapping
 EVALUATION = {
     "samples": ("num_samples", ",d"),
     "FID": ("fid", ".2f"),
-    "real vs. real": ("real_vs_real_fid", ".2f"),
     "FID∞": ("fid_infinity", ".2f"),
     "±": ("fid_infinity_error", ".2f"),
     "IS": ("is", ".2f"),
@@ -13,12 +12,15 @@ EVALUATION = {
     "KID": ("kid", ".4g"),
     "MMD": ("mmd", ".4g"),
     "Wasserstein": ("wasserstein", ".4g"),
+    "sliced": ("sliced_wasserstein", ".4g"),
     "precision": ("precision", ".3f"),
     "recall": ("recall", ".3f"),
     "classes": ("classes_covered", "d"),
     "confidence": ("confidence", ".3f"),
     "features": ("extractor", ""),
 }
+
+REAL = "real_vs_real_"  # prefix of what `evaluate_samples` computes of real images
 
 
 def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, tuple[str, str]]) -> None:
@@ -46,15 +48,21 @@ def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, t
 def print_evaluations(evaluations: Mapping[str, Mapping[str, Mapping]]) -> None:
     """Print the results of `hw5.metrics.evaluate_samples` for some models, one row per model and extractor.
 
+    A row per extractor follows with the values of real images compared with other real images.
+
     Args:
         evaluations: name of the model → extractor → metrics.
     """
-    rows = {}
+    rows, real = {}, {}
     for name, evaluated in evaluations.items():
         for key, row in evaluated.items():
             rows[f"{name}, {key}" if name else key] = row
+            found = {label.removeprefix(REAL): value for label, value in row.items() if label.startswith(REAL)}
+            if found:
+                found |= {"num_samples": found.get("samples"), "extractor": row["extractor"]}
+                real.setdefault(f"real vs. real, {key}", found)
     if rows:
-        print_table("samples", rows, EVALUATION)
+        print_table("samples", rows | real, EVALUATION)
 
 
 def _cell(value, path, form):

@@ -15,6 +15,7 @@ from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.inception import Inception
 from hw5.metrics.statistics import Statistics
+from hw5.tables import print_evaluations
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +66,14 @@ def test_every_metric_ranks_digits_above_noise(metric, digits, noise, classifier
 
 def test_a_row_has_the_metrics_that_were_asked_for(digits, classifier):
     row = row_of(digits[:40], classifier, real_images=digits[40:90], metrics=("class_proportions", "fid"))
-    of_classes, of_fid = ["class_proportions", "classes_covered", "confidence"], ["fid", "real_vs_real_fid"]
-    assert list(row) == [*of_classes, *of_fid, "num_samples", "extractor"]
+    of_classes, of_fid = (
+        ["class_proportions", "classes_covered", "confidence"],
+        ["fid", "real_vs_real_fid", "real_vs_real_samples"],
+    )
+    assert list(row) == [*of_classes, *of_fid, "num_samples", "num_real_images", "extractor"]
     assert isinstance(row["fid"], float)
-    assert (row["num_samples"], row["extractor"]) == (40, "mnist-classifier")
+    assert (row["num_samples"], row["num_real_images"], row["real_vs_real_samples"]) == (40, 50, 25)
+    assert row["extractor"] == "mnist-classifier"
     assert row_of(digits[:40], classifier, metrics="is").keys() == {"is", "is_std", "num_samples", "extractor"}
 
 
@@ -155,6 +160,36 @@ def test_without_held_out_images_random_halves_of_the_real_ones_are_compared(dig
     row = row_of(digits[301:500], classifier, real_images=digits[:301], metrics="fid", seed=5)
     assert row["real_vs_real_fid"] == expected
     assert "real_vs_real_fid" not in row_of(digits[:9], classifier, real_images=digits[:3], metrics="fid")
+
+
+REAL_VALUES = {"kid": 60, "mmd": 0.005, "wasserstein": 25, "sliced_wasserstein": 1, "precision": 0.1, "recall": 0.1}
+
+
+def test_every_metric_of_features_has_a_value_of_real_images(digits, noise, classifier):
+    sides = dict(
+        real_images=digits[:300], metrics=("kid", "mmd", "wasserstein", "sliced_wasserstein", "precision_recall")
+    )
+    held_out = row_of(noise[:300], classifier, held_out_images=digits[300:600], **sides)
+    of_real = row_of(digits[300:600], classifier, **sides)  # the same comparison, of halves in addition
+    assert held_out["real_vs_real_samples"] == 300
+    assert of_real["real_vs_real_samples"] == 150
+    for name, tolerance in REAL_VALUES.items():
+        assert held_out[f"real_vs_real_{name}"] == of_real[name]
+        assert of_real[f"real_vs_real_{name}"] == pytest.approx(of_real[name], abs=tolerance)
+        assert abs(held_out[name] - of_real[name]) > tolerance
+
+
+def test_a_real_value_that_cannot_be_computed_is_left_out(digits, classifier):
+    metrics = ("kid", "wasserstein", "precision_recall")
+    row = row_of(digits[10:16], classifier, real_images=digits[:6], metrics=metrics)  # halves of 3 images
+    assert {"real_vs_real_kid", "real_vs_real_wasserstein"} <= set(row)
+    assert "real_vs_real_precision" not in row
+    row = row_of(digits[10:16], classifier, real_images=digits[:6], held_out_images=digits[20:25], metrics=metrics)
+    assert "real_vs_real_precision" in row
+    assert "real_vs_real_wasserstein" not in row  # of 6 and 5
+    bare = Statistics.of(digits[:60], classifier, keep=False)
+    row = row_of(digits[60:99], classifier, real_images=digits[100:150], held_out_images=bare, metrics=("fid", "mmd"))
+    assert {"real_vs_real_fid"} == {name for name in row if name.startswith("real_vs") and "samples" not in name}
 
 
 def test_no_warning_of_few_images(digits, classifier):
@@ -276,3 +311,21 @@ def test_inception_distinguishes_digits_from_noise(digits, noise):
         for fake in (digits[60:120], noise[:60])
     )
     assert good < 0.5 * bad
+
+
+def test_the_printed_table_has_one_row_of_real_images_for_each_extractor(digits, classifier, capsys):
+    sides = dict(real_images=digits[:60], held_out_images=digits[60:120], metrics=("fid", "mmd"))
+    rows = {name: {"mnist_classifier": row_of(fake, classifier, **sides)} for name, fake in
+            (("a", digits[120:150]), ("b", digits[150:200]))}  # fmt: skip
+    capsys.readouterr()
+    print_evaluations(rows)
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["samples", "samples", "FID", "MMD", "features"]
+    assert [line[:32].rstrip().partition("   ")[0] for line in lines] == [
+        "a, mnist_classifier",
+        "b, mnist_classifier",
+        "real vs. real, mnist_classifier",
+    ]
+    row = rows["a"]["mnist_classifier"]
+    real = [f"{row['real_vs_real_fid']:.2f}", f"{row['real_vs_real_mmd']:.4g}"]
+    assert lines[2].split()[-4:] == ["60", *real, "mnist-classifier"]

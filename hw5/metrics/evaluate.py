@@ -1,5 +1,6 @@
 """Evaluation of generated images by all metrics, the same for the sections and the command line."""
 
+import hashlib
 import os
 import sys
 import warnings
@@ -13,7 +14,7 @@ from hw5 import data
 from hw5.errors import InputError
 from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 from hw5.metrics.extractor import Extractor
-from hw5.metrics.frechet import frechet_infinity, random_parts
+from hw5.metrics.frechet import Gaussian, frechet_infinity
 from hw5.metrics.inception import Inception, MissingWeights
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.mnist_classifier import MnistClassifier
@@ -26,7 +27,7 @@ from hw5.settings import as_list
 IS_SPLITS = 10  # or one per image if there are fewer
 KID_SUBSET_SIZE = 1000  # images per subset, or all where there are fewer
 MIN_PROPORTION = 0.03  # of the samples, for a class to count as covered
-MIN_HALVED_IMAGES = 4  # two halves, each with a covariance
+REAL_VALUES = {}  # results of `_real_vs_real`, which are the same for every model of a section
 
 
 class Inputs(NamedTuple):
@@ -41,12 +42,9 @@ class Inputs(NamedTuple):
 def _fid(inputs):
     row = {"fid": inputs.real.gaussian.distance(inputs.fake.gaussian)}
     if inputs.held_out is not None:
-        return row | {"real_vs_real_fid": inputs.real.gaussian.distance(inputs.held_out.gaussian)}
-    features = inputs.real.features
-    if features is None or len(features) < MIN_HALVED_IMAGES:
-        return row
-    first, second = random_parts(features, 2, np.random.default_rng(inputs.seed))
-    return row | {"real_vs_real_fid": first.distance(second)}
+        real = inputs.real.gaussian.distance(inputs.held_out.gaussian)
+        return row | {"real_vs_real_fid": real, "real_vs_real_samples": inputs.held_out.gaussian.count}
+    return row | _real_vs_real(_fid_of_features, inputs)
 
 
 def _fid_infinity(inputs):
@@ -54,28 +52,67 @@ def _fid_infinity(inputs):
     return {"fid_infinity": value, "fid_infinity_error": error}
 
 
-def _kid(inputs):
-    real, fake = _features(inputs)
-    size = min(KID_SUBSET_SIZE, len(real), len(fake))
-    mean, std = kernel_inception_distance(real, fake, subset_size=size, seed=inputs.seed)
+def _with_real(metric):
+    """Make a function of `Inputs` from a metric of (real features, other features, seed), and add its real value."""
+
+    def with_real(inputs):
+        return metric(*_features(inputs), inputs.seed) | _real_vs_real(metric, inputs)
+
+    return with_real
+
+
+def _fid_of_features(real, other, seed):
+    return {"fid": Gaussian.of(real).distance(Gaussian.of(other))}
+
+
+def _kid(real, other, seed):
+    size = min(KID_SUBSET_SIZE, len(real), len(other))
+    mean, std = kernel_inception_distance(real, other, subset_size=size, seed=seed)
     return {"kid": mean, "kid_std": std, "kid_subset_size": size}
 
 
-def _mmd(inputs):
-    return {"mmd": maximum_mean_discrepancy(*_features(inputs), kernel="rbf")}
+def _mmd(real, other, seed):
+    return {"mmd": maximum_mean_discrepancy(real, other, kernel="rbf")}
 
 
-def _wasserstein(inputs):
-    return {"wasserstein": wasserstein_distance(*_features(inputs))}
+def _wasserstein(real, other, seed):
+    return {"wasserstein": wasserstein_distance(real, other)}
 
 
-def _sliced_wasserstein(inputs):
-    return {"sliced_wasserstein": wasserstein_distance(*_features(inputs), method="sliced", seed=inputs.seed)}
+def _sliced_wasserstein(real, other, seed):
+    return {"sliced_wasserstein": wasserstein_distance(real, other, method="sliced", seed=seed)}
 
 
-def _precision_recall(inputs):
-    precision, recall = precision_recall(*_features(inputs))
+def _precision_recall(real, other, seed):
+    precision, recall = precision_recall(real, other)
     return {"precision": precision, "recall": recall}
+
+
+def _real_vs_real(metric, inputs):
+    """Compute a metric of real features and held-out ones, or else of two random halves of the real ones.
+
+    The result is empty if there are no features, or too few for the metric.
+    """
+    first, second = inputs.real.features, None
+    if first is not None and inputs.held_out is not None:
+        second = inputs.held_out.features
+    elif first is not None:
+        order = np.random.default_rng(inputs.seed).permutation(len(first))
+        first, second = (first[rows] for rows in np.array_split(order, 2))
+        if metric is _wasserstein:  # takes equal counts
+            first = first[: len(second)]
+    if second is None:
+        return {}
+    # The exact Wasserstein distance of 3,000 images takes a quarter of a minute.
+    key = metric, inputs.seed, *(hashlib.sha256(np.ascontiguousarray(side)).digest() for side in (first, second))
+    if key not in REAL_VALUES:
+        try:
+            row = metric(first, second, inputs.seed)
+        except InputError:  # too few, or unequal counts, which need not be those of the generated images
+            row = {}
+        REAL_VALUES[key] = {f"real_vs_real_{name}": value for name, value in row.items()}
+        REAL_VALUES[key] |= {"real_vs_real_samples": len(second)} if row else {}
+    return REAL_VALUES[key]
 
 
 def _inception_score(inputs):
@@ -98,11 +135,11 @@ def _class_proportions(inputs):
 FEATURE_METRICS: dict[str, Callable[[Inputs], dict]] = {
     "fid": _fid,
     "fid_infinity": _fid_infinity,
-    "kid": _kid,
-    "mmd": _mmd,
-    "wasserstein": _wasserstein,
-    "sliced_wasserstein": _sliced_wasserstein,
-    "precision_recall": _precision_recall,
+    "kid": _with_real(_kid),
+    "mmd": _with_real(_mmd),
+    "wasserstein": _with_real(_wasserstein),
+    "sliced_wasserstein": _with_real(_sliced_wasserstein),
+    "precision_recall": _with_real(_precision_recall),
 }
 CLASS_METRICS: dict[str, Callable[[Inputs], dict]] = {
     "is": _inception_score,
@@ -111,6 +148,7 @@ CLASS_METRICS: dict[str, Callable[[Inputs], dict]] = {
 }
 METRICS = FEATURE_METRICS | CLASS_METRICS
 METRICS_OF_FAKES_ALONE = {"is", "class_proportions"}
+METRICS_OF_HELD_OUT = FEATURE_METRICS.keys() - {"fid_infinity"}
 
 
 def evaluate_samples(
@@ -134,7 +172,7 @@ def evaluate_samples(
         extractors: networks. One that has no classes skips `CLASS_METRICS`; one whose `has_features` is False
             skips `FEATURE_METRICS`.
         real_images: real images. Statistics of an array or a tensor are kept in the cache folder.
-        held_out_images: other real images for `real_vs_real_fid`, as many as generated ones if possible.
+        held_out_images: other real images for `real_vs_real_fid` and others, as many as generated ones if possible.
         metrics: names from `METRICS`, one or several.
         seed: of subsets, halves and projections.
         shards: parts of the images, which several processes work on (`hw5.metrics.shards`). They do not change the
@@ -143,11 +181,14 @@ def evaluate_samples(
 
     Returns:
         `extractor.key` → the metrics that this extractor computed, `num_samples` (the number of generated
-        images) and `extractor`, its full name. The metrics, and what comes with them:
+        images), `num_real_images`, and `extractor`, its full name. Every metric of features but fid_infinity comes with
+        its value for real images, real_vs_real_fid, real_vs_real_mmd and so on: of `held_out_images` to `real_images`,
+        or of one random half of `real_images` to the other; `real_vs_real_samples` is the number of the former. No
+        generator can be expected to have a better one. It is missing if statistics without features are given, or
+        too few images; distances and shares that depend on the counts are to be compared with care if these differ.
+        The metrics, and what comes with them:
 
-        - fid: the FID of generated to real images, a number; real_vs_real_fid: that of `held_out_images` to
-          `real_images`, or of one random half of `real_images` to the other. It is the floor: no generator
-          can be expected to have a lower FID. It is missing if statistics without features are given.
+        - fid: the FID of generated to real images, a number.
         - fid_infinity, fid_infinity_error: FID extrapolated to infinitely many images, and standard error.
         - kid, kid_std, kid_subset_size: mean of the unbiased MMD² with the polynomial kernel over subsets of
           1,000 images, or of all if there are fewer.
@@ -177,7 +218,7 @@ def evaluate_samples(
                 real = held_out = None
                 if set(chosen) - METRICS_OF_FAKES_ALONE:
                     real = _statistics(real_images, extractor, cache=True, **how)
-                if "fid" in chosen:
+                if set(chosen) & METRICS_OF_HELD_OUT:
                     held_out = _statistics(held_out_images, extractor, cache=True, **how)
                 results[extractor.key] = _evaluate(Inputs(fake, real, held_out, seed), chosen, extractor)
     return results
@@ -210,7 +251,10 @@ def _evaluate(inputs, metrics, extractor):
         warnings.simplefilter("ignore", UserWarning)  # of few images; real_vs_real_fid and FID∞ show their effect
         for name in metrics:
             row |= METRICS[name](inputs)
-    return row | {"num_samples": inputs.fake.gaussian.count, "extractor": names[0]}
+    counts = {"num_samples": inputs.fake.gaussian.count}
+    if inputs.real is not None:
+        counts["num_real_images"] = inputs.real.gaussian.count
+    return row | counts | {"extractor": names[0]}
 
 
 def _features(inputs):
