@@ -1,6 +1,8 @@
 """Datasets from folders, zip files and IDX files."""
 
 import gzip
+import io
+import os
 import zipfile
 
 import numpy as np
@@ -11,6 +13,7 @@ from processes import python_m
 
 from hw5 import data
 from hw5.data import build
+from hw5.data.decode import to_array
 from hw5.errors import InputError
 
 
@@ -50,7 +53,7 @@ def test_other_sizes_cover_the_square_and_are_cropped_to_its_centre(tmp_path):
     wide = np.zeros((10, 30, 3), np.uint8)
     wide[:, 10:20] = 200  # the centre square
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    np.testing.assert_array_equal(build.to_array(tmp_path / "wide.png", 10, 3), np.full((10, 10, 3), 200))
+    np.testing.assert_array_equal(to_array(tmp_path / "wide.png", 10, 3), np.full((10, 10, 3), 200))
 
 
 @pytest.mark.parametrize("colours", [4, 256, 1000])
@@ -58,7 +61,7 @@ def test_png_is_lossless_with_and_without_a_palette(colours):
     rng = np.random.default_rng(0)
     palette = rng.integers(0, 256, (colours, 3), np.uint8)
     image = palette[rng.integers(0, colours, (40, 40))]
-    file = build.io.BytesIO(build.to_png(image))
+    file = io.BytesIO(build.to_png(image))
     np.testing.assert_array_equal(Image.open(file).convert("RGB"), image)
 
 
@@ -112,6 +115,118 @@ def test_idx_files(tmp_path):
     np.testing.assert_array_equal(train["label"], [i % 3 for i in range(20)])
 
 
+def test_folders_of_classes_become_labels_in_every_slice(tmp_path):
+    for folder in ("cat", "dog", "owl"):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        for number in range(20):
+            shade = 100 * ["cat", "dog", "owl"].index(folder) + number
+            Image.new("L", (4, 4), shade).save(tmp_path / "in" / folder / f"{number}.png")
+    out = tmp_path / "out"
+    build.run(source=tmp_path / "in", name="pets", data_dir=out, size=4, channels=1, splits="train:0.7,test:0.3")
+    builder = tfds.builder("pets", data_dir=out)
+    assert builder.info.features["label"].names == ["cat", "dog", "owl"]
+    shades = []
+    for split in ("train", "test"):
+        images, labels = (data.load("pets", split, feature=name, data_dir=out) for name in ("image", "label"))
+        np.testing.assert_array_equal(images[:, 0, 0, 0] // 100, labels)
+        assert set(labels[:15]) == {0, 1, 2}
+        shades += images[:, 0, 0, 0].tolist()
+    assert sorted(shades) == [100 * index + number for index in range(3) for number in range(20)]
+
+
+def test_folders_of_splits_are_the_splits(tmp_path):
+    for split, count in {"train": 3, "test": 2}.items():
+        (tmp_path / "in" / split).mkdir(parents=True)
+        for number in range(count):
+            Image.new("L", (4, 4), number).save(tmp_path / "in" / split / f"{number}.png")
+    build.run(source=tmp_path / "in", name="mine", data_dir=tmp_path / "out", size=4)
+    assert [len(data.load("mine", split, data_dir=tmp_path / "out")) for split in ("train", "test")] == [3, 2]
+    build.run(source=tmp_path / "in", name="other", data_dir=tmp_path / "out", size=4, splits="train:1")
+    assert len(data.load("other", data_dir=tmp_path / "out")) == 5
+
+
+@pytest.mark.parametrize(
+    ("header", "form"),
+    [
+        ("file", "{}/{}.png"),
+        ("anything", "{1}.png"),
+        ("image_id", "{1}"),
+    ],
+)
+def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys):
+    names = [("sub", f"{number}") for number in range(12)]
+    for parent, name in names:
+        (tmp_path / "in" / parent).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4), int(name)).save(tmp_path / "in" / parent / f"{name}.png")
+    rows = [f"{name},{form.format(parent, name)}" for parent, name in reversed([*names, ("sub", "12")])]
+    table = tmp_path / "table.csv"
+    table.write_text(f"number,{header}\n" + "\n".join(rows) + "\n", encoding="utf-8-sig")
+    build.run(source=tmp_path / "in", name="mine", data_dir=tmp_path / "out", size=4, channels=1, attributes=table)
+    images = data.load("mine", data_dir=tmp_path / "out")
+    numbers = data.load("mine", feature="attributes/number", data_dir=tmp_path / "out")
+    assert images[:, 0, 0, 0].tolist() == [int(number) for number in numbers]
+    assert "table.csv: 1 rows are of other images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("file\na.png\n", "no row for 1 of 2 images, such as b.png"),
+        ("file\na.png\nb.png\na.png\n", "several rows are of 'a.png'"),
+        ("x\n1\n", "1 rows for 2 images, and no column with their names"),
+        ("x,\n1,1\n2,2\n", "every column needs a name"),
+        ("x/y\n1\n2\n", "every column needs a name without /"),
+        ("x,y\n1\n2\n", "line 2 does not have as many fields"),
+        ("x\n", "0 rows for 2 images"),
+        ("", "0 rows for 2 images"),
+        ("\0", "table.csv"),
+        (None, "not a file"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(tmp_path, text, message):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("L", (4, 4)).save(tmp_path / "in" / name)
+    if text is None:
+        os.mkfifo(tmp_path / "table.csv")
+    else:
+        (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        build.run(source=tmp_path / "in", name="x", data_dir=tmp_path / "out", attributes=tmp_path / "table.csv")
+    assert not list((tmp_path / "out").rglob("dataset_info.json"))
+
+
+@pytest.mark.parametrize(("size", "shape"), [(None, (28, 28, 1)), (8, (8, 8, 1))])
+def test_arrays_become_datasets(tmp_path, size, shape):
+    images, labels = np.random.default_rng(0).integers(0, 256, (20, 784), np.uint8), np.arange(20) % 4
+    np.savez(tmp_path / "some.npz", images=images, labels=labels)
+    build.run(
+        source=tmp_path / "some.npz", name="mine", data_dir=tmp_path / "out", size=size, splits="train:0.5,test:0.5"
+    )
+    loaded = [data.load("mine", split, data_dir=tmp_path / "out") for split in ("train", "test")]
+    expected = images.reshape(20, 28, 28, 1)
+    np.testing.assert_array_equal(np.concatenate(loaded), expected if size is None else data.resize(expected, size))
+    assert loaded[0].shape == (10, *shape)
+    assert data.load("mine", "test", feature="label", data_dir=tmp_path / "out").tolist() == (labels[10:]).tolist()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_pipes_and_devices_are_refused_at_once(tmp_path, make):
+    make(tmp_path / "source")
+    with pytest.raises(InputError, match="source: neither a folder nor a zip file"):
+        build.run(source=tmp_path / "source", name="x", data_dir=tmp_path / "out")
+    make(tmp_path / "train-images-idx3-ubyte")
+    with pytest.raises(InputError, match="holds no images"):
+        build.run(source=tmp_path, name="x", data_dir=tmp_path / "out")
+
+
+def test_an_unwritable_folder_is_found_before_the_work(folder, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("text")
+    monkeypatch.setattr(build.ImageFiles, "read", lambda *_: pytest.fail("read images"))
+    with pytest.raises(InputError, match=f"^data_dir={tmp_path}/file/out: is, or lies under, a file"):
+        build.run(source=folder, name="x", data_dir=tmp_path / "file" / "out")
+
+
 @pytest.mark.parametrize(("shape", "what"), [((20,), "labels"), ((20, 5, 7, 1), "colours"), ((0, 5, 7), "nothing")])
 def test_idx_files_of_something_else_are_refused(tmp_path, shape, what):
     for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
@@ -148,6 +263,8 @@ def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
         (["--source=broken.gz", "--name=x"], "neither a folder nor a zip file"),
         (["--source=.", "--name=Not-A-Name"], "--name=Not-A-Name"),
         (["--source=pictures", "--name=mnist"], "--name=mnist: is the name of a public dataset"),
+        (["--source=pictures", "--name=emojione"], "--name=emojione: is the name of a dataset of this package"),
+        (["--source=pictures", "--name=celeb_a"], "--name=celeb_a: is the name of a public dataset"),
         (["--source=pictures", "--name=x", "--splits=all:1"], "not 'all'"),
         (["--source=pictures", "--name=x", "--splits=train:0.5"], "must be positive and sum to 1"),
         (["--source=pictures", "--name=x", "--splits=train"], "write it as"),

@@ -14,7 +14,7 @@ from PIL import Image
 from tensorflow_datasets.datasets.celeb_a import celeb_a_dataset_builder as original
 
 from hw5 import data, files
-from hw5.data import celeb_a
+from hw5.data import celeb_a, prepared
 from hw5.errors import InputError
 from hw5.training.identity import checksum
 
@@ -287,7 +287,7 @@ def test_a_damaged_tfds_folder_is_named(tmp_path):
 
 def test_without_data_the_message_says_at_once_where_to_get_it(monkeypatch):
     monkeypatch.setattr(tfds, "builder", lambda *_, **__: pytest.fail("asked TFDS"))
-    monkeypatch.setattr(data.requests, "head", lambda *_, **__: pytest.fail("tried the network"))
+    monkeypatch.setattr(prepared.requests, "head", lambda *_, **__: pytest.fail("tried the network"))
     started = time.perf_counter()
     for access in (
         lambda: data.load("celeb_a"),

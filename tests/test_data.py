@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from hw5 import data
+from hw5.data import prepared
 
 # SHA-256 of the decoded pixels. MNIST's and the faces' were computed from the sources without this
 # package: the bytes of the IDX files behind their headers, and the PNGs as Pillow decodes them.
@@ -130,11 +131,11 @@ def test_unknown_feature_and_empty_limit():
 
 def test_a_dataset_that_cannot_be_downloaded_is_reported_at_once(tmp_path, monkeypatch):
     def no_network(*_, **__):
-        raise data.requests.ConnectionError
+        raise prepared.requests.ConnectionError
 
-    monkeypatch.setattr(data.requests, "head", no_network)
-    monkeypatch.setattr(data.tfds.core.DatasetBuilder, "download_and_prepare", lambda *_, **__: pytest.fail("tried"))
-    monkeypatch.setattr(data.tfds.core.constants, "DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(prepared.requests, "head", no_network)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lambda *_, **__: pytest.fail("tried"))
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="'cifar100' is not in .* cannot be downloaded"):
         data.load("cifar100")
 
@@ -142,30 +143,70 @@ def test_a_dataset_that_cannot_be_downloaded_is_reported_at_once(tmp_path, monke
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
     """A function that stores a dataset of 20 images where TFDS looks for them, and returns its folder."""
-    monkeypatch.setattr(data.tfds.core.constants, "DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
 
-    def store(name, shape, dtype=np.uint8):
-        images = np.random.default_rng(0).integers(0, 255, (20, *shape)).astype(dtype)
+    def store(name, shape, dtype=np.uint8, images=None, feature=None, file_format=None, data_dir=tmp_path):
+        if images is None:
+            images = np.random.default_rng(0).integers(0, 255, (20, *shape)).astype(dtype)
+        features = {"image": feature or tfds.features.Image(shape=shape, dtype=dtype), "label": np.int64}
         return tfds.dataset_builders.store_as_tfds_dataset(
             name=name,
             version="1.0.0",
-            features=tfds.features.FeaturesDict({"image": tfds.features.Image(shape=shape, dtype=dtype)}),
-            split_datasets={"train": ((i, {"image": image}) for i, image in enumerate(images))},
-            data_dir=tmp_path,
+            features=tfds.features.FeaturesDict(features),
+            split_datasets={"train": ((i, {"image": image, "label": i}) for i, image in enumerate(images))},
+            data_dir=data_dir,
             disable_shuffling=True,
+            file_format=file_format,
         ).data_path
 
     return store
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype", "found"),
-    [((5, 5, 4), np.uint8, "4 channels, uint8"), ((5, 5, 1), np.uint16, "1 channels, uint16")],
-)
-def test_images_that_are_neither_grey_nor_rgb_are_refused(stored, shape, dtype, found):
-    stored("strange", shape, dtype)
-    with pytest.raises(data.InputError, match=f"'strange' has images of {found}; they must have 1 or 3"):
+def test_images_that_are_neither_grey_nor_rgb_are_refused(stored):
+    stored("strange", (5, 5, 4))
+    with pytest.raises(data.InputError, match="'strange' has images of 4 channels, uint8; they must have 1 or 3"):
         data.load("strange")
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint16, 65535), (np.float32, 1), (np.float32, 255)])
+def test_other_types_of_images_are_scaled_to_bytes(stored, dtype, white):
+    images = (np.random.default_rng(0).random((20, 5, 6, 1)) * white / 300).astype(dtype)
+    images[19, 0, 0, 0] = white  # the range is that of all images, also if a part of them is dark
+    stored("deep", images.shape[1:], dtype, images)
+    expected = np.round(np.float64(images) * 255 / white)
+    np.testing.assert_array_equal(data.load("deep"), expected)
+    np.testing.assert_array_equal(data.load("deep", "train[2:5]"), expected[2:5])
+
+
+def test_floats_of_an_unknown_range_are_refused(stored):
+    images = np.linspace(-1, 1, 20 * 5 * 5, dtype=np.float32).reshape(20, 5, 5, 1)
+    stored("signed", (5, 5, 1), np.float32, images)
+    with pytest.raises(data.InputError, match="dataset 'signed': values from -1 to 1; black must be 0"):
+        data.load("signed")
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_of_the_shape_of_images_are_images(stored, shape, dtype):
+    images = np.random.default_rng(0).integers(0, 256, (20, *shape)).astype(dtype)
+    stored("plain", shape, dtype, images, tfds.features.Tensor(shape=shape, dtype=dtype))
+    np.testing.assert_array_equal(data.load("plain"), images.reshape(20, 5, 6, -1))
+
+
+def test_array_records_are_read_in_their_order(stored):
+    images = np.random.default_rng(0).integers(0, 256, (1100, 5, 5, 1), np.uint8)
+    stored("records", (5, 5, 1), images=images, file_format="array_record")
+    np.testing.assert_array_equal(data.load("records"), images)
+    np.testing.assert_array_equal(data.load("records", "train[700:1030]"), images[700:1030])
+    np.testing.assert_array_equal(data.load("records", limit=7), images[:7])
+    np.testing.assert_array_equal(data.load("records", feature="label"), np.arange(1100))
+
+
+def test_the_folder_of_a_prepared_dataset_is_a_path(stored):
+    folder = stored("mine", (5, 5, 1))
+    expected = data.load("mine")
+    for path in (folder, folder.parent, f"{folder.parent}/"):
+        np.testing.assert_array_equal(data.load(path), expected)
 
 
 @pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "removed"])
@@ -179,6 +220,68 @@ def test_a_damaged_dataset_is_one_line_that_names_it(stored, damage, pattern):
         file.write_bytes(left[damage])
     with pytest.raises(data.InputError, match="dataset 'mine'") as caught:
         data.load("mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_one_s_own_dataset_of_an_embedded_name(stored, tmp_path, capsys):
+    """`data_dir` comes before the package, the usual TFDS folder after it; both are said."""
+    images = np.full((20, 5, 5, 1), 7, np.uint8)
+    stored("emojione", (5, 5, 1), images=images)
+    np.testing.assert_array_equal(data.load("emojione", data_dir=tmp_path), images)
+    assert f"note: emojione: the one in {tmp_path}, not the embedded dataset" in capsys.readouterr().err
+    assert data.load("emojione", limit=2).shape == (2, 32, 32, 3)
+    assert f"the embedded dataset, not the one in {tmp_path}; {tmp_path}/emojione" in capsys.readouterr().err
+    np.testing.assert_array_equal(data.load(f"{tmp_path}/emojione"), images)
+    assert data.load("mnist", limit=2, data_dir=tmp_path).shape == (2, 28, 28, 1)
+    assert f"note: mnist: the embedded dataset; {tmp_path} holds none of that name" in capsys.readouterr().err
+    with pytest.raises(data.InputError, match="^data_dir=nowhere: no such folder"):
+        data.load("mnist", data_dir="nowhere")
+
+
+def test_a_folder_in_the_current_directory_does_not_shadow_a_dataset(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mnist", "mine"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (4, 4), 9).save(tmp_path / name / "a.png")
+    assert data.load("mnist", limit=2).shape == (2, 28, 28, 1)
+    assert "note: mnist is the dataset; write ./mnist for the folder" in capsys.readouterr().err
+    for path in ("./mnist", "mnist/", tmp_path / "mnist", "mine"):
+        np.testing.assert_array_equal(data.load(path), np.full((1, 4, 4, 1), 9))
+
+
+@pytest.mark.parametrize("name", ["mnist:1.0.0", "mnist/1.0.0", "mnist:1.*.*", "MNIST"])
+def test_names_with_a_version(name):
+    np.testing.assert_array_equal(data.load(name, limit=3), data.load("mnist", limit=3))
+
+
+@pytest.mark.parametrize(
+    ("name", "full_name"),
+    [("mnist:3.0.1", "mnist/3.0.1"), ("emnist/balanced", "emnist/balanced/3.1.0"), ("cifar10/3.0.2", "cifar10/3.0.2")],
+)
+def test_versions_and_configurations_of_tfds(name, full_name, tmp_path, monkeypatch):
+    downloaded = []
+    monkeypatch.setattr(prepared, "_download", lambda builder: downloaded.append(builder.info.full_name))
+    monkeypatch.setattr(prepared, "load", lambda builder, *_: builder.info.full_name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "emnist" / "balanced").mkdir(parents=True)  # a folder of that name is not meant
+    assert data.load(name, data_dir=tmp_path) == full_name
+    assert downloaded == [full_name]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cifar10:9.9.9", "dataset 'cifar10:9.9.9': .*only: 3.0.2"),
+        ("cifar10/nothing", "cifar10/nothing: no such file or folder"),
+        ("minst/train", "minst/train: no such file or folder"),
+        ("minst.npy", "minst.npy: no such file or folder"),
+        ("mnist:test", "unknown dataset 'mnist:test'"),
+        ("", "unknown dataset ''"),
+    ],
+)
+def test_unknown_versions_configurations_and_paths(name, message):
+    with pytest.raises(data.InputError, match=message) as caught:
+        data.load(name)
     assert "\n" not in str(caught.value)
 
 

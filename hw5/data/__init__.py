@@ -3,31 +3,29 @@
 `load` reads a whole split as uint8; `pipeline` turns such an array into float batches. The datasets
 `mnist`, `emojione` and `cartoon_faces` are part of this package (`hw5/data/store`), as TensorFlow Datasets
 folders. TFDS finds any other name, and downloads it if necessary. `celeb_a` is never downloaded, and its
-images are 64×64 (`hw5.data.celeb_a`). `python -m hw5.data.build` makes a dataset from a folder of images.
+images are 64×64 (`hw5.data.celeb_a`). A path names files of the user (`hw5.data.local`). `python -m
+hw5.data.build` makes a dataset from images.
 """
 
 import functools
 import os
-import sys
-from pathlib import Path
 
 import numpy as np
-import requests
 import tensorflow as tf
-import tensorflow_datasets as tfds
-from google.protobuf.json_format import ParseError
-from tensorflow_datasets.core.file_adapters import ADAPTER_FOR_FORMAT
 
-from hw5.data import celeb_a
+from hw5.data import celeb_a, prepared
+from hw5.data.local import LocalDataset
+from hw5.data.names import STORE, find_dataset, find_path
 from hw5.errors import InputError
 
-STORE = Path(__file__).parent / "store"
+__all__ = ["STORE", "InputError", "find_path", "has_feature", "load", "pipeline", "resize", "scale", "train_validation"]
+
 PREFETCH_BATCHES = 4  # batches that are made ahead of the model
-READ_BATCH = 512  # examples parsed by one call; parsing one by one takes three times as long
+RESIZE_BATCH = 512  # images resized by one call
 
 
 def load(
-    name: str,
+    name: str | os.PathLike,
     split: str = "train",
     *,
     feature: str = "image",
@@ -40,15 +38,18 @@ def load(
     (`hw5.data.celeb_a.load`).
 
     Args:
-        name: an embedded dataset, one built by `hw5.data.build`, or a TFDS name ("cifar10", "fashion_mnist").
+        name: an embedded dataset, one built by `hw5.data.build`, a TFDS name ("cifar10", "mnist:3.0.1",
+            "emnist/balanced"), or the path of a folder or file (`hw5.data.local`). A dataset comes before a
+            folder of that name in the current directory; write "./mnist" for the folder.
         split: a TFDS split, slices included: "train", "test", "train[:90%]", "train[54000:]".
         feature: "image", "label", or a path such as "attributes/Smiling".
         limit: read only the first `limit` examples.
-        data_dir: folder of TFDS' datasets (default: TFDS_DATA_DIR); for `celeb_a`, also the folder with its
-            JPEGs.
+        data_dir: folder of TFDS' datasets (default: TFDS_DATA_DIR); a dataset in it comes before an embedded one
+            of that name. For `celeb_a`, also the folder with its JPEGs.
 
     Returns:
-        Images: uint8 [n, h, w, c]. Other features: [n] of the feature's type (labels are int64).
+        Images: uint8 [n, h, w, c]. 16 bits and floats are converted by the rule of `hw5.data.values`.
+        Other features: [n] of the feature's type (labels are int64).
 
     Raises:
         InputError (a ValueError): an unknown name (the message lists the known ones), split or feature;
@@ -59,53 +60,16 @@ def load(
         raise InputError(f"limit={limit}: must be at least 1")
     if (name, feature) == (celeb_a.NAME, "image"):
         return celeb_a.load(split, limit=limit, data_dir=data_dir)
-    builder = _builder(name, data_dir)
-    info = builder.info
-    try:
-        files = info.splits[split].file_instructions
-    except (KeyError, ValueError, NotImplementedError) as error:
-        raise InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(info.splits)}") from error
-    try:
-        connector = info.features
-        for key in feature.split("/"):
-            connector = connector[key]
-        if not isinstance(connector, tfds.features.Image) and connector.shape != ():
-            raise TypeError
-    except (KeyError, TypeError) as error:
-        known = ", ".join(info.features)
-        raise InputError(f"dataset {name!r} has no image, number or text {feature!r}; it has {known}") from error
-    if not files:
-        raise InputError(f"dataset {name!r}: {split} selects no images")
-    is_image = isinstance(connector, tfds.features.Image)
-    if is_image and None in connector.shape:
-        raise InputError(
-            f"dataset {name!r} has images of varying size; python -m hw5.data.build makes some of one size"
-        )
-    if is_image and (connector.shape[-1] not in (1, 3) or connector.np_dtype != np.uint8):
-        found = f"{connector.shape[-1]} channels, {np.dtype(connector.np_dtype)}"
-        raise InputError(f"dataset {name!r} has images of {found}; they must have 1 or 3 channels, uint8")
-
-    def decode(serialized):
-        text = is_image or isinstance(connector, tfds.features.Text)
-        kind = tf.string if text else tf.float32 if connector.tf_dtype.is_floating else tf.int64
-        values = tf.io.parse_example(serialized, {feature: tf.io.FixedLenFeature((), kind)})[feature]
-        if is_image:
-            return tf.map_fn(connector.decode_example, values, fn_output_signature=tf.uint8)
-        return values if text else tf.cast(values, connector.tf_dtype)
-
-    adapter = ADAPTER_FOR_FORMAT[info.file_format]
-    parts = [adapter.make_tf_data(file.filename).skip(file.skip).take(file.take) for file in files]
-    examples = functools.reduce(tf.data.Dataset.concatenate, parts).take(limit or -1).batch(READ_BATCH)
-    batches = examples.map(decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    try:
-        return np.concatenate(list(batches.as_numpy_iterator()))
-    except (tf.errors.OpError, ValueError) as error:  # ValueError: there is no example at all
-        raise _unreadable(name, builder.data_dir, error) from error
+    dataset = find_dataset(name, data_dir)
+    if isinstance(dataset, LocalDataset):
+        return dataset.load(split, feature, limit)
+    return prepared.load(dataset, split, feature, limit)
 
 
-def has_feature(name: str, feature: str) -> bool:
+def has_feature(name: str | os.PathLike, feature: str, data_dir: str | os.PathLike | None = None) -> bool:
     """Check whether a dataset has a feature besides the images, such as "label"."""
-    return feature in _builder(name).info.features
+    dataset = find_dataset(name, data_dir)
+    return feature in (dataset.features if isinstance(dataset, LocalDataset) else dataset.info.features)
 
 
 def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -136,7 +100,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
     """Resize uint8 images [n, h, w, c] to [n, size, size, c], bilinearly (sheet 004 uses MNIST at 32×32)."""
     if images.shape[1:3] == (size, size):
         return images
-    parts = np.array_split(images, -(-len(images) // READ_BATCH))
+    parts = np.array_split(images, -(-len(images) // RESIZE_BATCH))
     resized = (tf.image.resize(part, (size, size), antialias=True) for part in parts)
     return np.concatenate([np.round(part).astype(np.uint8) for part in resized])
 
@@ -208,42 +172,3 @@ def pipeline(
     # 10 ms, 20 ms … a minute, so every training would end with seconds of waiting.
     options.autotune.enabled = False
     return batches.apply(tf.data.experimental.assert_cardinality(size)).with_options(options)
-
-
-def _builder(name: str, data_dir: str | os.PathLike | None = None) -> tfds.core.DatasetBuilder:
-    """Find a dataset in this package, in the TFDS folder (TFDS_DATA_DIR), or in TFDS' catalogue."""
-    if name == celeb_a.NAME:
-        return celeb_a.builder(data_dir)
-    embedded = {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
-    try:
-        if name in embedded:
-            return tfds.builder_from_directory(embedded[name])
-        builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
-        raise InputError(
-            f"unknown dataset {name!r}; embedded are {', '.join(embedded)}; "
-            "others: a name from the TensorFlow Datasets catalogue, or your own (python -m hw5.data.build)"
-        ) from error
-    except (OSError, ImportError, ParseError, tf.errors.OpError) as error:
-        raise _unreadable(name, data_dir or tfds.core.constants.DATA_DIR, error) from error
-    if not builder.is_prepared():
-        _download(builder)
-    return builder
-
-
-def _unreadable(name, folder, error):
-    reason = " ".join(str(error).split()).rpartition("}} ")[2]  # TensorFlow's messages begin with {{function_node …}}
-    return InputError(f"dataset {name!r} in {folder} cannot be read ({reason[:200]}); is it damaged?")
-
-
-def _download(builder: tfds.core.DatasetBuilder) -> None:
-    """Let TFDS download and prepare a dataset, or fail within seconds without a network."""
-    print(f"dataset {builder.name!r} is not on this machine; TFDS downloads it now", file=sys.stderr)
-    unreachable = f"dataset {builder.name!r} is not in {builder.data_dir} and cannot be downloaded"
-    try:
-        if urls := list(builder.url_infos or {}):
-            requests.head(urls[0], timeout=5)  # TFDS itself would retry for minutes
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    except (OSError, AssertionError, tfds.download.DownloadError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{unreachable} ({reason[:200]})") from error

@@ -1,71 +1,41 @@
-"""Make a TensorFlow Datasets folder from images: `python -m hw5.data.build --source=FOLDER --name=NAME`.
+"""Make a TensorFlow Datasets folder from images: `python -m hw5.data.build --source=PATH --name=NAME`.
 
-The source is a folder or a zip file of images (any size, greyscale, palette, alpha, PNG or JPEG …), or
-a folder with MNIST's four IDX files. The result is an ordinary TFDS dataset: `hw5.data.load("NAME")`
-and `tfds.load("NAME")` read it. The same command built the datasets of this package
-(`hw5/data/store/README.md`).
+The source is a folder or a zip file of images of any size and kind, or arrays or IDX files as `hw5.data.local`
+takes them. The result is an ordinary TFDS dataset: `hw5.data.load("NAME")` and `tfds.load("NAME")` read it. The same
+command built the datasets of this package (`hw5/data/store/README.md`).
 
-Images are stored in the order of their names, losslessly as PNG. The dataset gets its final name after
-every image has been read, so an unreadable file leaves no incomplete dataset.
+Images are stored losslessly as PNG, in the order of their names. If there is a folder per class, they are shuffled,
+always in the same way, so that every slice of the dataset has images of every class. The dataset gets its final
+name after every image has been read, so an unreadable file leaves no incomplete dataset.
 """
 
 import contextlib
 import csv
-import gzip
 import io
 import re
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image, ImageOps
+from PIL import Image
 from tqdm import tqdm
 
 from hw5 import command_line
-from hw5.data import STORE
+from hw5.data import STORE, resize
+from hw5.data.image_files import ImageFiles, note, printable
+from hw5.data.layout import class_folders, split_folders
+from hw5.data.local import Part, find_images, parts_of_arrays
+from hw5.data.names import catalogue, embedded_datasets
 from hw5.errors import InputError
+from hw5.files import output_folder
 from hw5.settings import REQUIRED, Settings, program, setting
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
-IDX_PREFIXES = {"train": "train", "test": "t10k"}
 CLASS_COLUMNS = ("label", "group")  # of the CSV file: an image's class and the name of the class, no attributes
+# Headers of a column with the names of the images. There, the names may be written without their suffix.
+NAME_COLUMNS = {"file", "filename", "file_name", "name", "image", "image_id", "image_name", "id", "path"}
+SIZE = 64  # pixels, height and width of images from a folder or zip file
 VERSION = "1.0.0"
-# Exceptions of Pillow and zipfile for a file that is damaged, encrypted or not an image.
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-    Image.DecompressionBombError,
-)
-
-
-def to_array(file, size: int | None, channels: int) -> np.ndarray:
-    """Decode one image file to uint8 [size, size, channels]; without a size it keeps its height and width.
-
-    Transparent pixels are composited on white. An image of another size is resized to cover the square
-    (Lanczos) and cropped to its centre. 16-bit greyscale is converted to 8 bits.
-
-    Raises:
-        OSError, SyntaxError or ValueError (Pillow's own): the file is damaged or not an image.
-    """
-    image = ImageOps.exif_transpose(Image.open(file))
-    if image.mode.startswith("I"):  # 16-bit greyscale; Pillow's own conversion would clip it
-        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
-    image = image.convert("RGBA")
-    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L" if channels == 1 else "RGB")
-    if size:
-        image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(*image.size[::-1], channels)
 
 
 def to_png(image: np.ndarray) -> bytes:
@@ -84,78 +54,57 @@ def to_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """Read an IDX file of bytes (the format of MNIST), gzipped or not: uint8 of the shape in its header.
+def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
+    """Read a CSV file with a header and one row per image; return the rows in the order of the images.
 
-    Raises:
-        InputError: it is damaged, has another number of dimensions, or no elements.
-    """
-    try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            data = file.read()
-        zeros, kind = data[:2], data[2]
-        shape = np.frombuffer(data, ">i4", data[3], offset=4)
-        if zeros != b"\0\0" or kind != 8:
-            raise ValueError("not an IDX file of bytes")
-        if len(shape) != dimensions or not all(shape):
-            raise ValueError(f"its shape is {shape.tolist()}")
-        return np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as an IDX file ({error})") from error
-
-
-class ImageFiles:
-    """The image files of a folder (searched recursively) or of a zip file, in the order of their names."""
-
-    def __init__(self, source: Path):
-        self.source = source
-        if source.is_dir():
-            names = (p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file())
-        elif zipfile.is_zipfile(source):
-            self.archive = zipfile.ZipFile(source)
-            names = self.archive.namelist()
-        else:
-            raise InputError(f"{source}: neither a folder nor a zip file")
-        self.names = sorted(name for name in names if _is_image(Path(name)))
-        if not self.names:
-            raise InputError(f"{source}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
-
-    def __len__(self):
-        return len(self.names)
-
-    def read(self, name: str, size: int | None, channels: int) -> np.ndarray:
-        """Decode one of the files by `to_array`; InputError names an unreadable file."""
-        try:
-            file = self.source / name if self.source.is_dir() else io.BytesIO(self.archive.read(name))
-            return to_array(file, size, channels)
-        except UNREADABLE as error:
-            path = self.source / name if self.source.is_dir() else f"{self.source}:{name}"
-            raise InputError(f"{path}: cannot be read as an image ({error})") from error
-
-
-def _is_image(path: Path) -> bool:
-    """Check whether a path is that of an image, and not a hidden file or a file that macOS adds to zip files."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden
-
-
-def read_attributes(path: Path, count: int) -> list[dict]:
-    """Read a CSV file with a header and one row per image, in the order of the images' names ("10" before "2").
-
+    If a column holds the names of the images, each row belongs to the image that it names; rows of other images
+    are left out. If not, the rows are those of the images in the order of their names ("10" before "2").
     Columns that contain only 0 and 1 become booleans, all others stay text; so do "label" and "group".
     """
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        if not path.is_file():
+            raise ValueError("not a file" if path.exists() else "no such file")
+        with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
             raise InputError(f"{path}: line {number} does not have as many fields as the header")
-    if len(rows) != count:
-        raise InputError(f"{path}: {len(rows)} rows for {count} images")
+    if not rows:
+        raise InputError(f"{path}: 0 rows for {len(names)} images")
+    if unusable := [key for key in rows[0] if not key or "/" in key]:
+        raise InputError(f"{path}: a column is called {unusable[0]!r}; every column needs a name without /")
+    rows = _in_order_of(names, rows, path)
     binary = [key for key in rows[0] if key not in CLASS_COLUMNS and {row[key] for row in rows} <= {"0", "1"}]
     return [row | {key: row[key] == "1" for key in binary} for row in rows]
+
+
+def _in_order_of(names, rows, path):
+    """Sort the rows of a CSV file by the names of the images, if they have them."""
+    forms = [lambda name: name, lambda name: PurePosixPath(name).name, lambda name: PurePosixPath(name).stem]
+    for column in rows[0]:
+        known = [row[column] for row in rows]
+        for form in forms if column.strip().lower() in NAME_COLUMNS else forms[:2]:
+            wanted = [form(name) for name in names]
+            if not set(wanted) & set(known):
+                continue
+            for values, what in ((wanted, "images are called"), (known, "rows are of")):
+                if len(set(values)) < len(values):
+                    twice = next(value for value in values if values.count(value) > 1)
+                    raise InputError(f"{path}: several {what} {printable(twice)!r}")
+            row_of = dict(zip(known, rows, strict=True))
+            if missing := [name for name in wanted if name not in row_of]:
+                raise InputError(
+                    f"{path}: no row for {len(missing)} of {len(names)} images, such as {printable(missing[0])}"
+                )
+            if others := len(rows) - len(names):
+                note(f"{path}: {others} rows are of other images")
+            return [row_of[name] for name in wanted]
+    if len(rows) != len(names):
+        raise InputError(f"{path}: {len(rows)} rows for {len(names)} images, and no column with their names")
+    note(f"{path}: no column with the names of the images; the rows are taken in the order of the names")
+    return rows
 
 
 def _pop_class(row, path):
@@ -168,8 +117,9 @@ def _pop_class(row, path):
     return found
 
 
-def parse_splits(text: str, count: int) -> dict[str, range]:
-    """Convert "train:0.8,test:0.2" to consecutive ranges of 0 … count − 1, one per split."""
+def parse_splits(text: str | None, count: int) -> dict[str, range]:
+    """Convert "train:0.8,test:0.2" to consecutive ranges of 0 … count − 1, one per split; None is "train:1"."""
+    text = text or "train:1"
     try:
         shares = {name: float(share) for name, share in (part.split(":") for part in text.split(","))}
     except ValueError:
@@ -187,9 +137,7 @@ def parse_splits(text: str, count: int) -> dict[str, range]:
 
 def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator], description: str) -> Path:
     """Write the examples by TFDS, in their order, and return the dataset's folder."""
-    if any((data_dir / name).glob("*/dataset_info.json")):
-        raise InputError(f"{data_dir / name}: exists already; remove it first, or choose another name")
-    tfds.disable_progress_bar()  # tqdm's progress bar below knows the total
+    tfds.disable_progress_bar()  # tqdm's progress bar knows the total
     with contextlib.redirect_stdout(None):  # TFDS prints that it downloads
         builder = tfds.dataset_builders.store_as_tfds_dataset(
             name=name,
@@ -204,13 +152,13 @@ def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator
 
 
 def build_from_images(
-    source: Path,
+    files: ImageFiles,
     name: str,
     data_dir: Path,
     *,
-    size: int,
-    channels: int,
-    splits: str,
+    size: int = SIZE,
+    channels: int = 3,
+    splits: str | None = None,
     attributes: Path | None = None,
 ) -> Path:
     """Build the dataset `name` from the images of a folder or zip file, and return its folder.
@@ -218,15 +166,18 @@ def build_from_images(
     Args:
         size: height and width of the stored images, in pixels.
         channels: 3 for RGB, 1 for greyscale.
-        splits: shares of consecutive images, e.g. "train:0.8,validation:0.1,test:0.1".
+        splits: shares of consecutive images, e.g. "train:0.8,validation:0.1,test:0.1"; by default the folders
+            train, validation and test, or all images in train.
         attributes: CSV file with one row per image, stored with the images (see `read_attributes`). The columns
             "label" (the class, from 0) and "group" (its name) become features of their own, the others
-            "attributes/…".
+            "attributes/…". Without a column "label", folders of classes become the feature "label".
     """
-    files = ImageFiles(source)
-    rows = read_attributes(attributes, len(files)) if attributes else []
     features = {"image": tfds.features.Image(shape=(size, size, channels), encoding_format="png")}
+    examples = {image: {} for image in files.names}
+    rows = read_attributes(attributes, files.names) if attributes else []
     classes = [_pop_class(row, attributes) for row in rows]
+    for example, found, row in zip(examples.values(), classes, rows, strict=bool(rows)):
+        example |= found | ({"attributes": row} if row else {})
     if classes and "label" in classes[0]:
         num_classes = 1 + max(example["label"] for example in classes)
         features["label"] = tfds.features.ClassLabel(num_classes=num_classes)
@@ -236,63 +187,84 @@ def build_from_images(
         features["attributes"] = {
             key: np.bool_ if isinstance(value, bool) else tfds.features.Text() for key, value in rows[0].items()
         }
+    folders = split_folders(files.names)
+    class_names, class_of = class_folders(folders)
+    if class_names and "label" not in features:
+        features["label"] = tfds.features.ClassLabel(names=[printable(folder) for folder in class_names])
+        for image, number in class_of.items():
+            examples[image]["label"] = number
+    if splits or None in folders:
+        folders = {None: files.names}
+    if class_names:
+        folders = {split: _shuffled(names) for split, names in folders.items()}
+        note(f"{printable(files.source)}: {len(class_names)} folders are the classes; the images are shuffled")
+    if None in folders:
+        (names,) = folders.values()
+        folders = {split: names[part.start : part.stop] for split, part in parse_splits(splits, len(names)).items()}
 
-    def examples(indices, progress):
-        for index in indices:
-            example = {"image": to_png(files.read(files.names[index], size, channels))}
-            if rows:
-                example |= classes[index]
-            if "attributes" in features:
-                example["attributes"] = rows[index]
+    def encoded(names, progress):
+        for index, image in enumerate(names):
+            yield index, {"image": to_png(files.read(image, size, channels))} | examples[image]
             progress.update()
-            yield index, example
 
     with tqdm(total=len(files), desc=name, unit=" images") as progress:
-        parts = {split: examples(part, progress) for split, part in parse_splits(splits, len(files)).items()}
-        return _write(name, data_dir, features, parts, f"{len(files)} images from {source.name}.")
+        parts = {split: encoded(names, progress) for split, names in folders.items()}
+        return _write(name, data_dir, features, parts, f"{len(files)} images from {files.source.name}.")
 
 
-def build_from_idx(source: Path, name: str, data_dir: Path) -> Path:
-    """Build the dataset `name` from a folder with IDX files (train-images-idx3-ubyte[.gz], …); return its folder."""
+def build_from_arrays(
+    parts: dict[str | None, Part], name: str, data_dir: Path, size: int | None = None, splits: str | None = None
+) -> Path:
+    """Build the dataset `name` from arrays or IDX files (`hw5.data.local.parts_of_arrays`); return its folder."""
+    if splits and len(parts) > 1:
+        raise InputError(f"splits={splits}: the files have splits of their own, {', '.join(parts)}")
+    if len(parts) == 1:
+        (part,) = parts.values()
+        indices = {split: (part, range_) for split, range_ in parse_splits(splits, part.count).items()}
+    else:
+        indices = {split: (part, range(part.count)) for split, part in parts.items()}
+    shape = part_shape = next(iter(parts.values())).read(np.arange(1)).shape[1:]
+    if size:
+        shape = (size, size, part_shape[-1])
+    features = {"image": tfds.features.Image(shape=shape, encoding_format="png")}
+    labels = [part.labels for part in parts.values()]
+    if has_labels := all(part is not None for part in labels):
+        if min(part.min() for part in labels) < 0:
+            raise InputError(f"name={name}: labels must be numbers of classes, from 0")
+        features["label"] = tfds.features.ClassLabel(num_classes=int(max(part.max() for part in labels)) + 1)
 
-    def find(pattern, dimensions):
-        paths = sorted(source.glob(pattern))
-        if not paths:
-            raise InputError(f"{source / pattern}: no such file")
-        return read_idx(paths[0], dimensions)
-
-    images = {split: find(f"{prefix}-images-idx3-ubyte*", 3) for split, prefix in IDX_PREFIXES.items()}
-    labels = {split: find(f"{prefix}-labels-idx1-ubyte*", 1) for split, prefix in IDX_PREFIXES.items()}
-    features = {
-        "image": tfds.features.Image(shape=(*images["train"].shape[1:], 1), encoding_format="png"),
-        "label": tfds.features.ClassLabel(num_classes=int(max(values.max() for values in labels.values())) + 1),
-    }
-    for split, prefix in IDX_PREFIXES.items():
-        if len(images[split]) != len(labels[split]):
-            raise InputError(f"{source}: {len(images[split])} {prefix} images have {len(labels[split])} labels")
-
-    def examples(split, progress):
-        for index, (image, label) in enumerate(zip(images[split], labels[split], strict=True)):
+    def encoded(part, selected, progress):
+        for index in selected:
+            (image,) = part.read(np.array([index])) if not size else resize(part.read(np.array([index])), size)
+            yield index, {"image": to_png(image)} | ({"label": int(part.labels[index])} if has_labels else {})
             progress.update()
-            yield index, {"image": to_png(image[..., None]), "label": int(label)}
 
-    total = sum(map(len, images.values()))
+    total = sum(part.count for part in parts.values())
     with tqdm(total=total, desc=name, unit=" images") as progress:
-        parts = {split: examples(split, progress) for split in IDX_PREFIXES}
-        return _write(name, data_dir, features, parts, f"{total} images from IDX files.")
+        examples = {split: encoded(part, selected, progress) for split, (part, selected) in indices.items()}
+        return _write(name, data_dir, features, examples, f"{total} images from arrays.")
+
+
+def _shuffled(names):
+    return [names[index] for index in np.random.default_rng(0).permutation(len(names))]
 
 
 class Arguments(Settings):
     """One dataset to build."""
 
-    source: Path = setting(REQUIRED, "Folder or zip file of images, or folder with IDX files.")
+    source: Path = setting(REQUIRED, "Folder or zip file of images, array (.npy, .npz), or IDX files.")
     name: str = setting(REQUIRED, "Name of the dataset to make.")
     data_dir: Path | None = setting(
         None, "Folder of TFDS' datasets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets)."
     )
-    size: int = setting(64, "Height and width of the stored images, in pixels.", at_least=1)
-    channels: int = setting(3, "1: greyscale, 3: RGB.", choices=(1, 3))
-    splits: str = setting("train:1", "Shares of the splits, such as train:0.8,validation:0.1,test:0.1.")
+    size: int | None = setting(
+        None, f"Height and width of the stored images, in pixels (default: {SIZE}; of arrays, their own).", at_least=1
+    )
+    channels: int = setting(3, "1: greyscale, 3: RGB; arrays keep their own.", choices=(1, 3))
+    splits: str | None = setting(
+        None,
+        "Shares of the splits, such as train:0.8,validation:0.1,test:0.1 (default: those of the source, or train:1).",
+    )
     attributes: Path | None = setting(
         None,
         "CSV file with one row per image: attributes, or label (number of the class) and group (name of the class).",
@@ -301,26 +273,27 @@ class Arguments(Settings):
 
 def main(arguments: Arguments) -> Path:
     """Build one dataset, and print and return its folder."""
-    source, name = arguments.source, arguments.name
+    source, name, attributes = arguments.source, arguments.name, arguments.attributes
     data_dir = Path(arguments.data_dir or tfds.core.constants.DATA_DIR).expanduser()
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError(f"name={name}: use lower-case letters, digits and underscores")
-    if name in tfds.list_builders(with_community_datasets=False) and data_dir.resolve() != STORE:
-        raise InputError(f"name={name}: is the name of a public dataset; choose another")
-    if not source.exists():
-        raise InputError(f"{source}: no such file or folder")
-    if source.is_dir() and any(source.glob("*-idx3-ubyte*")):
-        folder = build_from_idx(source, name, data_dir)
+    if data_dir.resolve() != STORE.resolve():
+        if name in catalogue():
+            raise InputError(f"name={name}: is the name of a public dataset; choose another")
+        if name in embedded_datasets():
+            raise InputError(f"name={name}: is the name of a dataset of this package; choose another")
+    if any((data_dir / name).glob("*/dataset_info.json")):
+        raise InputError(f"{data_dir / name}: exists already; remove it first, or choose another name")
+    files = find_images(source)
+    if files is None and attributes:
+        raise InputError(f"attributes={attributes}: are for image files; the source holds arrays")
+    parts = None if files else parts_of_arrays(source)
+    output_folder(data_dir, "data_dir")
+    if files:
+        how = dict(size=arguments.size or SIZE, channels=arguments.channels)
+        folder = build_from_images(files, name, data_dir, splits=arguments.splits, attributes=attributes, **how)
     else:
-        folder = build_from_images(
-            source,
-            name,
-            data_dir,
-            size=arguments.size,
-            channels=arguments.channels,
-            splits=arguments.splits,
-            attributes=arguments.attributes,
-        )
+        folder = build_from_arrays(parts, name, data_dir, arguments.size, arguments.splits)
     print(folder)
     return folder
 

@@ -1,0 +1,203 @@
+"""The files of a folder or a zip file, and the images among them."""
+
+import collections
+import functools
+import os
+import re
+import stat
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from hw5.data.decode import open_image, readable_suffixes, to_array, unscaled_numbers
+from hw5.data.values import Extremes, find_white
+from hw5.errors import InputError
+
+# The first bytes of the usual kinds of images, to recognise files without a suffix.
+SIGNATURE = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|BM.{4}\0{4}|II\*\0|MM\0\*|RIFF.{4}WEBP|\0\0\0\x0cjP  |\xff\x4f\xff\x51"
+    rb"|.{4}ftyp(avi[fs]|hei[cxms]|mif1)|P[1-7][\s]|qoif",
+    re.DOTALL,
+)
+SIGNATURE_BYTES = 16
+
+
+class Files:
+    """The visible files of a folder (searched with its subfolders and linked folders) or of a zip file.
+
+    Each folder is read once, also if links lead to it in several ways. Everything else is counted.
+
+    Attributes:
+        source: the folder or zip file.
+        names: of the files, relative to the source, sorted.
+        skipped: kind of file → number of files that are left out.
+    """
+
+    def __init__(self, source: str | os.PathLike, recursive: bool = True):
+        self.source, self.archive, self.recursive = Path(source), None, recursive
+        self.skipped = collections.Counter()
+        if self.source.is_dir():
+            self.names = sorted(self._in_folder())
+        elif self.source.is_file() and zipfile.is_zipfile(self.source):
+            try:
+                self.archive = zipfile.ZipFile(self.source)
+            except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+                raise InputError(f"{printable(source)}: cannot be read as a zip file ({error})") from error
+            self.names = sorted(self._in_archive())
+        else:
+            raise InputError(f"{printable(source)}: neither a folder nor a zip file")
+
+    def __len__(self):
+        return len(self.names)
+
+    def contents(self, name: str, size: int = -1) -> bytes:
+        """Return the bytes of one of the files, or the first `size` of them; they raise errors of many types."""
+        with self.archive.open(name) if self.archive else open(self.source / name, "rb") as file:
+            return file.read(size)
+
+    def path(self, name: str) -> str:
+        """Return the place of one of the files for messages."""
+        return printable(f"{self.source}:{name}" if self.archive else self.source / name)
+
+    def _in_folder(self) -> Iterator[str]:
+        folders, visited = [""], {_identity(self.source)}
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = sorted(os.scandir(self.source / folder), key=lambda entry: (entry.is_symlink(), entry.name))
+            except OSError as error:
+                raise InputError(f"{self.path(folder)}: {error.strerror}") from error
+            for entry in entries:
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if _is_hidden(entry.name):
+                    self.skipped["hidden"] += 1
+                elif not os.path.exists(entry.path):
+                    self.skipped["dangling links"] += 1
+                elif entry.is_file():
+                    yield name
+                elif not entry.is_dir():
+                    self.skipped["pipes or devices"] += 1
+                elif not self.recursive:
+                    self.skipped["folders"] += 1
+                elif (identity := _identity(entry.path)) in visited:
+                    self.skipped["links to a folder that is read already"] += 1
+                else:
+                    visited.add(identity)
+                    folders.append(name)
+
+    def _in_archive(self) -> Iterator[str]:
+        seen = set()
+        for entry in self.archive.infolist():
+            name = PurePosixPath(entry.filename)
+            if entry.is_dir():
+                continue
+            if ".." in name.parts or name.is_absolute():
+                self.skipped["outside of the archive"] += 1
+            elif any(map(_is_hidden, name.parts)):
+                self.skipped["hidden"] += 1
+            elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+                self.skipped["links or devices"] += 1
+            elif entry.filename in seen:
+                self.skipped["of the same name"] += 1
+            else:
+                seen.add(entry.filename)
+                yield entry.filename
+
+
+class ImageFiles(Files):
+    """The image files of a folder or a zip file.
+
+    These are files with a suffix of a format that Pillow reads, and files without a suffix that begin like an
+    image. Everything else is counted, and reported on stderr with the first image that is read.
+    """
+
+    def __init__(self, source: str | os.PathLike):
+        super().__init__(source)
+        self._white = {}
+        self.names = [name for name in self.names if self._is_image(name)]
+        if not self.names:
+            raise InputError(f"{printable(source)}: holds no images that can be read{self._listed(' (', ')')}")
+
+    def read(self, name: str, size: int | None = None, channels: int | None = None) -> np.ndarray:
+        """Decode one of the files by `hw5.data.decode.to_array`; InputError names an unreadable file."""
+        self.report()
+        return self._decoded(name, lambda encoded: to_array(encoded, size, channels, self._find_white))
+
+    def header(self, name: str) -> Image.Image:
+        """Open one of the files without decoding its pixels; InputError names an unreadable file."""
+        return self._decoded(name, open_image)
+
+    def report(self) -> None:
+        """Print once what was left out."""
+        if self.skipped:
+            note(f"{printable(self.source)}{self._listed(': ')}")
+
+    def _listed(self, before, after=""):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.skipped.most_common())
+        return f"{before}skipped {kinds}{after}" if kinds else ""
+
+    def _is_image(self, name) -> bool:
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in readable_suffixes():
+            return True
+        try:
+            if not suffix and SIGNATURE.match(self.contents(name, SIGNATURE_BYTES)):
+                return True
+        except Exception:  # encrypted or without permission: counted as the other files without a suffix
+            pass
+        self.skipped[printable(suffix) or "without a suffix"] += 1
+        return False
+
+    def _decoded(self, name, decode):
+        try:
+            return decode(self.contents(name))
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # damaged files make Pillow and zipfile raise nearly anything
+            reason = "not an image" if type(error).__name__ == "UnidentifiedImageError" else error
+            reason = printable(" ".join(str(reason).split()) or type(error).__name__)
+            raise InputError(f"{self.path(name)}: cannot be read as an image ({reason[:200]})") from error
+
+    def _find_white(self, numbers):
+        """Return the number that means white in all images of this type: they belong together."""
+        if numbers.dtype not in self._white:
+            extremes = functools.reduce(Extremes.__or__, self._extremes(numbers.dtype))
+            try:
+                self._white[numbers.dtype] = find_white(extremes, numbers.dtype)
+            except InputError as error:
+                raise InputError(f"{printable(self.source)}: {numbers.dtype} images: {error}") from error
+        return self._white[numbers.dtype]
+
+    def _extremes(self, dtype):
+        for name in self.names:
+            numbers = self._decoded(name, lambda encoded: unscaled_numbers(open_image(encoded)))
+            if numbers is not None and numbers.dtype == dtype:
+                try:
+                    yield Extremes.of(numbers)
+                except InputError as error:
+                    raise InputError(f"{self.path(name)}: cannot be read as an image ({error})") from error
+
+
+@functools.cache
+def note(text: str) -> None:
+    """Print a note to the user on stderr, once in a process."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def printable(path: str | os.PathLike) -> str:
+    """Return a path in which line breaks and other characters that cannot be printed are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(path))
+
+
+def _is_hidden(name):
+    """Check for a hidden file or folder, or one that macOS adds to zip files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _identity(path):
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
