@@ -47,7 +47,7 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
         try:
             with np.load(path) as file:
                 return [file[str(i)] for i in range(len(file.files) - 1)], json.loads(file[STATE].tobytes())
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             print(f"warning: checkpoint {path} is damaged ({' '.join(str(error).split())[:100]})", file=sys.stderr)
     if paths:
         raise InputError(f"{folder}: no checkpoint is readable; restart=True starts over")
