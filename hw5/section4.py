@@ -1,7 +1,11 @@
 """Section 4: a dense VAE with a tuned KL weight (sheet 001).
 
-784 → 200 (tanh, dropout) → 32 latents and back. The section sweeps over the weight of the KL divergence, from 0
-upwards. With the chosen weight it draws the figure to hand in, and counts the digits that samples show.
+784 → 200 (tanh) → 32 latents and back. The section sweeps over the weight of the KL divergence, from 0 upwards.
+With the chosen weight it draws the figure to hand in, and counts the digits that samples show.
+
+The default of the weight was chosen by this sweep, for what the sheet asks for: recognisable digits of most classes.
+Of the weights whose samples show each digit in 3 % or more, it has the lowest FID by the digit classifier. The weight
+of the lowest −ELBO is another one. All samples are of z ~ N(0, I).
 
     python -m hw5.section4                                  # everything
     python -m hw5.section4 --kl_weight=1 --sweep=1          # one model
@@ -17,29 +21,29 @@ from hw5.settings import Several, setting
 from hw5.tables import print_table
 
 NUM_SHOWN = 16  # images per row
-NUM_SAMPLES = 1000  # whose classes are counted
+NUM_SAMPLES = 5000  # per KL weight, for the classes and the FID
 
 
 class Settings(OnImages, StepTraining):
     kl_weight: float = setting(
-        1.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
+        3.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
     )
     sweep: Several[float] = setting(
-        (0.0, 0.1, 0.5, 1.0, 2.0, 5.0),
+        (0.0, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0),
         "KL weights to compare; the chosen one is always among them.",
         at_least=0,
         may_be_empty=True,
     )
     latent_dim: int = setting(32, "Latent dimensions.", at_least=1)
     hidden: int = setting(200, "Units of the hidden layers.", at_least=1)
-    dropout: float = setting(0.1, "Share of the encoder's hidden units that are dropped.", at_least=0, at_most=0.9)
-    steps = 10_800  # 20 passes over 54,000 images, more over fewer
+    dropout: float = setting(0.0, "Share of the encoder's hidden units that are dropped.", at_least=0, at_most=0.9)
+    steps = 13_500  # 25 passes over 54,000 images, more over fewer
     batch_size = 100
-    learning_rate = 3e-3
+    learning_rate = 1e-2
     PRESETS = {
         "smoke": dict(steps=30, train_size=512, sweep=0),
         "paper": dict(steps=81_000),  # the sheet's 150 passes
-        "sheet": dict(steps=81_000),
+        "sheet": dict(steps=81_000, dropout=0.1),
     }
 
 
@@ -48,10 +52,11 @@ def main(settings, run):
 
     Returns:
         The contents of metrics.json; `results` holds by KL weight reconstruction, kl and negative_elbo
-        (validation, nats per image), the MSE on the training images, and which digits the samples show.
+        (validation, nats per image), the MSE on the training images, and by the digit classifier the FID of the
+        samples, which digits they show, and with which confidence.
     """
     images, validation = run.train_validation()
-    classifiers = [metrics.MnistClassifier()] if settings.dataset == "mnist" else []
+    evaluate = digit_evaluator() if settings.dataset == "mnist" else lambda samples: {}
     shown = data.scale(images[:100])
     network = dict(hidden=settings.hidden, dropout=settings.dropout, image_shape=images.shape[1:])
 
@@ -68,7 +73,7 @@ def main(settings, run):
         samples = model.sample(NUM_SAMPLES, seed=settings.seed)
         measured[f"{weight:g}"] = training.negative_elbo(model, validation) | {
             "training_mse": mse,
-            "samples": metrics.evaluate_samples(samples, classifiers, metrics=["class_proportions"]),  # 4.4
+            "samples": evaluate(samples),  # 4.4
         }
         if weight == settings.kl_weight:
             steps_per_epoch = settings.schedule(len(images)).steps_per_epoch
@@ -78,14 +83,35 @@ def main(settings, run):
     draw_numbers(run, measured)
     columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
     columns = {label: (key, ".2f") for label, key in columns.items()}
-    columns["confidence"] = ("samples/mnist_classifier/confidence", ".3f")
+    names = {"FID": "fid", "real vs. real": "real_vs_real_fid", "confidence": "confidence"}
+    columns |= {label: (f"samples/mnist_classifier/{key}", ".3g") for label, key in names.items()}
     columns["classes with 3 %"] = ("samples/mnist_classifier/classes_covered", "d")
+    columns["samples"] = ("samples/mnist_classifier/num_samples", ",d")
     print_table("KL weight", measured, columns)
     chosen = measured[f"{settings.kl_weight:g}"]
     headline = {"-ELBO": chosen["negative_elbo"]}
     for row in chosen["samples"].values():
-        headline |= {"classes with 3 %": row["classes_covered"], "confidence": row["confidence"]}
+        headline |= {"FID": row["fid"], "classes with 3 %": row["classes_covered"], "confidence": row["confidence"]}
+        headline["KL weight"], headline["best KL weight"] = settings.kl_weight, float(best_weight(measured))
     return headline, measured
+
+
+def digit_evaluator():
+    """Make a function of samples that compares them with training images by the digit classifier."""
+    real, held_out = metrics.real_images_for_fid("mnist", NUM_SAMPLES, 28)
+    how = dict(real_images=real, held_out_images=held_out, metrics=("fid", "class_proportions"), verbose=False)
+    classifier = metrics.MnistClassifier()
+    return lambda samples: metrics.evaluate_samples(samples, [classifier], **how)
+
+
+def best_weight(measured):
+    """Choose the KL weight whose samples cover all classes, or the most of them, with the lowest FID."""
+
+    def merit(weight):
+        row = measured[weight]["samples"]["mnist_classifier"]
+        return -row["classes_covered"], row["fid"]
+
+    return min(measured, key=merit)
 
 
 def draw_images(run, trained, images, validation):
@@ -117,7 +143,7 @@ def draw_numbers(run, measured):
         axes = dict(xlabel="KL weight", ylabel="nats per image, validation", log="y")
         figures.curves(run.figure("sweep"), lines, **axes)
     proportions = {
-        f"KL weight {weight}": (range(10), 100 * evaluated["class_proportions"])
+        f"KL weight {weight}": (range(len(evaluated["class_proportions"])), 100 * evaluated["class_proportions"])
         for weight, row in measured.items()
         for evaluated in row["samples"].values()
     }

@@ -37,7 +37,7 @@ class Settings(variants.VariantSettings, InceptionEvaluation):
         at_most=MAX_EXACT_POINTS,  # of the Wasserstein distance
         training=False,
     )
-    likelihood_images: int = setting(32, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
+    likelihood_images: int = setting(64, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
     likelihood_samples: int = setting(2000, "Importance samples per test image.", at_least=1, training=False)
     dataset = "cartoon_faces"
     steps = 2000
@@ -62,7 +62,7 @@ def main(settings, run):
     variants.check(chosen, settings, len(images))
     evaluate = settings.evaluator(SIZE, METRICS, data_dir=settings.data_dir)
 
-    trained, measured = {}, {}
+    trained, measured, bits_of_images = {}, {}, {}
     for variant in chosen:
         name = str(variant)
         print(name)
@@ -73,7 +73,9 @@ def main(settings, run):
         if variant.model == "gan":
             measured[name]["arguments"] = variants.gan_row(variant.name, settings)
         else:
-            measured[name] |= bits(model, validation, test, settings)
+            bits_of_images[name] = bits(model, test, settings)
+            measured[name] |= training.negative_elbo(model, validation)
+            measured[name] |= summary_of_bits(bits_of_images, images.shape[-1])
         if variant.upsampling == settings.upsampling[0] and variant.likelihood in (None, settings.likelihood[0]):
             measured[name]["samples"] = evaluate(model)  # 5.6
 
@@ -94,24 +96,28 @@ def load(settings, run, split):
     return run.scaled(images, SIZE) if split == "train" else data.resize(images, SIZE)
 
 
-def bits(vae, validation, test, settings):
-    """Compute the terms of −ELBO on validation images, and the bits of test images (5.7).
-
-    The bits are per dimension and per pixel, with their standard error.
-    """
+def bits(vae, test, settings):
+    """Compute the bits per dimension of test images, [n] (5.7). All VAEs get the same images and the same noise."""
     images = test[: settings.likelihood_images]
     if continuous := vae.likelihood.is_continuous:
         scaled = metrics.dequantize(images, settings.seed)
     else:
         scaled = np.asarray(data.scale(images))
-    nats = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, seed=settings.seed, verbose=True)
-    in_bits = metrics.bits_per_dimension(nats, images.shape[1:], value_range=(0.0, 1.0) if continuous else None)
-    return training.negative_elbo(vae, validation) | {
-        "bits_per_dimension": in_bits.mean(),
-        "bits_per_dimension_error": in_bits.std(ddof=1) / np.sqrt(len(in_bits)),
-        "bits_per_pixel": in_bits.mean() * images.shape[-1],
-        "num_images": len(in_bits),
-    }
+    with metrics.Shards(settings.shards) as shards:
+        how = dict(seed=settings.seed, shards=shards, verbose=True)
+        nats = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, **how)
+    return metrics.bits_per_dimension(nats, images.shape[1:], value_range=(0.0, 1.0) if continuous else None)
+
+
+def summary_of_bits(bits_of_images, channels):
+    """Summarise the bits of the last VAE, and their differences, image by image, from those of the first VAE."""
+    (first, reference), (*_, values) = next(iter(bits_of_images.items())), bits_of_images.values()
+    mean, error = metrics.mean_and_error(values)
+    row = {"bits_per_dimension": mean, "bits_per_dimension_error": error, "bits_per_pixel": mean * channels}
+    if len(bits_of_images) > 1:
+        mean, error = metrics.mean_and_error(values - reference)
+        row |= {"bits_difference": mean, "bits_difference_error": error, "bits_difference_from": first}
+    return row | {"num_images": len(values)}
 
 
 def draw(name, model, history, run):
@@ -138,8 +144,10 @@ def draw_upsamplings(trained, images, run):
 def print_results(measured):
     """Print all metrics of all runs, one row per run and extractor."""
     print_evaluations({name: row.get("samples", {}) for name, row in measured.items()})
-    columns = {"-ELBO": "negative_elbo", "bits per dimension": "bits_per_dimension", "±": "bits_per_dimension_error"}
-    print_table("", measured, {label: (key, ".4g") for label, key in columns.items()})
+    columns = {"-ELBO": ("negative_elbo", ".4g"), "images": ("num_images", ",d")}
+    columns |= {"bits per dimension": ("bits_per_dimension", ".4g"), "±": ("bits_per_dimension_error", ".2g")}
+    columns |= {"difference": ("bits_difference", "+.4f"), "± ": ("bits_difference_error", ".2g")}
+    print_table("", measured, columns)
 
 
 run = section(Settings, main)

@@ -13,7 +13,7 @@ import numpy as np
 from hw5 import command_line, figures, models, networks, training
 from hw5.errors import InputError
 from hw5.files import atomic_write
-from hw5.metrics import maximum_mean_discrepancy
+from hw5.metrics import maximum_mean_discrepancy, mean_and_error
 from hw5.section import section
 from hw5.section_settings import StepTraining
 from hw5.settings import Several, setting
@@ -82,9 +82,10 @@ def main(settings, run):
         raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
     estimates = {step: distances(draws, rng) for step, draws in generated.items()}
     of_real = distances([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
+    summaries = {step: mean_and_error(values) for step, values in estimates.items()}
     compared = {
-        "mmd": {step: values.mean() for step, values in estimates.items()},
-        "mmd_error": {step: values.std(ddof=1) / np.sqrt(len(values)) for step, values in estimates.items()},
+        "mmd": {step: mean for step, (mean, _) in summaries.items()},
+        "mmd_error": {step: error for step, (_, error) in summaries.items()},
         "mmd_real": of_real.mean(),
         "mmd_real_quantiles": np.quantile(of_real, QUANTILES),
         "num_draws": NUM_DRAWS,

@@ -65,7 +65,7 @@ SECTIONS = {
     4: {
         "flags": [],
         "figures": {"hand_in", "sweep", "sweep_images", "training_images", "classes", "curves"},
-        "models": {"kl0", "kl1"},
+        "models": {"kl0", "kl3"},
     },
     5: {
         "flags": ["--latent_dim=3", "--upsampling=deconv,nearest", "--likelihood_samples=5"],
@@ -393,6 +393,19 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
         assert vae.likelihood.scale_sharing == "per_image"
         assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
         assert 0 < row["bits_per_dimension"] < 20
+        assert row["num_images"] == 2
+    assert "bits_difference" not in measured["vae_flow_bilinear_gaussian_per_image"]
+    bits = [row["bits_per_dimension"] for row in measured.values() if "bits_per_dimension" in row]
+    assert measured["vae_iwae_bilinear_gaussian_per_image"]["bits_difference"] == pytest.approx(bits[1] - bits[0])
+
+
+def test_differences_of_bits_are_those_of_the_same_images():
+    of_images = np.array([3.0, 5.0, 10.0])
+    row = section5.summary_of_bits({"first": of_images, "last": of_images + [0.1, 0.2, 0.3]}, 3)
+    assert row["bits_per_pixel"] == pytest.approx(3 * (6 + 0.2))
+    assert row["bits_per_dimension_error"] > 2
+    assert (row["bits_difference"], row["bits_difference_error"]) == pytest.approx((0.2, 0.1 / np.sqrt(3)))
+    assert (row["bits_difference_from"], row["num_images"]) == ("first", 3)
 
 
 def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp_path, monkeypatch):

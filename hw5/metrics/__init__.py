@@ -9,9 +9,17 @@ import importlib
 from hw5.metrics import pca
 from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
 from hw5.metrics.frechet import frechet_distance, frechet_infinity
-from hw5.metrics.likelihood import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, merge_bounds
+from hw5.metrics.likelihood import (
+    bits_per_dimension,
+    bits_per_pixel,
+    dequantize,
+    iwae_bound,
+    mean_and_error,
+    merge_bounds,
+)
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.precision_recall import precision_recall
+from hw5.metrics.shards import Shards
 from hw5.metrics.wasserstein import wasserstein_distance
 
 WITH_TENSORFLOW = {
@@ -27,6 +35,7 @@ WITH_TENSORFLOW = {
 __all__ = [
     "Inception",
     "MnistClassifier",
+    "Shards",
     "Statistics",
     "bits_per_dimension",
     "bits_per_pixel",
@@ -41,6 +50,7 @@ __all__ = [
     "kernel_inception_distance",
     "log_likelihood",
     "maximum_mean_discrepancy",
+    "mean_and_error",
     "merge_bounds",
     "mode_score",
     "pca",

@@ -36,6 +36,16 @@ def merge_bounds(bounds: np.ndarray, num_samples: Sequence[int]) -> np.ndarray:
     return np.logaddexp.reduce(weighted, axis=0) - log(counts.sum())
 
 
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Compute the mean of independent values, [n] with n ≥ 2, and its standard error.
+
+    To compare two models, take the differences of their values image by image: images differ much more than models,
+    and the error of the mean difference is much smaller than those of the two means.
+    """
+    values = np.asarray(values, np.float64)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
 def bits_per_dimension(
     log_likelihood: np.ndarray | float,
     image_shape: Sequence[int],

@@ -46,7 +46,8 @@ def test_the_weight_multiplies_the_kl_divergence_alone(weight):
 @pytest.mark.points(2, part="4.2")
 def test_the_sweep_begins_at_zero(section_run):
     measured = section_run(4).results
-    assert {float(weight) for weight in measured} == {0.0, 1.0}
+    assert min(map(float, measured)) == 0
+    assert len(measured) >= 2
     for terms in measured.values():
         assert terms["reconstruction"] > 0
         assert terms["kl"] > 0
@@ -68,7 +69,8 @@ def test_samples_are_counted_by_class(section_run):
         assert proportions.shape == (10,)
         assert proportions.min() >= 0
         assert proportions.sum() == pytest.approx(1)
-        assert np.allclose(1000 * proportions, np.round(1000 * proportions))  # of 1,000 samples
+        counts = proportions * by_digits.get("num_samples", 1000)
+        assert np.allclose(counts, np.round(counts))
         assert 0.1 <= by_digits["confidence"] <= 1
 
 
