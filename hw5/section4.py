@@ -26,7 +26,7 @@ NUM_SAMPLES = 5000  # per KL weight, for the classes and the FID
 
 class Settings(OnImages, StepTraining):
     kl_weight: float = setting(
-        3.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
+        2.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
     )
     sweep: Several[float] = setting(
         (0.0, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0),
