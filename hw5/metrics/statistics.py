@@ -1,22 +1,48 @@
 """Statistics of a set of images, the input of all metrics: computed once, saved, cached."""
 
+import contextlib
 import dataclasses
 import hashlib
+import lzma
 import os
+import struct
 import sys
+import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
+import scipy.linalg
 
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
-from hw5.metrics.extractor import Extractor, check_images, shard_bounds
+from hw5.metrics.extractor import Extractor, shard_bounds, to_bytes
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.shards import Shards, kept
+
+# Names in files of statistics: those of this package, and of pytorch-fid, clean-fid and guided-diffusion, which adds
+# statistics of spatial features.
+STATISTICS_NAMES = {"mean", "covariance", "count", "extractor", "features", "logits", "shard"}
+STATISTICS_NAMES |= {"mu", "sigma", "mu_s", "sigma_s"}
+MAX_ASYMMETRY = 1e-4  # of a covariance, and its most negative variance, as shares of the largest variance
+CHECKSUM_BATCH = 64  # images read at once for their checksum
+CACHE_BYTES = 4 * 2**30  # of statistics in the cache folder; the oldest are removed
+# Exceptions of zipfile and of NumPy's parser for a file that is damaged, encrypted or something else.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,31 +154,94 @@ class Statistics:
         """Read a file that `save` wrote, or the `mu` and `sigma` of pytorch-fid and others.
 
         Raises:
-            InputError: the file is missing, damaged, or holds no statistics.
+            InputError: the file is missing, damaged, or holds no statistics: wrong shapes, complex numbers, NaN,
+                a covariance that is none, a count that is none, features that are not of this mean.
         """
         try:
-            with np.load(path) as file:  # without unpickling
+            file = np.load(path)  # without unpickling
+            if isinstance(file, np.ndarray):
+                raise ValueError("one array, not an archive of arrays")
+            with file:
                 names = ("mu", "sigma") if "mu" in file else ("mean", "covariance")
-                mean, covariance = (np.float64(file[name]) for name in names)
-                count = int(file["count"]) if "count" in file else None
-                extractor = str(file["extractor"]) if "extractor" in file else None
-                features, logits = (file.get(name) for name in ("features", "logits"))
-                shard = tuple(int(number) for number in file["shard"]) if "shard" in file else None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
-            reason = " ".join(str(error).split())[:100]
-            raise InputError(f"{path}: holds no readable statistics of images ({reason})") from error
-        if mean.ndim != 1 or covariance.shape != 2 * mean.shape or not np.isfinite(covariance).all():
-            raise InputError(f"{path}: holds no statistics: mean {mean.shape}, covariance {covariance.shape}, or NaN")
-        return cls(Gaussian(mean, covariance, count), extractor, features, logits, shard)
+                mean, covariance, features, logits = (
+                    _real_numbers(name, file[name]) if name in file else None for name in (*names, "features", "logits")
+                )
+                shard = _shard(file["shard"]) if "shard" in file else None
+                count = _count(file["count"], 0 if shard else 2) if "count" in file else None
+                extractor = _text("extractor", file["extractor"]) if "extractor" in file else None
+            if mean is None or covariance is None:
+                raise ValueError(f"no {' and '.join(names)}")
+            if count != 0 or mean.size:  # the Gaussian of no images, which a shard may have, has no dimensions
+                _check_gaussian(mean, covariance)
+            for name, values in (("features", features), ("logits", logits)):
+                if values is not None and (values.ndim != 2 or len(values) != count):
+                    raise ValueError(f"{name} {list(values.shape)} of {count} images")
+            if features is not None and features.shape[1] != len(mean):
+                raise ValueError(f"features {list(features.shape)} of a mean {list(mean.shape)}")
+        except UNREADABLE as error:
+            raise InputError(f"{path}: holds no readable statistics of images ({reason_of(error)})") from error
+        return cls(Gaussian(np.float64(mean), np.float64(covariance), count), extractor, features, logits, shard)
+
+
+def holds_statistics(names: Collection[str]) -> bool:
+    """Check whether the arrays of an archive are statistics, from their names."""
+    return {"mu", "sigma"} <= set(names) or {"mean", "covariance"} <= set(names)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the message of an exception of another library on one line, cut to 100 characters."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(reason.split())[:100]
+
+
+def _text(name, value):
+    value = np.asarray(value)
+    if value.shape != () or value.dtype.kind != "U":
+        raise ValueError(f"{name} is no text")
+    return str(value)
+
+
+def _real_numbers(name, values):
+    values = np.asarray(values)  # a member of another format is bytes
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} is of type {values.dtype}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return values
+
+
+def _count(value, at_least):
+    value = np.asarray(value)
+    is_number = value.shape == () and value.dtype.kind in "iuf"
+    if not is_number or value != np.floor(value) or not at_least <= value < 2**53:
+        shown = " ".join(str(value).split())[:40]
+        raise ValueError(f"the count of images is {shown}, not a number of at least {at_least}")
+    return int(value)
+
+
+def _shard(value):
+    value = np.asarray(value)
+    if value.shape != (3,) or value.dtype.kind not in "iu":
+        raise ValueError(f"shard is {' '.join(str(value).split())[:40]}, not three numbers")
+    return tuple(map(int, value))
+
+
+def _check_gaussian(mean, covariance):
+    """Check that mean and covariance fit, and that the covariance is symmetric and not negative, up to rounding."""
+    size = mean.size
+    if not size or mean.shape != (size,) or covariance.shape != (size, size):
+        raise ValueError(f"shapes {list(mean.shape)} and {list(covariance.shape)}, not [d] and [d, d]")
+    covariance = np.float64(covariance)
+    if covariance.diagonal().min() < 0:
+        raise ValueError("the covariance has negative variances")
+    largest = np.abs(covariance).max()
+    if not np.allclose(covariance, covariance.T, rtol=0, atol=MAX_ASYMMETRY * largest):
+        raise ValueError("the covariance is not symmetric")
+    # As fast as a hundredth of an eigenvalue decomposition: only matrices without negative eigenvalues have a root.
+    shifted = covariance + 2 * MAX_ASYMMETRY * largest * np.eye(size)
+    _, failed = scipy.linalg.lapack.dpotrf(shifted, overwrite_a=True)
+    if failed and largest:
+        raise ValueError("the covariance has negative eigenvalues")
 
 
 def _named(shard):
@@ -241,8 +330,8 @@ def load_shards(folder: Path) -> Statistics | None:
     for path in paths:
         try:
             with np.load(path) as file:
-                numbers[path] = int(file["shard"][0])
-        except Exception as error:
+                numbers[path] = _shard(file["shard"])[0]
+        except (*UNREADABLE, KeyError, TypeError) as error:
             raise InputError(f"{path}: holds no statistics of a shard, as the others of the folder are to") from error
     try:
         return Statistics.merge(map(Statistics.load, sorted(paths, key=numbers.get)))
@@ -250,36 +339,93 @@ def load_shards(folder: Path) -> Statistics | None:
         raise InputError(f"{folder}: {error}") from error
 
 
+def image_checksum(images: Sequence) -> str:
+    """Return the shape of images and a hash of their bytes, `120x28x28x1_…`: equal images have equal ones.
+
+    Every image is read once, so files that cannot be read are found before time is spent on features.
+
+    Args:
+        images: as in `Extractor.activations`.
+
+    Raises:
+        InputError: as `Extractor.activations`.
+    """
+    if hasattr(images, "shape"):
+        images = np.asarray(images)
+    content, shapes = hashlib.sha256(), []
+    for start in range(0, len(images), CHECKSUM_BATCH):
+        batch = images[start : start + CHECKSUM_BATCH]
+        parts = [batch] if hasattr(batch, "shape") else [np.asarray(image)[None] for image in batch]
+        for part in map(to_bytes, parts):
+            content.update(np.ascontiguousarray(part))
+            shapes += [part.shape[1:]] * len(part)
+    if not shapes:
+        raise InputError("no images to extract features from")
+    if len(set(shapes)) > 1:
+        content.update(repr(shapes).encode())
+    shape = "x".join(map(str, shapes[0])) if len(set(shapes)) == 1 else "mixed"
+    return f"{len(shapes)}x{shape}_{content.hexdigest()[:16]}"
+
+
 def cached_statistics(
-    images: np.ndarray,
+    images: Sequence,
     extractor: Extractor,
     *,
     keep: bool = True,
     verbose: bool = False,
     shards: Shards | None = None,
+    open_images: Callable[[], Sequence] | None = None,
+    checksum: str | None = None,
 ) -> Statistics:
-    """Return `Statistics.of` an array or tensor of images, from a file of the cache folder if there is one.
+    """Return `Statistics.of` images, from a file of the cache folder if there is one.
 
-    Several `shards` compute them as in `sharded_statistics`.
+    The file name contains the extractor's name (network, weights, type of the floats) and the images' checksum,
+    so that a file belongs to exactly these images.
 
-    The file name contains the extractor's name (network, weights, type of the floats), the number and shape of
-    the images, and a hash of their bytes, so that a file belongs to exactly these images.
+    Args:
+        images, verbose: as in `Extractor.activations`.
+        keep: as in `Statistics.of`.
+        shards: processes that compute them, as in `sharded_statistics`.
+        open_images: opens the images again in every process, if they are in files.
+        checksum: the images' `image_checksum`, if it has been computed already.
     """
-    images = np.asarray(images)
-    check_images(images)  # a file in the cache is of equal bytes, but perhaps of another type
-    content = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()[:16]
-    shape = "x".join(map(str, images.shape))
-    path = cache_folder() / f"{extractor.name}_{shape}_{content}.npz"
-    if path.exists():
-        try:
-            statistics = Statistics.load(path)
-            if statistics.features is not None or not keep:
-                return statistics
-        except InputError as error:
-            print(f"warning: {error}; computed again", file=sys.stderr)
-    statistics = sharded_statistics(images, extractor, shards or Shards(), keep=keep, verbose=verbose)
+    path = cache_folder() / f"{extractor.name}_{checksum or image_checksum(images)}.npz"
+    statistics = _read_cache(path, extractor, len(images))
+    if statistics is not None and (statistics.features is not None or not keep):
+        return statistics
+    shards = shards or Shards()
+    source = images if open_images is None or shards.count == 1 else open_images
+    statistics = sharded_statistics(source, extractor, shards, keep=keep, verbose=verbose)
     try:
         statistics.save(path)
     except OSError as error:  # a read-only or full disk is no reason to lose what was computed
         print(f"warning: {path}: {error.strerror}; the statistics are not kept", file=sys.stderr)
+    else:
+        _limit_size(path.parent, kept=path)
     return statistics
+
+
+def _read_cache(path, extractor, count):
+    try:
+        if not path.exists():
+            return None
+        statistics = Statistics.load(path)
+        if (statistics.extractor, statistics.gaussian.count) != (extractor.name, count):
+            raise InputError(f"{path}: holds statistics of other images")
+    except (InputError, OSError) as error:
+        print(f"warning: {error}; computed again", file=sys.stderr)
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # it was used now, so others are removed before it
+    return statistics
+
+
+def _limit_size(folder, kept):
+    """Remove the statistics that were not used for the longest time, if there are more than `CACHE_BYTES` of them."""
+    with contextlib.suppress(OSError):  # another process removed one of them
+        files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("[!.]*_*.npz"))
+        excess = sum(size for _, size, _ in files) - CACHE_BYTES
+        for _, size, path in files:
+            if excess > 0 and path != kept:
+                path.unlink()
+                excess -= size
