@@ -34,7 +34,9 @@ class Training(Settings):
 class OnImages(Training):
     """A training on a dataset of images."""
 
-    dataset: str = setting("mnist", "Dataset: mnist, emojione, cartoon_faces, a TFDS name, or your own.")
+    dataset: str = setting(
+        "mnist", "Dataset: mnist, emojione, cartoon_faces, a TFDS name, your own, or the path of your files."
+    )
 
 
 class EpochTraining(OnImages):

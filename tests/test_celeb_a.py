@@ -432,3 +432,22 @@ def test_no_copy_of_a_map_is_held_in_memory(tmp_path):
 def test_the_checksum_of_a_map_is_that_of_its_array(both):
     array, mapped = both
     assert checksum(mapped) == checksum(array)
+
+
+def test_pngs_of_the_same_numbers_and_what_is_no_image(folder, capsys):
+    place = folder(range(1, 5))
+    for path in list((place / "img_align_celeba").iterdir()):
+        Image.open(path).save(path.with_suffix(".png"))
+        path.unlink()
+    os.mkfifo(place / "img_align_celeba" / "000008.jpg")
+    (place / "img_align_celeba" / "000009.jpg").symlink_to("nothing.jpg")
+    lines = [f"{number:06}.jpg {number % 3}" for number in range(1, 4)]  # of 4, one is left out
+    (place / "list_eval_partition.txt").write_text("\n".join(lines))
+    assert [shown(data.load("celeb_a", split, data_dir=place)) for split in ("validation", "test", "train")] == [
+        [1],
+        [2],
+        [3],
+    ]
+    said = capsys.readouterr().err
+    assert "2 images are pipes, folders or dangling links; skipped" in said
+    assert "1 of 4 images are not in CelebA's partition; left out" in said

@@ -223,6 +223,18 @@ def test_a_damaged_dataset_is_one_line_that_names_it(stored, damage, pattern):
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_that_is_cut_off_between_two_examples_is_found(stored):
+    (file,) = stored("mine", (5, 5, 1)).glob("*.tfrecord*")
+    whole = file.read_bytes()
+    starts = [0]
+    while starts[-1] < len(whole):  # a record is its length, its data, and a checksum of each
+        starts.append(starts[-1] + 8 + 4 + int.from_bytes(whole[starts[-1] :][:8], "little") + 4)
+    file.write_bytes(whole[: starts[-2]])
+    assert data.load("mine", "train[:5]").shape == (5, 5, 5, 1)
+    with pytest.raises(data.InputError, match="dataset 'mine' in .* cannot be read"):
+        data.load("mine")
+
+
 def test_one_s_own_dataset_of_an_embedded_name(stored, tmp_path, capsys):
     """`data_dir` comes before the package, the usual TFDS folder after it; both are said."""
     images = np.full((20, 5, 5, 1), 7, np.uint8)

@@ -3,7 +3,6 @@
 import io
 import math
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,6 @@ import numpy as np
 from hw5.data.image_files import printable
 from hw5.errors import InputError
 
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    zlib.error,
-)
 STATISTICS = {"mu", "sigma", "mean", "covariance"}  # arrays in a file of features' statistics
 
 
@@ -48,7 +37,7 @@ def read_arrays(path: Path, encoded: bytes | None = None) -> dict[str, np.ndarra
         if array.offset + array.nbytes != path.stat().st_size:
             raise ValueError("its size is not that of its array")
         return {"": array}
-    except UNREADABLE as error:
+    except Exception as error:  # NumPy and zipfile raise errors of many types, tokenize.TokenError among them
         reason = printable(" ".join(str(error).split())[:200] or type(error).__name__)
         raise InputError(f"{printable(path)}: cannot be read as an array ({reason})") from error
 
@@ -66,7 +55,7 @@ def to_nhwc(array: np.ndarray) -> np.ndarray:
 
         [n, h, w, 1 or 3]   as it is, if h is neither 1 nor 3
         [n, 1 or 3, h, w]   channels first, if w is neither 1 nor 3
-        [n, h, w]           grey, if neither n nor w could be the channels of a single image
+        [n, h, w]           grey, if neither n nor w could be the channels of a single image, and n not be the width
         [n, s²]             grey squares, as 784 = 28²
 
     Raises:
@@ -75,7 +64,7 @@ def to_nhwc(array: np.ndarray) -> np.ndarray:
     shape, few = array.shape, (1, 3, 4)
     if len(shape) == 2 and (side := math.isqrt(shape[1])) ** 2 == shape[1] and side > 1:
         return array.reshape(len(array), side, side, 1)
-    if len(shape) == 3 and shape[2] not in few and shape[0] != 3:
+    if len(shape) == 3 and shape[2] not in few and shape[0] != 3 and not shape[0] == shape[1] != shape[2]:
         return array[..., None]
     if len(shape) == 4:
         first, last = shape[1] in (1, 3), shape[3] in (1, 3)

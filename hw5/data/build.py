@@ -12,6 +12,7 @@ name after every image has been read, so an unreadable file leaves no incomplete
 import contextlib
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -274,7 +275,7 @@ class Arguments(Settings):
 def main(arguments: Arguments) -> Path:
     """Build one dataset, and print and return its folder."""
     source, name, attributes = arguments.source, arguments.name, arguments.attributes
-    data_dir = Path(arguments.data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    data_dir = Path(os.path.expanduser(arguments.data_dir or tfds.core.constants.DATA_DIR))
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise InputError(f"name={name}: use lower-case letters, digits and underscores")
     if data_dir.resolve() != STORE.resolve():

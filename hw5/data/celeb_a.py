@@ -8,7 +8,6 @@ images, and Google Drive, where they are, blocks programs. So nothing here tries
 import hashlib
 import io
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,8 @@ import tensorflow_datasets as tfds
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from hw5.data.decode import to_array
+from hw5.data.image_files import note
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
 
@@ -33,8 +34,7 @@ RECIPE = (
     ", unpack it for section 5 or hw5.data.load, which take it as data_dir=FOLDER; or set TFDS_DATA_DIR to a TFDS "
     "folder in which celeb_a is prepared"
 )
-# Pillow's exceptions for a file that is damaged or not an image.
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png")  # the authors have the images as PNG, too
 
 
 def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.PathLike | None = None) -> np.ndarray:
@@ -101,19 +101,19 @@ def crop(file) -> np.ndarray:
     """Decode one aligned image: its centre 148×148, resized (bilinear, antialiased), uint8 [64, 64, 3].
 
     Raises:
-        OSError, SyntaxError, ValueError (Pillow's own): damaged or not an image; ValueError: too small.
+        Exception: damaged or not an image, as `hw5.data.decode.to_array`; ValueError: too small.
     """
-    with Image.open(file) as image:
-        left, top = (image.width - CROP) // 2, (image.height - CROP) // 2
-        if min(left, top) < 0:
-            raise ValueError(f"{image.width}×{image.height} pixels; the crop takes {CROP}×{CROP}")
-        square = image.convert("RGB").crop((left, top, left + CROP, top + CROP))
+    image = Image.fromarray(to_array(file, channels=3))
+    left, top = (image.width - CROP) // 2, (image.height - CROP) // 2
+    if min(left, top) < 0:
+        raise ValueError(f"{image.width}×{image.height} pixels; the crop takes {CROP}×{CROP}")
+    square = image.crop((left, top, left + CROP, top + CROP))
     return np.asarray(square.resize((SIZE, SIZE), Image.Resampling.BILINEAR))
 
 
 def find(data_dir: str | os.PathLike | None = None) -> "TfdsFolder | JpegFolder":
     """Find the folder that `load` reads; arguments and errors as there."""
-    root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    root = Path(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR))
     versions = [path.parent for path in root.glob(f"{NAME}/*/dataset_info.json")]
     if versions := [path for path in versions if tfds.core.Version.is_valid(path.name)]:
         return TfdsFolder(max(versions, key=lambda path: tfds.core.Version(path.name)))
@@ -166,7 +166,17 @@ class JpegFolder:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        names = sorted(name for name in os.listdir(folder) if _is_jpeg(name))
+        with os.scandir(folder) as entries:
+            names, others = [], 0
+            for entry in entries:
+                is_image = entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")  # ._000001.jpg
+                if is_image and entry.is_file():  # neither a pipe nor a dangling link
+                    names.append(entry.name)
+                else:
+                    others += is_image
+        names.sort()
+        if others:
+            note(f"{folder}: {others} images are pipes, folders or dangling links; skipped")
         if not names:
             raise InputError(f"data_dir={folder}: holds no JPEGs; for {NAME}, {RECIPE}")
         split_of = _partition(folder)
@@ -175,9 +185,11 @@ class JpegFolder:
             if split := split_of(name):
                 self.names[split].append(name)
         if not all(self.names.values()):
-            print(f"note: {folder}: {len(names)} images, divided 80/10/10 in the order of their names", file=sys.stderr)
+            note(f"{folder}: {len(names)} images, divided 80/10/10 in the order of their names")
             first, second = len(names) * 8 // 10, len(names) * 9 // 10
             self.names = dict(zip(SPLITS, (names[:first], names[first:second], names[second:]), strict=True))
+        elif left_out := len(names) - sum(map(len, self.names.values())):
+            note(f"{folder}: {left_out} of {len(names)} images are not in CelebA's partition; left out")
         sizes = {split: len(part) for split, part in self.names.items()}
         self.splits = tfds.core.SplitDict([tfds.core.SplitInfo(split, [size], 0) for split, size in sizes.items()])
 
@@ -190,10 +202,6 @@ class JpegFolder:
         return ((path, path) for path in self.files(split, part))
 
 
-def _is_jpeg(name):
-    return name.lower().endswith((".jpg", ".jpeg")) and not name.startswith(".")  # macOS adds ._000001.jpg
-
-
 def _partition(folder):
     """Return a function that maps a file name to its split, or to None if it is in no split."""
 
@@ -202,13 +210,14 @@ def _partition(folder):
         number = int(stem) if stem.isdecimal() else 0
         return next((split for split, numbers in SPLITS.items() if number in numbers), None)
 
-    path = next((parent / PARTITION for parent in (folder, folder.parent) if (parent / PARTITION).exists()), None)
+    path = next((parent / PARTITION for parent in (folder, folder.parent) if (parent / PARTITION).is_file()), None)
     if path is None:
         return by_number
     split_of_code = dict(zip("012", SPLITS, strict=True))
     try:
         rows = (line.split() for line in path.read_text().splitlines() if line.strip())
-        return {name: split_of_code[code] for name, code in rows}.get
+        split_of = {name.partition(".")[0]: split_of_code[code] for name, code in rows}
+        return lambda name: split_of.get(name.partition(".")[0])  # the images may be PNGs
     except (ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read; each line must be a file name and 0, 1 or 2") from error
 
@@ -217,7 +226,7 @@ def _faces(source, split, part):
     for name, file in source.jpegs(split, part):
         try:
             face = crop(file)
-        except UNREADABLE as error:
+        except Exception as error:  # damaged files make Pillow raise nearly anything
             reason = "not an image" if isinstance(error, UnidentifiedImageError) else error
             raise InputError(f"{name}: cannot be read as an aligned face ({reason})") from error
         yield face

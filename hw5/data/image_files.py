@@ -24,6 +24,7 @@ SIGNATURE = re.compile(
     re.DOTALL,
 )
 SIGNATURE_BYTES = 16
+MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)")
 
 
 class Files:
@@ -45,7 +46,7 @@ class Files:
         elif self.source.is_file() and zipfile.is_zipfile(self.source):
             try:
                 self.archive = zipfile.ZipFile(self.source)
-            except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+            except Exception as error:  # zipfile raises errors of many types
                 raise InputError(f"{printable(source)}: cannot be read as a zip file ({error})") from error
             self.names = sorted(self._in_archive())
         else:
@@ -137,7 +138,7 @@ class ImageFiles(Files):
             note(f"{printable(self.source)}{self._listed(': ')}")
 
     def _listed(self, before, after=""):
-        kinds = ", ".join(f"{count} {kind}" for kind, count in self.skipped.most_common())
+        kinds = ", ".join(f"{count} {kind}{MENDS.get(kind, '')}" for kind, count in self.skipped.most_common())
         return f"{before}skipped {kinds}{after}" if kinds else ""
 
     def _is_image(self, name) -> bool:

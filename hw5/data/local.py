@@ -309,8 +309,11 @@ def _is_archive_of_files(path):
     """Check for a zip file that is not one of arrays alone, as NumPy writes them."""
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return not all(name.endswith(".npy") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not all(name.endswith(".npy") for name in archive.namelist())
+    except Exception as error:  # zipfile raises errors of many types
+        raise InputError(f"{printable(path)}: cannot be read as a zip file ({error})") from error
 
 
 def _starts_as_idx(path):

@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from hw5.data import celeb_a, prepared
-from hw5.data.image_files import note
+from hw5.data.image_files import note, printable
 from hw5.data.local import LocalDataset, open_dataset
 from hw5.errors import InputError
 
@@ -34,7 +34,7 @@ def find_path(name: str | os.PathLike, data_dir: str | os.PathLike | None = None
         if os.path.lexists(path):
             note(f"{text} is the dataset; write ./{text} for the {'folder' if path.is_dir() else 'file'}")
         return None
-    return path if text and (path.exists() or "/" in text or path.suffix) else None
+    return path if text and (os.path.lexists(path) or "/" in text or path.suffix) else None
 
 
 def find_dataset(
@@ -46,17 +46,20 @@ def find_dataset(
     """
     path = find_path(name, data_dir)
     if path is not None:
-        folder = _version_folder(path)
-        return prepared.open_folder(folder) if folder else open_dataset(path)
+        try:
+            folder = _version_folder(path)
+            return prepared.open_folder(folder) if folder else open_dataset(path)
+        except OSError as error:
+            raise InputError(f"{printable(path)}: {error.strerror or error}") from error
     base, config, version = _parse(name)
     if base == celeb_a.NAME:
         return celeb_a.builder(data_dir)
-    if data_dir is not None and not Path(data_dir).expanduser().is_dir():
+    if data_dir is not None and not _folder(data_dir).is_dir():
         raise InputError(f"data_dir={data_dir}: no such folder")
     embedded = embedded_datasets()
     folder = embedded.get(base) if config is None and version in (None, "1.0.0", "1.*.*") else None
     if folder is not None:
-        root = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+        root = _folder(data_dir)
         own = (root / base).is_dir() and root.resolve() != STORE.resolve()
         if not (own and data_dir):
             if own and base not in catalogue():
@@ -86,13 +89,17 @@ def catalogue() -> frozenset[str]:
     return frozenset(tfds.list_builders(with_community_datasets=False))
 
 
+def _folder(data_dir):
+    return Path(os.path.expanduser(data_dir or tfds.core.constants.DATA_DIR))  # Path.expanduser needs a home
+
+
 def _parse(name):
     """Divide "emnist/balanced:3.1.0" into its three parts; what is not there is None."""
     found = DATASET.fullmatch(name)
     if not found:
         return name, None, None
     base, config, version = found.groups()
-    if not Path(name).exists() and base.lower() in embedded_datasets().keys() | catalogue():
+    if not os.path.lexists(name) and base.lower() in embedded_datasets().keys() | catalogue():
         base = base.lower()  # MNIST
     if config and tfds.core.Version.is_valid(config):
         config, version = None, config
@@ -105,7 +112,7 @@ def _is_dataset(text, data_dir):
     base, config, _ = _parse(text)
     if base in embedded_datasets() and config is None:
         return True
-    folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser() / base / (config or "")
+    folder = _folder(data_dir) / base / (config or "")
     if any(folder.glob("*/dataset_info.json")) or any(folder.glob("*/*/dataset_info.json")):
         return True
     if base not in catalogue() and base != celeb_a.NAME:

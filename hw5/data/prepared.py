@@ -35,6 +35,9 @@ def load(
         raise InputError(f"dataset {name!r}: {split} selects no images")
     try:
         values = np.concatenate(list(_batches(info, files, feature, connector, limit)))
+        promised = sum(file.examples_in_shard - file.skip if file.take < 0 else file.take for file in files)
+        if len(values) != min(promised, limit or promised):  # a file that is cut off between two examples
+            raise ValueError(f"{len(values)} of {promised} examples")
         if not _is_image(connector) or values.dtype == np.uint8:
             return values
         if values.dtype == np.uint16:
