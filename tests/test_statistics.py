@@ -227,3 +227,43 @@ def test_statistics_of_other_images_in_the_cache_are_computed_again(digits, caps
     assert cached_statistics(digits[:10], classifier).gaussian.count == 10
     assert "holds statistics of other images; computed again" in capsys.readouterr().err
     assert Statistics.load(path).gaussian.count == 10
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_an_interrupted_computation_goes_on(digits, monkeypatch, capsys, keep, error):
+    monkeypatch.setattr(statistics, "PART_IMAGES", 300)
+    monkeypatch.setattr(MnistClassifier, "batch_size", 100)
+    classifier, images = MnistClassifier(), digits[:1000]
+    forward, batches = MnistClassifier.forward, []
+
+    def interrupted(self, inputs):
+        batches.append(len(inputs))
+        if len(batches) == 7:
+            raise error
+        return forward(self, inputs)
+
+    monkeypatch.setattr(MnistClassifier, "forward", interrupted)
+    with pytest.raises(error):
+        cached_statistics(images, classifier, keep=keep)
+    assert len(list((statistics.cache_folder() / "parts").iterdir())) == 2  # of 200 and 300 images
+    found = cached_statistics(images, classifier, keep=keep)
+    assert batches[7:] == [100] * 5
+    expected = Statistics.of(images, classifier)
+    np.testing.assert_allclose(found.gaussian.covariance, expected.gaussian.covariance, rtol=1e-9, atol=1e-9)
+    assert found.gaussian.count == 1000
+    assert (found.features is not None) == (found.logits is not None) == keep
+    if keep:
+        np.testing.assert_array_equal(found.features, expected.features)
+    assert [path.name for path in statistics.cache_folder().iterdir() if path.is_file()] == [
+        f"mnist-classifier_{image_checksum(images)}.npz"
+    ]
+    assert not list((statistics.cache_folder() / "parts").iterdir())
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_parts_are_not_needed_to_be_kept(digits, tmp_path, monkeypatch, capsys):
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setattr(statistics, "PART_IMAGES", 300)
+    assert cached_statistics(digits[:1000], MnistClassifier()).gaussian.count == 1000
+    assert capsys.readouterr().err.count("warning") == 1

@@ -34,7 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from hw5 import command_line
-from hw5.data.image_files import note
+from hw5.data.image_files import note, printable
 from hw5.errors import InputError
 from hw5.files import output_folder
 from hw5.metrics.evaluate import (
@@ -109,9 +109,9 @@ def main(arguments: Arguments) -> dict:
         with results_alone_on_stdout():
             results = compare(arguments)
     except InputError as error:  # a name of a file may contain a line break
-        if "\n" not in str(error):
+        if str(error).isprintable():
             raise
-        raise InputError(str(error).replace("\n", "\\n")) from error
+        raise InputError(printable(str(error))) from error
     if arguments.json:
         print(json.dumps(results, default=np.ndarray.tolist, allow_nan=False))
     else:
@@ -291,7 +291,7 @@ def check_save_stats(path: Path | None, sides: Sequence[str]) -> Path | None:
         raise InputError(f"save_stats={path}: is a folder; name a file")
     if path.suffix.lower() != ".npz":
         path = path.with_name(f"{path.name}.npz")
-        note(f"the statistics go to {path}")
+        note(f"the statistics go to {printable(path)}")
     if path.exists() and not path.is_file():
         raise InputError(f"save_stats={path}: is no file; name one")
     if any(os.path.exists(side) and path.exists() and path.samefile(side) for side in sides):
@@ -310,7 +310,9 @@ def check_statistics(names: dict[str, str], sides: dict, extractor: Extractor) -
                 f"InceptionV3 with the fid weights, not by {extractor.name}"
             )
         if side.extractor is None:
-            note(f"{names[name]}: does not say by which network it is; make sure that it is {extractor.name}")
+            note(
+                f"{printable(names[name])}: does not say by which network it is; make sure that it is {extractor.name}"
+            )
         elif side.extractor != extractor.name:
             raise InputError(
                 f"{names[name]}: statistics by {side.extractor} and by {extractor.name} cannot be compared; "
@@ -330,17 +332,17 @@ def check_count(name: str, side: Sequence | Statistics, samples: int | None) -> 
     """Check that a side has images enough; note where `samples` has no effect."""
     if isinstance(side, Statistics):
         if samples is not None:
-            note(f"{name}: statistics are of all their images, samples={samples} has no effect")
+            note(f"{printable(name)}: statistics are of all their images, samples={samples} has no effect")
         return
     if len(side) < 2:
         raise InputError(f"{name}: holds one image; metrics need two or more, and a reliable FID needs thousands")
     if samples is not None and len(side) < samples:
-        note(f"{name}: has only {len(side):,} images, not {samples:,}")
+        note(f"{printable(name)}: has only {len(side):,} images, not {samples:,}")
 
 
 def checksum(name: str, side: Sequence) -> str:
     """Read all images of a side once: what cannot be read is found now, and what is in the cache is found again."""
-    print(f"{name}: {len(side):,} images")
+    print(f"{printable(name)}: {len(side):,} images")
     with named(name):
         return image_checksum(side)
 
@@ -388,17 +390,17 @@ def results_alone_on_stdout() -> Iterator[None]:
 
 def print_table(results: dict) -> None:
     """Print one line per result, with the numbers of images that it comes from."""
-    missing = {name: reason for metric, reason in results.get("missing", {}).items()
-               for name in RESULTS.get(metric, (metric,))}  # fmt: skip
-    num_images = results.get("num_images", {})
+    num_images, missing = results.get("num_images", {}), results.get("missing", {})
+    reasons = {name: reason for metric, reason in missing.items() for name in RESULTS.get(metric, (metric,))}
+    width = max(20, *map(len, results)) + 2
     for name, value in results.items():
         if name in ("num_images", "missing", "num_samples", "real_vs_real_samples"):  # the last column has them
             continue
-        shown = f"{value:.6g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
-        if name in missing and value is None:
-            shown = f"not computed: {missing[name]}"
+        shown = f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+        if value is None:
+            shown = f"not computed: {reasons[name]}" if name in reasons else "unknown"
         counts = " and ".join("?" if count is None else f"{count:,}" for count in num_images.get(name, ()))
-        print(f"{name:<22}{shown:<14}{counts and f'  of {counts} images'}".rstrip())
+        print(f"{name:<{width}}{shown:<14}{counts and f'  of {counts} images'}".rstrip())
 
 
 if __name__ == "__main__":

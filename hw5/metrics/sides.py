@@ -18,7 +18,7 @@ import numpy as np
 
 from hw5 import data
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import ImageFiles, note
+from hw5.data.image_files import ImageFiles, note, printable
 from hw5.data.local import LocalDataset, find_images
 from hw5.data.names import find_dataset
 from hw5.errors import InputError
@@ -186,7 +186,7 @@ class ArrayImages:
         self.range = self._checked_range(value_range)
         if self.layout == "rows":
             size = math.isqrt(array.shape[1])
-            note(f"{path}: each row is read as a grey image of {size}×{size} pixels")
+            note(f"{printable(path)}: each row is read as a grey image of {size}×{size} pixels")
 
     def __len__(self):
         return self.count
@@ -334,7 +334,7 @@ def _open_array(path: Path, value_range, limit) -> ArrayImages | Statistics:
             arrays = {name: StoredArray(archive.open(info), info.file_size) for name, info in members.items()}
             return ArrayImages(path, _images_among(path, arrays), value_range, limit)
     if others := members.keys() - STATISTICS_NAMES:
-        note(f"{path}: the statistics are used, not {', '.join(sorted(others))}")
+        note(f"{printable(path)}: the statistics are used, not {', '.join(sorted(others))}")
     statistics = Statistics.load(path)
     if statistics.shard is not None:
         number, count, _ = statistics.shard
@@ -355,5 +355,5 @@ def _images_among(path, arrays):
     listed = ", ".join(f"{name} ({array.dtype} {list(array.shape)})" for name, array in arrays.items())
     if len(names) != 1:
         raise InputError(f"{len(names)} of its arrays can be images; save one alone: {listed}")
-    note(f"{path}: the images are {names[0]} of {listed}")
+    note(f"{printable(path)}: the images are {names[0]} of {listed}")
     return arrays[names[0]]

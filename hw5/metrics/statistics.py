@@ -29,6 +29,7 @@ STATISTICS_NAMES = {"mean", "covariance", "count", "extractor", "features", "log
 STATISTICS_NAMES |= {"mu", "sigma", "mu_s", "sigma_s"}
 MAX_ASYMMETRY = 1e-4  # of a covariance, and its most negative variance, as shares of the largest variance
 CHECKSUM_BATCH = 64  # images read at once for their checksum
+PART_IMAGES = 2000  # images whose features are lost, at most, if a command is interrupted
 CACHE_BYTES = 4 * 2**30  # of statistics in the cache folder; the oldest are removed
 # Exceptions of zipfile and of NumPy's parser for a file that is damaged, encrypted or something else.
 UNREADABLE = (
@@ -389,20 +390,52 @@ def cached_statistics(
         open_images: opens the images again in every process, if they are in files.
         checksum: the images' `image_checksum`, if it has been computed already.
     """
-    path = cache_folder() / f"{extractor.name}_{checksum or image_checksum(images)}.npz"
+    checksum = checksum or image_checksum(images)
+    path = cache_folder() / f"{extractor.name}_{checksum}.npz"
     statistics = _read_cache(path, extractor, len(images))
     if statistics is not None and (statistics.features is not None or not keep):
         return statistics
     shards = shards or Shards()
-    source = images if open_images is None or shards.count == 1 else open_images
-    statistics = sharded_statistics(source, extractor, shards, keep=keep, verbose=verbose)
+    if shards.count > 1:
+        statistics, parts = sharded_statistics(open_images or images, extractor, shards, keep=keep, verbose=verbose), []
+    else:
+        statistics, parts = _in_parts(images, extractor, checksum, keep=keep, verbose=verbose)
     try:
         statistics.save(path)
     except OSError as error:  # a read-only or full disk is no reason to lose what was computed
         print(f"warning: {path}: {error.strerror}; the statistics are not kept", file=sys.stderr)
     else:
         _limit_size(path.parent, kept=path)
+    for part in parts:
+        with contextlib.suppress(OSError):  # it could not be written
+            part.unlink()
     return statistics
+
+
+def _in_parts(images, extractor, checksum, *, keep, verbose):
+    """Compute the statistics of many images in parts; if it is interrupted, the next call goes on with its part.
+
+    Returns:
+        (statistics, the files that keep the parts).
+    """
+    count = -(-len(images) // PART_IMAGES)
+    if count == 1:
+        return Statistics.of(images, extractor, keep=keep, verbose=verbose), []
+    kind = "features" if keep else "gaussian"
+    paths = []
+
+    def parts():
+        for number in range(1, count + 1):
+            path = cache_folder() / "parts" / f"{extractor.name}_{checksum}_{kind}_{number}-{count}.npz"
+            part = _read_cache(path, extractor, None)
+            if part is None:
+                part = Statistics.of(images, extractor, keep=keep, shard=(number, count), verbose=verbose)
+                with contextlib.suppress(OSError):  # the warning about the whole is enough
+                    part.save(path)
+            paths.append(path)
+            yield part
+
+    return Statistics.merge(parts()), paths
 
 
 def _read_cache(path, extractor, count):
@@ -410,7 +443,7 @@ def _read_cache(path, extractor, count):
         if not path.exists():
             return None
         statistics = Statistics.load(path)
-        if (statistics.extractor, statistics.gaussian.count) != (extractor.name, count):
+        if (statistics.extractor, count or statistics.gaussian.count) != (extractor.name, statistics.gaussian.count):
             raise InputError(f"{path}: holds statistics of other images")
     except (InputError, OSError) as error:
         print(f"warning: {error}; computed again", file=sys.stderr)
@@ -423,7 +456,8 @@ def _read_cache(path, extractor, count):
 def _limit_size(folder, kept):
     """Remove the statistics that were not used for the longest time, if there are more than `CACHE_BYTES` of them."""
     with contextlib.suppress(OSError):  # another process removed one of them
-        files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in folder.glob("[!.]*_*.npz"))
+        paths = [*folder.glob("[!.]*_*.npz"), *folder.glob("parts/[!.]*_*.npz")]
+        files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in paths)
         excess = sum(size for _, size, _ in files) - CACHE_BYTES
         for _, size, path in files:
             if excess > 0 and path != kept:
