@@ -116,6 +116,7 @@ def test_the_files_of_shards_in_a_folder(tmp_path):
     whole = Statistics.of(images, Rows(), keep=False)
     for name, part in zip("badc", shards_of(images, 4, keep=False), strict=True):
         part.save(tmp_path / f"{name}.npz")
+    (tmp_path / ".partial.0badcafe-1-0.a.npz").write_text("half")  # of a killed process
     merged = load_shards(tmp_path)
     np.testing.assert_allclose(merged.gaussian.covariance, whole.gaussian.covariance, rtol=1e-13)
     (tmp_path / "d.npz").unlink()

@@ -158,8 +158,10 @@ def compare(arguments: Arguments) -> dict:
                 elif shard is not None:
                     statistics[name] = Statistics.of(side, extractor, shard=shard, **how)
                 else:
-                    again = functools.partial(open_side, names[name], extractor, value_range, arguments.samples)
-                    how |= dict(shards=shards, open_images=again, checksum=checksums[name])
+                    if not hasattr(side, "shape"):  # every process opens the files, so that none holds all images
+                        again = functools.partial(open_side, names[name], extractor, value_range, arguments.samples)
+                        how |= dict(open_images=again)
+                    how |= dict(shards=shards, checksum=checksums[name])
                     statistics[name] = cached_statistics(side, extractor, **how)
     if save_stats:
         saved = statistics["real"]

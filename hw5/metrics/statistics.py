@@ -324,7 +324,7 @@ def load_shards(folder: Path) -> Statistics | None:
     Raises:
         InputError: files are damaged or no shards, or some are missing.
     """
-    paths = sorted(folder.glob("*.npz"))
+    paths = sorted(folder.glob("[!.]*.npz"))
     if not paths or len(paths) < sum(not path.name.startswith(".") for path in folder.iterdir()):
         return None
     numbers = {}
