@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from processes import python_m
 
-from hw5 import distributions, networks
+from hw5 import distributions, metrics, networks, section5
 from hw5.errors import InputError
 from hw5.files import cache_folder
 from hw5.metrics import MnistClassifier, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
@@ -231,3 +231,18 @@ def test_the_command_computes_one_shard(digits, tmp_path, monkeypatch):
     ):
         with pytest.raises(InputError, match=message):
             run(**{"real": real, "weights": "mnist", "save_stats": parts / "4.npz"} | arguments)
+
+
+def test_the_setting_of_sections_reaches_the_evaluation(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(metrics, "extractors_for", lambda *args, **kwargs: [])
+    monkeypatch.setattr(metrics, "real_images_for_fid", lambda *args, **kwargs: (None, None))
+    monkeypatch.setattr(metrics, "evaluate_samples", lambda *args, **kwargs: asked.update(kwargs))
+    monkeypatch.setattr(section5.metrics, "log_likelihood", lambda *args, **kwargs: asked.update(kwargs) or np.zeros(3))
+    settings = section5.Settings(shards=3, likelihood_images=3)
+    vae = small_vae()
+    settings.evaluator(64)(vae)
+    assert asked["shards"] == 3
+    section5.bits(vae, np.zeros((3, 4, 4, 1), np.uint8), settings)
+    assert asked["shards"].count == 3
+    assert section5.Settings().shards == 1
