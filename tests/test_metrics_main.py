@@ -373,6 +373,14 @@ def test_what_was_computed_is_kept(sides, monkeypatch):
     run("mnist:train[:120]", "mnist:test[:100]", weights="mnist", metric="kid")
 
 
+def test_colours_that_the_network_does_not_take_are_refused_before_the_features(sides, monkeypatch):
+    monkeypatch.setattr(MnistClassifier, "activations", None)
+    np.save(sides / "rgb.npy", np.zeros((5, 9, 8, 3), np.uint8))
+    for fake in ("emojione", str(sides / "rgb.npy")):
+        with pytest.raises(InputError, match=f"^{fake}: mnist-classifier takes images of 1 channels, not 3"):
+            run("mnist:test", fake, weights="mnist", samples=20)
+
+
 def test_a_damaged_file_is_found_before_the_features_of_the_other_side(sides, monkeypatch):
     (sides / "png" / "119.png").write_bytes(b"damaged")
     monkeypatch.setattr(MnistClassifier, "activations", None)

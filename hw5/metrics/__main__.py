@@ -138,7 +138,7 @@ def compare(arguments: Arguments) -> dict:
     if shard is not None and isinstance(sides["real"], Statistics):
         raise InputError(f"shard={arguments.shard}: {arguments.real} holds statistics already; name images")
     for name, side in sides.items():
-        check_count(names[name], side, arguments.samples)
+        check_images(names[name], side, extractor, arguments.samples)
     missing = {}
     if "fake" in sides:
         reasons = {metric: obstacle(metric, sides["real"], sides["fake"], extractor) for metric in arguments.metric}
@@ -330,14 +330,17 @@ def check_statistics(names: dict[str, str], sides: dict, extractor: Extractor) -
             raise InputError(f"features of different dimensions cannot be compared: {listed}")
 
 
-def check_count(name: str, side: Sequence | Statistics, samples: int | None) -> None:
-    """Check that a side has images enough; note where `samples` has no effect."""
+def check_images(name: str, side: Sequence | Statistics, extractor: Extractor, samples: int | None) -> None:
+    """Check that a side has images enough, with colours that the network takes; note where `samples` has no effect."""
     if isinstance(side, Statistics):
         if samples is not None:
             note(f"{printable(name)}: statistics are of all their images, samples={samples} has no effect")
         return
     if len(side) < 2:
         raise InputError(f"{name}: holds one image; metrics need two or more, and a reliable FID needs thousands")
+    channels = np.shape(side[0:1][0])[-1]
+    if channels not in (1, extractor.channels):
+        raise InputError(f"{name}: {extractor.name} takes images of {extractor.channels} channels, not {channels}")
     if samples is not None and len(side) < samples:
         note(f"{printable(name)}: has only {len(side):,} images, not {samples:,}")
 
