@@ -21,6 +21,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -36,6 +37,7 @@ from hw5.data.image_files import ImageFiles
 from hw5.errors import InputError
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.mnist_classifier import WEIGHTS, MnistClassifier
+from hw5.metrics.sides import open_side
 from hw5.metrics.statistics import Statistics
 from hw5.training import checkpoints
 
@@ -175,6 +177,11 @@ def write_checkpoint(folder: Path) -> Path:
     return next(folder.glob("*.npz"))
 
 
+def read_side(path: Path) -> list:
+    side = open_side(str(path), SimpleNamespace(channels=3))
+    return [side[0 : len(side)]]
+
+
 def read_checkpoint(path: Path) -> list:
     arrays, state = checkpoints.latest(path.parent)
     return [*arrays, json.dumps(state)]
@@ -210,6 +217,8 @@ KINDS = {
     "npy": stored("images.npy", saved(np.save, PIXELS), read_dataset, False),
     "npz": stored("images.npz", saved(np.savez, PIXELS, LABELS), read_dataset, True),
     "npz, compressed": stored("images.npz", saved(np.savez_compressed, PIXELS, LABELS), read_dataset, True),
+    "npy, of metrics": stored("images.npy", saved(np.save, PIXELS), read_side, False),
+    "npz, of metrics": stored("images.npz", saved(np.savez_compressed, PIXELS), read_side, True),
     "IDX": stored("images-idx3-ubyte", idx(GREY), read_dataset, False),
     "IDX, gzip": stored("images-idx3-ubyte.gz", gzip.compress(idx(GREY)), read_dataset, True),
     "TFRecord": prepared("*.tfrecord*", "tfrecord", True),

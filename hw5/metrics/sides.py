@@ -125,7 +125,7 @@ class StoredArray:
 
     Args:
         file: the open file or member.
-        size: its bytes, to notice one that is cut off.
+        size: its bytes, to notice one that is cut off, or says in its header that it is smaller.
 
     Attributes:
         shape, dtype: of the array.
@@ -146,8 +146,8 @@ class StoredArray:
         self.row_bytes = math.prod(self.shape[1:]) * self.dtype.itemsize
         self._file, self._start, self._whole = file, file.tell(), None
         expected = math.prod(self.shape) * self.dtype.itemsize
-        if min(self.shape, default=0) < 0 or (not self.dtype.hasobject and size < self._start + expected):
-            raise ValueError(f"cut off: {size - self._start:,} of {expected:,} bytes")
+        if min(self.shape, default=0) < 0 or (not self.dtype.hasobject and size != self._start + expected):
+            raise ValueError(f"cut off or not what it says: {size - self._start:,} of {expected:,} bytes")
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Read the rows from `start` to `stop` of the first axis."""

@@ -163,6 +163,8 @@ class Statistics:
             if isinstance(file, np.ndarray):
                 raise ValueError("one array, not an archive of arrays")
             with file:
+                if damaged := file.zip.testzip():  # NumPy reads what the header says, perhaps not up to the checksum
+                    raise ValueError(f"the checksum of {damaged} is wrong")
                 names = ("mu", "sigma") if "mu" in file else ("mean", "covariance")
                 mean, covariance, features, logits = (
                     _real_numbers(name, file[name]) if name in file else None for name in (*names, "features", "logits")

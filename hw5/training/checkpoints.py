@@ -6,14 +6,13 @@ a temporary name and renamed. Zip files carry checksums, so a damaged file is no
 
 import json
 import sys
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from hw5.data.arrays import read_arrays
 from hw5.errors import InputError
 from hw5.files import atomic_write
 
@@ -45,9 +44,10 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
     paths = _paths(folder)
     for path in reversed(paths):
         try:
-            with np.load(path) as file:
-                return [file[str(i)] for i in range(len(file.files) - 1)], json.loads(file[STATE].tobytes())
-        except (OSError, RuntimeError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            arrays = read_arrays(path)
+            state = json.loads(arrays.pop(STATE).tobytes())
+            return [arrays[str(i)] for i in range(len(arrays))], state
+        except (InputError, ValueError, KeyError) as error:
             print(f"warning: checkpoint {path} is damaged ({' '.join(str(error).split())[:100]})", file=sys.stderr)
     if paths:
         raise InputError(f"{folder}: no checkpoint is readable; restart=True starts over")
