@@ -156,3 +156,18 @@ def test_files_in_one_folder_alone(tmp_path):
 
 def test_printable():
     assert printable("ä\n\x1b[1m\udcff") == r"ä\n\x1b[1m\udcff"
+
+
+def test_a_zip_file_whose_directory_hides_entries_is_refused(tmp_path):
+    """The length of an entry's comment can swallow the entries behind it, which zipfile does not notice."""
+    path = tmp_path / "some.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.writestr(name, b"")
+    whole = bytearray(path.read_bytes())
+    entry = whole.index(b"PK\1\2")  # of the directory
+    whole[entry + 32] = whole.index(b"PK\1\2", entry + 1) - entry  # as long as the next one
+    path.write_bytes(whole)
+    assert len(zipfile.ZipFile(path).namelist()) == 2
+    with pytest.raises(InputError, match="2 of 3 entries in its directory"):
+        Files(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw5.data.image_files import printable
+from hw5.data.image_files import open_zip, printable
 from hw5.errors import InputError
 
 STATISTICS = {"mu", "sigma", "mean", "covariance"}  # arrays in a file of features' statistics
@@ -29,7 +29,7 @@ def read_arrays(path: Path, encoded: bytes | None = None) -> dict[str, np.ndarra
             raise ValueError("not a file" if path.exists() else "no such file")
         file = path if encoded is None else io.BytesIO(encoded)
         if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
+            with open_zip(file) as archive:
                 return {name.removesuffix(".npy"): _decode(archive.read(name)) for name in archive.namelist()}
         if encoded is not None:
             return {"": _decode(encoded)}

@@ -5,10 +5,12 @@ import functools
 import os
 import re
 import stat
+import struct
 import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -24,6 +26,8 @@ SIGNATURE = re.compile(
     re.DOTALL,
 )
 SIGNATURE_BYTES = 16
+MAX_ZIP_END = 22 + 65535  # bytes of the last record of a zip file, with its comment
+COUNT_IS_ELSEWHERE = 0xFFFF  # in zip files of more entries
 MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)")
 
 
@@ -45,7 +49,7 @@ class Files:
             self.names = sorted(self._in_folder())
         elif self.source.is_file() and zipfile.is_zipfile(self.source):
             try:
-                self.archive = zipfile.ZipFile(self.source)
+                self.archive = open_zip(self.source)
             except Exception as error:  # zipfile raises errors of many types
                 raise InputError(f"{printable(source)}: cannot be read as a zip file ({error})") from error
             self.names = sorted(self._in_archive())
@@ -181,6 +185,22 @@ class ImageFiles(Files):
                     yield Extremes.of(numbers)
                 except InputError as error:
                     raise InputError(f"{self.path(name)}: cannot be read as an image ({error})") from error
+
+
+def open_zip(file: str | os.PathLike | BinaryIO) -> zipfile.ZipFile:
+    """Open a zip file, and check that its directory has as many entries as it says, which zipfile does not.
+
+    Raises:
+        zipfile.BadZipFile and others of many types: it is damaged.
+    """
+    archive = zipfile.ZipFile(file)
+    size = archive.fp.seek(0, os.SEEK_END)
+    archive.fp.seek(max(0, size - MAX_ZIP_END))
+    end = archive.fp.read()
+    (count,) = struct.unpack_from("<H", end, end.rindex(b"PK\5\6") + 10)  # the number of entries in its last record
+    if count not in (len(archive.infolist()), COUNT_IS_ELSEWHERE):
+        raise zipfile.BadZipFile(f"{len(archive.infolist())} of {count} entries in its directory")
+    return archive
 
 
 @functools.cache

@@ -32,7 +32,7 @@ from tqdm import tqdm
 from hw5.data.arrays import STATISTICS, read_arrays, to_labels, to_nhwc
 from hw5.data.decode import is_grey
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import Files, ImageFiles, note, printable
+from hw5.data.image_files import Files, ImageFiles, note, open_zip, printable
 from hw5.data.layout import Named, class_folders, parse_name, split_folders
 from hw5.data.values import Extremes, find_white, to_bytes
 from hw5.errors import InputError
@@ -310,7 +310,7 @@ def _is_archive_of_files(path):
     if not zipfile.is_zipfile(path):
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             return not all(name.endswith(".npy") for name in archive.namelist())
     except Exception as error:  # zipfile raises errors of many types
         raise InputError(f"{printable(path)}: cannot be read as a zip file ({error})") from error

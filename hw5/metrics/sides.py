@@ -18,7 +18,7 @@ import numpy as np
 
 from hw5 import data
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import ImageFiles, note, printable
+from hw5.data.image_files import ImageFiles, note, open_zip, printable
 from hw5.data.local import LocalDataset, find_images
 from hw5.data.names import find_dataset
 from hw5.errors import InputError
@@ -328,7 +328,7 @@ def _open_array(path: Path, value_range, limit) -> ArrayImages | Statistics:
             return ArrayImages(path, StoredArray(file, path.stat().st_size), value_range, limit)
         if not zipfile.is_zipfile(file):
             raise ValueError("neither an array nor an archive of arrays; pickles are never loaded")
-        archive = zipfile.ZipFile(file)
+        archive = open_zip(file)
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if not holds_statistics(members):
             arrays = {name: StoredArray(archive.open(info), info.file_size) for name, info in members.items()}

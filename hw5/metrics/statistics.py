@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import scipy.linalg
 
+from hw5.data.image_files import open_zip
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
 from hw5.metrics.extractor import Extractor, shard_bounds, to_bytes
@@ -163,7 +164,9 @@ class Statistics:
             if isinstance(file, np.ndarray):
                 raise ValueError("one array, not an archive of arrays")
             with file:
-                if damaged := file.zip.testzip():  # NumPy reads what the header says, perhaps not up to the checksum
+                with open_zip(path) as archive:  # NumPy reads what the header says, perhaps not up to the checksum
+                    damaged = archive.testzip()
+                if damaged:
                     raise ValueError(f"the checksum of {damaged} is wrong")
                 names = ("mu", "sigma") if "mu" in file else ("mean", "covariance")
                 mean, covariance, features, logits = (
