@@ -152,6 +152,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
 @pytest.mark.parametrize("container", ["npy", "npz"])
 @pytest.mark.parametrize("kind", REFUSED)
 def test_an_array_that_is_not_clear_is_refused(tmp_path, kind, container):
