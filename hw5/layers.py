@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from hw5 import replicas
+
 
 class SavesRandomState:
     """Mixin for a layer or model that has `SeedGenerator`s as attributes, and no weights of its own.
@@ -36,8 +38,27 @@ class RandomLayer(SavesRandomState, keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 
+    def draw(self, random, shape, **arguments):
+        """Draw random numbers of a shape [batch, …] with a function of `keras.random`."""
+        batch, *rest = shape
+        return replicas.draw(lambda count: random((count, *rest), seed=self.seed_generator, **arguments), batch)
+
     def get_config(self):
         return {**super().get_config(), "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("hw5")
+class Dropout(keras.layers.Dropout):
+    """Keras' dropout (Srivastava et al. 2014), which on several replicas drops what one device would drop."""
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        batch, *rest = ops.shape(inputs)
+        noise = replicas.draw(
+            lambda count: keras.random.uniform((count, *rest), dtype=inputs.dtype, seed=self.seed_generator), batch
+        )
+        return ops.where(noise >= self.rate, inputs / (1.0 - self.rate), 0.0)
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -66,14 +87,14 @@ class PatchNoise(RandomLayer):
         rows = self._placement(batch, height)  # [batch, h, size]
         columns = self._placement(batch, width)
         shape = (batch, self.size, self.size, channels)
-        noise = keras.random.normal(shape, stddev=self.stddev, seed=self.seed_generator)
+        noise = self.draw(keras.random.normal, shape, stddev=self.stddev)
         placed = ops.einsum("bhi,bwj,bijc->bhwc", rows, columns, noise)
         mask = ops.einsum("bhi,bwj->bhw", rows, columns)[..., None]
         return ops.clip(images + placed, 0.0, 1.0), mask
 
     def _placement(self, batch, length):
         """Draw where the patch lies: [batch, length, size], 1 if a pixel of the patch falls on that of the image."""
-        start = keras.random.randint((batch, 1), 0, length - self.size + 1, seed=self.seed_generator)
+        start = self.draw(keras.random.randint, (batch, 1), minval=0, maxval=length - self.size + 1)
         return ops.one_hot(start + ops.arange(self.size), length, axis=1)
 
     def get_config(self):
@@ -90,7 +111,7 @@ class Dequantization(RandomLayer):
 
     def call(self, images):
         """Dequantise images, float [batch, h, w, c], k/255 for level k. Returns float of that shape, in [0, 1)."""
-        return (255.0 * images + keras.random.uniform(ops.shape(images), seed=self.seed_generator)) / 256.0
+        return (255.0 * images + self.draw(keras.random.uniform, ops.shape(images))) / 256.0
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -102,7 +123,7 @@ class Binarization(RandomLayer):
 
     def call(self, images):
         """Binarise images, float [batch, h, w, c] in [0, 1]. Returns 0 and 1, float of that shape."""
-        noise = keras.random.uniform(ops.shape(images), seed=self.seed_generator)
+        noise = self.draw(keras.random.uniform, ops.shape(images))
         return ops.cast(noise < images, images.dtype)
 
 
@@ -113,6 +134,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     Keras composes it of a dozen operations, and each of them reads and writes all images. The defaults are
     those of PyTorch and of the DCGANs written in it: ε = 1e-5, and moving statistics in which each new batch
     has a weight of 0.1. The moving variance has the divisor n − 1.
+
+    On several replicas the statistics are those of the whole batch, as on one device.
     """
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs):
@@ -120,7 +143,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=False, mask=None):
         training = bool(training and self.trainable)
-        moments = (self.moving_mean, self.moving_variance)
+        if training and replicas.count() > 1:
+            images = tf.cast(inputs, tf.float32)
+            mean, variance, count = replicas.moments(images, [0, 1, 2])
+            beta, gamma = tf.cast(self.beta, tf.float32), tf.cast(self.gamma, tf.float32)
+            outputs = tf.nn.batch_normalization(images, mean, variance, beta, gamma, self.epsilon)
+            self._move(mean, variance * (count / (count - 1.0)))
+            return tf.cast(outputs, inputs.dtype)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma,
@@ -131,9 +160,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
             is_training=training,
         )
         if training:
-            for moving, batch in zip(moments, (mean, variance), strict=True):
-                moving.assign(self.momentum * moving + (1 - self.momentum) * batch)
+            self._move(mean, variance)
         return outputs
+
+    def _move(self, mean, variance):
+        """Move the moving statistics towards those of a batch."""
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1 - self.momentum) * batch)
 
 
 @keras.saving.register_keras_serializable("hw5")

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from math import prod
 
 import keras
+import tensorflow as tf
 from keras import layers, ops
 
 from hw5.errors import InputError
-from hw5.layers import BatchNormalization, NearestConv2D, SelfModulatedBatchNormalization
+from hw5.layers import BatchNormalization, Dropout, NearestConv2D, SelfModulatedBatchNormalization
 
 MNIST_SHAPE = (28, 28, 1)
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "relu", "sigmoid", "softplus", "tanh")
@@ -113,7 +114,7 @@ def tanh_vae(
     """
     images = keras.Input(image_shape, name="images")
     features = layers.Dense(hidden, activation="tanh", name="hidden")(layers.Flatten(name="flatten")(images))
-    features = layers.Dropout(dropout, name="dropout")(features)
+    features = Dropout(dropout, name="dropout")(features)
     encoder = keras.Model(images, _posterior_outputs(features, latent_dim), name="tanh_encoder")
     up = [layers.Dense(hidden, activation="tanh", name="hidden")]
     return encoder, _decoder("tanh_decoder", image_shape, latent_dim, up)
@@ -209,14 +210,27 @@ def _halved_twice(image_shape):
     return height // 4, width // 4, channels
 
 
+def half_precision() -> tuple[str, bool]:
+    """Return Keras' policy of 16 bits for this machine, and whether a GPU here is made for it.
+
+    NVIDIA's GPUs have matrix units for float16 from compute capability 7.0 (Volta) and for bfloat16 from 8.0 (Ampere).
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    known = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+    least = min(known, default=None)
+    if least is None or least >= (8, 0):
+        return "mixed_bfloat16", least is not None
+    return "mixed_float16", least >= (7, 0)
+
+
 @contextlib.contextmanager
 def precision(mixed: bool = True):
-    """Let the networks built in this context compute in bfloat16, or if not `mixed`, in float32.
+    """Let the networks built in this context compute in 16 bits (`half_precision`), or if not `mixed`, in float32.
 
     Weights, normalisation statistics and outputs stay in float32.
     """
     before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16" if mixed else before)
+    keras.config.set_dtype_policy(half_precision()[0] if mixed else before)
     try:
         yield
     finally:

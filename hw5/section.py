@@ -15,24 +15,19 @@ A section declares its settings in a class and does its work in `main`. `section
 """
 
 import inspect
-import json
-import os
-import platform
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-import hw5
 from hw5 import data, training
 from hw5.errors import InputError
-from hw5.files import atomic_write, output_folder
+from hw5.files import output_folder
+from hw5.results import save_metrics
 from hw5.section_settings import Training
 from hw5.settings import program
-
-PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scipy")
 
 
 def section(settings: type[Training], main: Callable) -> Callable:
@@ -50,9 +45,10 @@ def section(settings: type[Training], main: Callable) -> Callable:
 
     def run_section(settings):
         started, run = time.monotonic(), Run(settings, name)
-        headline, results = main(run.settings, run)
-        asked = run.settings.as_dict() | {"preset": settings.preset}
-        return save_metrics(run.folder, asked, headline, results, time.monotonic() - started)
+        with training.quiet_unless_chief(run.strategy):
+            headline, results = main(run.settings, run)
+            asked = run.settings.as_dict() | {"preset": settings.preset}
+            return save_metrics(run.folder, asked, headline, results, time.monotonic() - started)
 
     run_section.__doc__, run_section.__module__ = main.__doc__, main.__module__
     return program(settings, run_section)
@@ -64,15 +60,26 @@ class Run:
     Attributes:
         settings: of the section.
         folder: for figures and metrics.json; `figures/NAME`, of a preset `runs/PRESET/figures/NAME`, or `out`.
-        run_dir: for trainings; `runs/NAME`, of a preset `runs/PRESET/NAME`, or the setting `run_dir`.
+        run_dir: for trainings; `runs/NAME`, of a preset `runs/PRESET/NAME`, or the setting `run_dir`. In a cluster
+            these are the chief's; the other workers, which do the same, have temporary folders.
+        strategy: of the trainings, or None.
     """
 
     def __init__(self, settings: Training, name: str):
         if settings.restart and not settings.train:
             raise InputError("restart=True and train=False contradict each other")
+        self.strategy = training.make_strategy(settings.strategy, settings.workers, settings.task)
+        settings = settings.of_this_machine()
+        own = ("out", "run_dir", "task")  # of this process; the rest is alike in a cluster
+        training.check_equal(self.strategy, {k: v for k, v in settings.as_dict().items() if k not in own})
         runs = Path("runs", settings.preset or "")
-        self.folder = output_folder(settings.out or (runs if settings.preset else Path()) / "figures" / name, "out")
-        self.run_dir = output_folder(settings.run_dir or runs / name, "run_dir")
+        out, run_dir = settings.out or (runs if settings.preset else Path()) / "figures" / name, settings.run_dir
+        if not training.is_chief(self.strategy):
+            self.temporary = tempfile.TemporaryDirectory()
+            out = run_dir = Path(self.temporary.name)
+        self.folder = output_folder(out, "out")
+        self.run_dir = output_folder(run_dir or runs / name, "run_dir")
+        print(f"{name} trains on {training.devices(self.strategy)}")
         self.settings = settings.replace(out=self.folder, run_dir=self.run_dir)
 
     def figure(self, name: str) -> Path:
@@ -95,18 +102,31 @@ class Run:
         """Return the fixed noise of the training `name`, [64, latent_dim]."""
         return training.load_or_draw_noise(self.run_dir / name, latent_dim, self.settings.seed)
 
-    def fit(self, name, build, images, validation=None, *, callbacks=(), optimizers=None, schedule=None, **changes):
+    def fit(
+        self,
+        name,
+        build,
+        images,
+        validation=None,
+        *,
+        optimizers=None,
+        schedule=None,
+        callbacks=(),
+        initialize=None,
+        **changes,
+    ):
         """Train the model that `build` makes, in the folder `name` of `run_dir`.
 
         Args:
-            callbacks, optimizers, schedule: as in `hw5.training.fit`; by default the settings' optimizers and schedule.
+            optimizers, schedule: as in `hw5.training.fit`; by default those of the settings.
+            callbacks, initialize: as in `hw5.training.fit`.
             changes: settings in which this training differs from the others.
 
         Returns:
             (model, history), as `hw5.training.fit`.
         """
         how = self._how(name, images, changes, optimizers, schedule)
-        return training.fit(build, images, validation, callbacks=callbacks, **how)
+        return training.fit(build, images, validation, callbacks=callbacks, initialize=initialize, **how)
 
     def pretrain(self, name, model, images, schedule, **changes):
         """Initialise a stacked autoencoder layer by layer (`hw5.training.pretrain`); arguments as in `fit`."""
@@ -121,29 +141,5 @@ class Run:
             "seed": settings.seed,
             "mode": "evaluate" if not settings.train else "restart" if settings.restart else "resume",
             "arguments": settings.as_dict(training=True),
+            "strategy": self.strategy,
         }
-
-
-def save_metrics(folder: Path, settings: dict, headline: Mapping[str, float], results: dict, seconds: float) -> dict:
-    """Write `metrics.json` (complete or not at all), print the headline, and return what was written."""
-    metrics = {
-        "headline": headline,
-        "seconds": round(seconds, 1),
-        "settings": settings,
-        "versions": {"hw5": hw5.__version__, "python": platform.python_version()}
-        | {package: version(package) for package in PACKAGES},
-        "results": results,
-    }
-    with atomic_write(folder / "metrics.json") as partial:
-        partial.write_text(json.dumps(metrics, indent=1, default=_to_json) + "\n")
-    numbers = ", ".join(f"{name} {value:.4g}" for name, value in headline.items())
-    print(f"{folder}: {numbers} ({metrics['seconds']:g} s)")
-    return metrics
-
-
-def _to_json(value):
-    if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise TypeError(f"{type(value).__name__} cannot be written to metrics.json")

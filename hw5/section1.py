@@ -59,14 +59,16 @@ def main(settings, run):
 
         alone = {"variant": "stacked" if name == "pretrained" else name, "k": dim}
 
-        def build(name=name, dim=dim, alone=alone):
-            model = autoencoder(name, dim, settings.hidden, images.shape[1:])
+        def build(name=name, dim=dim):
+            return autoencoder(name, dim, settings.hidden, images.shape[1:])
+
+        def initialize(model, name=name, dim=dim, alone=alone):
             if name == "pretrained":
                 schedule = settings.replace(epochs=settings.pretrain_epochs).schedule(len(images))
                 run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)
-            return model
 
-        model, histories[name, dim] = run.fit(f"{name}_k{dim}", build, images, validation, **alone)
+        how = dict(initialize=initialize, **alone)
+        model, histories[name, dim] = run.fit(f"{name}_k{dim}", build, images, validation, **how)
         figures.latent.autoencoder_figures(model, images, validation, run.folder, f"{name}_k{dim}")  # I.4
         trained[name, dim] = model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hw5 import metrics, networks, training
 from hw5.metrics.inception import InceptionSettings
-from hw5.settings import Settings, setting
+from hw5.settings import Settings, Several, setting
 from hw5.training import Schedule
 
 MIN_SAMPLES = 4  # FID∞ takes halves, precision and recall three neighbours
@@ -24,7 +24,21 @@ class Training(Settings):
     train: bool = setting(True, "Train; if not, only evaluate the latest checkpoints.", training=False)
     out: Path | None = setting(None, "Folder for the figures and metrics.json.", training=False)
     run_dir: Path | None = setting(None, "Folder for checkpoints, logs and trained models.", training=False)
+    strategy: str = setting(
+        "none",
+        "Train on several GPUs (mirrored), or on several machines or processes (multiworker); a batch is divided.",
+        choices=training.STRATEGIES,
+        training=False,
+    )
+    workers: Several[str] = setting(
+        (), "HOST:PORT of every worker (default: TF_CONFIG's).", may_be_empty=True, may_repeat=True, training=False
+    )
+    task: int | None = setting(None, "Which of the workers this process is, from 0.", at_least=0, training=False)
     PRESETS = {"smoke": {}, "paper": {}, "sheet": {}}
+
+    def of_this_machine(self):
+        """Return the settings with everything chosen that depends on the machine."""
+        return self
 
     def optimizers(self):
         """Return the optimizer of an autoencoder or a VAE, as `hw5.training.fit` takes it."""
@@ -64,12 +78,23 @@ class StepTraining(Training):
         return Schedule.of_steps(self.steps, self.batch_size, self.num_epochs)
 
 
-class MixedPrecision(Settings):
+class MixedPrecision(Training):
     """The type of the networks' numbers."""
 
-    mixed_precision: bool = setting(
-        False, "Compute the networks in bfloat16, weights and losses in float32: faster on processors that have it."
+    mixed_precision: bool | None = setting(
+        False,
+        "Compute the networks in 16 bits, weights and losses in float32: bfloat16, or float16 on older GPUs. It is "
+        "faster only where the device is made for it; the preset paper chooses it there.",
     )
+    PRESETS = {"paper": dict(mixed_precision=None)}
+
+    def of_this_machine(self):
+        """Return the settings with `mixed_precision` chosen, if it is None: whether a GPU here is made for it."""
+        if self.mixed_precision is not None:
+            return self
+        policy, is_fast = networks.half_precision()
+        print(f"the networks compute in {policy if is_fast else 'float32'}")
+        return self.replace(mixed_precision=is_fast)
 
 
 class GANTraining(OnImages, StepTraining, MixedPrecision):

@@ -108,7 +108,7 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gra
             seen[name].append(np.mean(value))
 
     for samples in batches:
-        for real in np.split(samples, critic_steps):
+        for real in (samples[step::critic_steps] for step in range(critic_steps)):
             n = len(real)
             fake = np.asarray(keras.random.normal((n, 2), seed=seeds)) @ a
             logits = real @ w + b, fake @ w + b

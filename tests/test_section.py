@@ -10,7 +10,8 @@ import pytest
 
 from hw5 import models, networks, section_settings
 from hw5.errors import InputError
-from hw5.section import save_metrics, section
+from hw5.results import save_metrics
+from hw5.section import section
 from hw5.settings import Several, setting
 
 
@@ -46,6 +47,7 @@ def _folder(tmp_path, monkeypatch):
 def test_a_section_needs_nothing_but_settings_and_main():
     parameters = inspect.signature(run).parameters
     shared = {"dataset", "batch_size", "learning_rate", "train_size", "seed", "restart", "train", "out", "run_dir"}
+    shared |= {"strategy", "workers", "task"}
     assert shared | {"k", "epochs", "preset"} == parameters.keys()
     assert parameters["k"].default == (2, 3)
     assert run.__doc__.startswith("Train linear autoencoders.\n\nArgs:\n    k: Code units.\n")

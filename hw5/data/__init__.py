@@ -9,6 +9,7 @@ hw5.data.build` makes a dataset from images.
 
 import functools
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -114,6 +115,8 @@ def pipeline(
     seed: int = 0,
     epochs: int | None = 1,
     start: int = 0,
+    parts: int = 1,
+    own_parts: Sequence[int] = (0,),
 ) -> tf.data.Dataset:
     """Make batches of an array of images: float32 [batch_size, h, w, c], uint8 scaled linearly to `value_range`.
 
@@ -131,6 +134,8 @@ def pipeline(
         seed: of the permutations.
         epochs: passes over the images; None for an endless stream.
         start: number of the first batch; the batches before it are skipped without being made.
+        parts: divide every batch into so many parts of almost equal size.
+        own_parts: yield only these parts of every batch, one after the other; the images of other parts are not read.
 
     Raises:
         InputError: no images, or of another type or shape; a batch size below 1.
@@ -157,14 +162,24 @@ def pipeline(
             indices = tf.random.experimental.stateless_shuffle(indices, seed=[seed, number])
         return indices[tf.where(number == first_pass, skipped, 0) :]
 
+    def parts_of(indices):
+        count = indices.shape[0] or tf.size(indices)  # static for an endless stream
+        bounds = [(count * part // parts, count * (part + 1) // parts) for part in own_parts]
+        own = [indices[first:last] for first, last in bounds]
+        return functools.reduce(tf.data.Dataset.concatenate, map(tf.data.Dataset.from_tensors, own))
+
     def batch(indices):
         gathered = gather(indices)
         return scale(gathered, value_range) if is_bytes else gathered
 
     passes = tf.data.Dataset.counter(first_pass) if epochs is None else tf.data.Dataset.range(first_pass, epochs)
     batches = passes.map(order).rebatch(batch_size, drop_remainder=epochs is None)
+    if parts > 1:
+        batches = batches.flat_map(parts_of)
     batches = batches.map(batch, num_parallel_calls=1, deterministic=True).prefetch(PREFETCH_BATCHES)
-    size = tf.data.INFINITE_CARDINALITY if epochs is None else max(-(-epochs * len(images) // batch_size) - start, 0)
+    size = tf.data.INFINITE_CARDINALITY
+    if epochs is not None:
+        size = max(-(-epochs * len(images) // batch_size) - start, 0) * len(own_parts)
     options = tf.data.Options()  # one thread; more would take the cores from the model
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1

@@ -51,7 +51,7 @@ class Autoencoder(EncoderDecoder):
         outputs = self.decode_outputs(self.encoder(images, training=training), training)
         errors = squared_error(images, self.to_images(outputs))
         losses = bernoulli_loss(images, outputs) if self.loss_name == "cross_entropy" else errors
-        losses = sum(self.losses, losses)  # plus the losses of regularizers
+        losses = sum(self.losses_of_parts(), losses)
         self.loss_tracker.update_state(losses)
         self.mse_tracker.update_state(errors)
         return ops.mean(losses)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from hw5 import replicas
 from hw5.errors import InputError
 from hw5.layers import SavesRandomState
 from hw5.models.inputs import check_inputs, to_float
@@ -110,9 +111,23 @@ class LatentModel(SavesRandomState, keras.Model):
         check_inputs(self, x, **kwargs)
         return super().evaluate(x, y, *args, **kwargs)
 
+    def _maybe_symbolic_build(self, *_args, **_kwargs):
+        """Skip what Keras does under a strategy: the networks are built, and it fails for replicas of unequal parts."""
+
+    def get_metrics_result(self):
+        """Return the metrics by name, within a step on several machines of shape [1], as Keras averages over axis 0."""
+        results = super().get_metrics_result()
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy) and replicas.count() > 1:
+            return {name: ops.reshape(value, (1,)) for name, value in results.items()}
+        return results
+
     def images_of(self, data):
         """Return the images of a batch as Keras hands it to a step, float32 in `value_range`."""
         return to_float(keras.utils.unpack_x_y_sample_weight(data)[0], self.value_range)
+
+    def losses_of_parts(self) -> list:
+        """Return the losses of the parts, those of their layers' regularizers."""
+        return [loss for name in self.PARTS for loss in getattr(getattr(self, name), "losses", ())]
 
     def get_compile_config(self):
         if not self.compiled:
@@ -160,6 +175,14 @@ class LatentModel(SavesRandomState, keras.Model):
         return cls(**{**config, **parts})
 
 
+def update_mean(tracker: keras.metrics.Mean, value, number) -> None:
+    """Update a metric with the mean over a number of images: a smaller last batch counts less.
+
+    On several replicas, one may have no image, and no mean.
+    """
+    tracker.update_state(ops.where(number > 0, value, 0.0), sample_weight=number)
+
+
 def refuse_loss(loss=None, metrics=None, **_) -> None:
     """Refuse arguments of `compile` that a model with a loss of its own would ignore.
 
@@ -170,13 +193,20 @@ def refuse_loss(loss=None, metrics=None, **_) -> None:
         raise InputError("loss and metrics: this model has its own; compile it with an optimizer alone")
 
 
-def with_loss_scale(optimizer, *networks: keras.Model) -> keras.optimizers.Optimizer:
+def prepared_optimizer(optimizer, *networks: keras.Model) -> keras.optimizers.Optimizer:
     """Return an optimizer that scales the loss where a network computes in float16; otherwise gradients vanish.
 
     Args:
         optimizer: an optimizer, its name or its configuration.
+
+    Raises:
+        InputError: it clips gradients, and there are several replicas.
     """
     optimizer = keras.optimizers.get(optimizer)
+    clips = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(optimizer, name, None)]
+    if clips and networks[0].distribute_strategy.num_replicas_in_sync > 1:
+        reason = "Keras would clip the gradients of each replica before it adds them"
+        raise InputError(f"{clips[0]}={getattr(optimizer, clips[0])}: {reason}; train on one device, or without it")
     dtypes = {layer.compute_dtype for network in networks for layer in network._flatten_layers()}
     if "float16" not in dtypes or isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return optimizer
@@ -211,7 +241,7 @@ class EncoderDecoder(LatentModel):
     def compile(self, optimizer="rmsprop", **kwargs):
         """Compile with an optimizer or its name; the loss and the metrics are the model's own."""
         refuse_loss(**kwargs)
-        super().compile(optimizer=with_loss_scale(optimizer, self.encoder, self.decoder), **kwargs)
+        super().compile(optimizer=prepared_optimizer(optimizer, self.encoder, self.decoder), **kwargs)
         self.optimizer.build(self.trainable_variables)  # otherwise loading its state would do nothing, without an error
 
     def batch_loss(self, images, training=False):
@@ -225,7 +255,8 @@ class EncoderDecoder(LatentModel):
     def train_step(self, data):
         images, variables = self.images_of(data), self.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.optimizer.scale_loss(self.batch_loss(images, training=True))
+            loss = self.batch_loss(images, training=True) * replicas.share(ops.shape(images)[0])
+            loss = self.optimizer.scale_loss(loss)
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return self.get_metrics_result()
 

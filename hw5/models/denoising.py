@@ -57,7 +57,7 @@ class DenoisingAutoencoder(EncoderDecoder):
     def batch_loss(self, images, training=False):
         noisy, mask = self.corrupt(images)
         logits = self.decode_outputs(self.encoder(noisy, training=training), training)
-        losses = sum(self.losses, bernoulli_loss(images, logits))  # plus the losses of regularizers
+        losses = sum(self.losses_of_parts(), bernoulli_loss(images, logits))
         errors = ops.square(images - ops.sigmoid(logits))
         self.loss_tracker.update_state(losses)
         self.patch_mse_tracker.update_state(errors, sample_weight=ops.broadcast_to(mask, ops.shape(errors)))

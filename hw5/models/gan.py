@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from hw5 import objectives
+from hw5 import objectives, replicas
 from hw5.errors import TrainingFailed
-from hw5.models.base import LatentModel, refuse_loss, with_loss_scale
+from hw5.models.base import LatentModel, prepared_optimizer, refuse_loss, update_mean
 
 ACTIVATIONS = ("tanh", "linear")
 
@@ -113,14 +113,15 @@ class GAN(LatentModel):
             config = keras.saving.serialize_keras_object(keras.optimizers.get(optimizer))
             discriminator_optimizer, generator_optimizer = map(keras.saving.deserialize_keras_object, (config, config))
         super().compile(optimizer=None, **kwargs)  # otherwise Keras attaches an optimizer of its own
-        self.discriminator_optimizer = with_loss_scale(discriminator_optimizer, self.discriminator)
-        self.generator_optimizer = with_loss_scale(generator_optimizer, self.generator, self.discriminator)
+        self.discriminator_optimizer = prepared_optimizer(discriminator_optimizer, self.discriminator)
+        self.generator_optimizer = prepared_optimizer(generator_optimizer, self.generator, self.discriminator)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.generator_optimizer.build(self.generator.trainable_variables)
 
     def noise(self, count):
         """Draw z ~ N(0, I), [count, latent_dim]."""
-        return keras.random.normal((count, self.latent_dim), seed=self.seed_generator)
+        shape = (self.latent_dim,)
+        return replicas.draw(lambda count: keras.random.normal((count, *shape), seed=self.seed_generator), count)
 
     def to_samples(self, outputs):
         """Map the generator's outputs to samples in the range of real ones."""
@@ -166,7 +167,7 @@ class GAN(LatentModel):
             if self.gradient_penalty:
                 loss = loss + self.gradient_penalty * self.gradient_penalty_loss(real, fake)
             loss = sum(self.discriminator.losses, loss)  # plus the losses of regularizers
-            scaled = self.discriminator_optimizer.scale_loss(loss)
+            scaled = self.discriminator_optimizer.scale_loss(loss * replicas.share(ops.shape(real)[0]))
         # Some gradients do not depend on their weight, as in the last layer of a Wasserstein critic. Without control
         # dependencies, TensorFlow may then update the weight before the logits read it.
         with tf.control_dependencies([real_logits, fake_logits]):
@@ -175,6 +176,7 @@ class GAN(LatentModel):
             for variable in variables:
                 variable.assign(ops.clip(variable, -self.weight_clip, self.weight_clip))
         self.update_metrics(
+            ops.shape(real)[0],
             d_loss=loss,
             d_real=self.objective.output(real_logits),
             d_fake_d_step=self.objective.output(fake_logits),
@@ -189,10 +191,10 @@ class GAN(LatentModel):
             tape.watch([variable.value for variable in variables])
             fake_logits = self.logits(self(z, training=True), training=True)
             loss = sum(self.generator.losses, self.objective.generator_loss(fake_logits))
-            scaled = self.generator_optimizer.scale_loss(loss)
+            scaled = self.generator_optimizer.scale_loss(loss * replicas.share(count))
         with tf.control_dependencies([fake_logits]):
             self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)
-        self.update_metrics(g_loss=loss, d_fake_g_step=self.objective.output(fake_logits))
+        self.update_metrics(count, g_loss=loss, d_fake_g_step=self.objective.output(fake_logits))
 
     def update_ema(self):
         """Move the averaged weights towards G's weights."""
@@ -203,7 +205,10 @@ class GAN(LatentModel):
 
     def gradient_penalty_loss(self, real, fake):
         """Compute E (‖∇D(x̂)‖ − 1)², x̂ uniform between a real and a fake sample (Gulrajani et al. 2017, equation 3)."""
-        share = keras.random.uniform((ops.shape(real)[0], *[1] * (len(real.shape) - 1)), seed=self.seed_generator)
+        ones = [1] * (len(real.shape) - 1)
+        share = replicas.draw(
+            lambda count: keras.random.uniform((count, *ones), seed=self.seed_generator), ops.shape(real)[0]
+        )
         between = real + share * (fake - real)
         with tf.GradientTape() as tape:
             tape.watch(between)
@@ -220,6 +225,7 @@ class GAN(LatentModel):
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         output = self.objective.output
         self.update_metrics(
+            ops.shape(real)[0],
             d_loss=self.objective.discriminator_loss(real_logits, fake_logits),
             g_loss=self.objective.generator_loss(fake_logits),
             d_real=output(real_logits),
@@ -229,10 +235,10 @@ class GAN(LatentModel):
         )
         return self.get_metrics_result()
 
-    def update_metrics(self, **values):
-        """Update metrics by their names."""
+    def update_metrics(self, count, **values):
+        """Update metrics by their names with values of a batch of `count` samples: a number, or one of each sample."""
         for name, value in values.items():
-            self.trackers[name].update_state(value)
+            update_mean(self.trackers[name], ops.mean(value), count)
 
     def snapshot(self, images, noise) -> dict:
         return {"images": images, "samples": self.decode(noise)}
@@ -284,13 +290,15 @@ class GANFailureDetector(keras.callbacks.Callback):
 
 
 def split_batch(samples, parts: int) -> list:
-    """Split a batch into equal parts and drop the remainder; with fewer samples than parts, samples are repeated."""
+    """Split a batch into equal parts and drop the remainder; with fewer samples than parts, samples are repeated.
+
+    Part j has the samples j, j + parts, … So the parts on several replicas, each of which has a stretch of the
+    batch, are together those of one device.
+    """
     count = ops.shape(samples)[0]
-    if isinstance(count, int) and count % parts == 0:
-        return ops.split(samples, parts)
-    size = ops.maximum(count // parts, 1)
-    starts = (ops.minimum(number * size, count - size) for number in range(parts))
-    return [samples[start : start + size] for start in starts]
+    least, most = (min, max) if isinstance(count, int) else (ops.minimum, ops.maximum)
+    size = most(count // parts, 1)
+    return [samples[least(part, most(count - 1, 0)) :: parts][:size] for part in range(parts)]
 
 
 def squared_norm(gradients):
@@ -300,4 +308,4 @@ def squared_norm(gradients):
 
 def pixel_std(samples):
     """Compute the standard deviation over the batch, averaged over pixels."""
-    return ops.mean(ops.std(samples, axis=0))
+    return ops.mean(replicas.std(samples))

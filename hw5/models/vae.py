@@ -6,6 +6,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
+from hw5 import replicas
 from hw5.distributions import (
     Bernoulli,
     DiagonalGaussian,
@@ -16,7 +17,7 @@ from hw5.distributions import (
     StandardNormal,
 )
 from hw5.errors import InputError
-from hw5.models.base import EncoderDecoder
+from hw5.models.base import EncoderDecoder, update_mean
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -141,30 +142,40 @@ class VAE(EncoderDecoder):
         log_likelihood, log_prior, log_posterior, _ = self.log_importance_terms(images, self.posterior(images), epsilon)
         return log_likelihood + log_prior - log_posterior
 
-    def add_bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Add the terms of the loss (`self.losses`), here with the KL divergence in closed form.
+    def bound(self, posterior, log_likelihood, log_prior, log_posterior):
+        """Compute the terms of the loss, here with the KL divergence in closed form.
 
         Returns:
-            (reconstruction, KL divergence) of each image, both [batch] in nats.
+            (terms, reconstruction, KL divergence): scalars whose sum is minimised, and both of each image, [batch] in
+            nats.
         """
         reconstruction, kl = -log_likelihood, self.prior.kl(posterior)
-        self.add_loss(ops.mean(reconstruction))
-        self.add_loss(self.kl_weight * ops.mean(kl))
-        return reconstruction, kl
+        return [ops.mean(reconstruction), self.kl_weight * ops.mean(kl)], reconstruction, kl
 
     def call(self, images, training=False):
         """Reconstruct images from one z ~ q(z|x) each, and add the terms of the loss (`self.losses`)."""
-        batch = ops.shape(images)[0]
+        terms, outputs = self.bound_and_outputs(images, training)
+        for term in terms:
+            self.add_loss(term)
+        return self.likelihood.mean(outputs[: ops.shape(images)[0]])
+
+    def bound_and_outputs(self, images, training=False):
+        """Draw z ~ q(z|x), update the metrics, and return the terms of the loss and the decoder's outputs."""
         posterior = self.posterior(images, training)
-        epsilon = self.draw_epsilon(*self.sample_axes, batch)
+        epsilon = self.draw_epsilon(*self.sample_axes, ops.shape(images)[0])
         *log_terms, outputs = self.log_importance_terms(images, posterior, epsilon, training)
-        reconstruction, kl = self.add_bound(posterior, *log_terms)
+        terms, reconstruction, kl = self.bound(posterior, *log_terms)
         self.update_metrics(reconstruction, kl, outputs)
-        return self.likelihood.mean(outputs[:batch])
+        return terms, outputs
 
     def draw_epsilon(self, *shape):
         """Draw noise of z from N(0, I), [*shape, latent_dim]."""
-        return keras.random.normal((*shape, self.latent_dim), seed=self.epsilon_generator)
+        *axes, batch = shape
+        return replicas.draw(
+            lambda count: keras.random.normal((*axes, count, self.latent_dim), seed=self.epsilon_generator),
+            batch,
+            axis=len(axes),
+        )
 
     def update_metrics(self, reconstruction, kl, outputs):
         """Update the metrics of the terms, each [batch], and that of σ."""
@@ -178,10 +189,10 @@ class VAE(EncoderDecoder):
 
     def batch_loss(self, images, training=False):
         images = self.preprocess(images)
-        self(images, training=training)
-        loss = ops.sum(self.losses)
-        # Weighted by the batch size, so that a smaller last batch does not distort the mean.
-        self.loss_tracker.update_state(loss, sample_weight=ops.shape(images)[0])
+        # Not those of `self.losses`: there, replicas add theirs to each other's.
+        terms, _ = self.bound_and_outputs(images, training)
+        loss = sum(self.losses_of_parts(), ops.sum(terms))
+        update_mean(self.loss_tracker, loss, ops.shape(images)[0])
         return loss
 
     def fit_prior(self, batches):
@@ -233,14 +244,12 @@ class FlowVAE(VAE):
         gaussian = DiagonalGaussian(mean, log_var)
         return FlowPosterior(gaussian, self.flow, context) if self.flow.steps else gaussian
 
-    def add_bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Add the terms of the loss, the KL divergence estimated with the z that is decoded."""
+    def bound(self, posterior, log_likelihood, log_prior, log_posterior):
+        """Compute the terms of the loss, the KL divergence estimated with the z that is decoded."""
         if not self.flow.steps:
-            return super().add_bound(posterior, log_likelihood, log_prior, log_posterior)
+            return super().bound(posterior, log_likelihood, log_prior, log_posterior)
         reconstruction, kl = -log_likelihood, log_posterior - log_prior
-        self.add_loss(ops.mean(reconstruction))
-        self.add_loss(self.kl_weight * ops.mean(kl))
-        return reconstruction, kl
+        return [ops.mean(reconstruction), self.kl_weight * ops.mean(kl)], reconstruction, kl
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -269,9 +278,8 @@ class ImportanceWeightedVAE(VAE):
         self.importance_samples = importance_samples
         self.sample_axes = (importance_samples,)
 
-    def add_bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Add the loss, −log (1/k) Σ w_i."""
+    def bound(self, posterior, log_likelihood, log_prior, log_posterior):
+        """Compute the loss, −log (1/k) Σ w_i."""
         # The gradient of logsumexp weighs that of each log w_i by its share of Σ w, equation (13).
         log_mean = ops.logsumexp(log_likelihood + log_prior - log_posterior, axis=0) - log(self.importance_samples)
-        self.add_loss(-ops.mean(log_mean))
-        return -ops.mean(log_likelihood, axis=0), ops.mean(log_posterior - log_prior, axis=0)
+        return [-ops.mean(log_mean)], -ops.mean(log_likelihood, axis=0), ops.mean(log_posterior - log_prior, axis=0)

@@ -1,22 +1,28 @@
 """Training: build, compile, resume, loop. `fit` is the one way in which every model of this package trains."""
 
 from hw5.training.callbacks import SampleGrids, load_or_draw_noise
-from hw5.training.fitting import EVALUATION_BATCH, MODES, evaluate, fit, negative_elbo, pretrain
+from hw5.training.distribution import STRATEGIES, check_equal, devices, is_chief, make_strategy, quiet_unless_chief
+from hw5.training.fitting import EVALUATION_BATCH, evaluate, fit, negative_elbo, pretrain
 from hw5.training.optimizers import Adam, WarmupDecay, adam, gan_optimizers
 from hw5.training.schedule import Schedule
 
 __all__ = [
     "EVALUATION_BATCH",
-    "MODES",
+    "STRATEGIES",
     "Adam",
     "SampleGrids",
     "Schedule",
     "WarmupDecay",
     "adam",
+    "check_equal",
+    "devices",
     "evaluate",
     "fit",
     "gan_optimizers",
+    "is_chief",
     "load_or_draw_noise",
+    "make_strategy",
     "negative_elbo",
     "pretrain",
+    "quiet_unless_chief",
 ]

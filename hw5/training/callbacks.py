@@ -16,10 +16,11 @@ from hw5 import figures
 from hw5.errors import InputError, TrainingFailed
 from hw5.files import atomic_write
 from hw5.settings import shown
-from hw5.training import checkpoints
+from hw5.training import checkpoints, distribution
 from hw5.training.schedule import Schedule
 
 CHECKPOINT_SECONDS = 30.0
+STEPS_BETWEEN_QUESTIONS = 10  # whether to save or to end, which the processes of a cluster must do together
 NOISE_GRID = 8  # images per side of the grids of one fixed noise
 TENSORBOARD_GRIDS = 10  # image grids over a training
 
@@ -32,6 +33,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         schedule: of the training.
         identity: of the training (`hw5.training.identity`); another one does not go on from its checkpoints.
         arguments: the caller's own arguments by name, to show where the identities differ.
+        strategy: of the training. In a cluster all processes have this callback, and the chief writes.
 
     Attributes:
         step: number of finished steps.
@@ -39,9 +41,13 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         history: metric → its values, one for each finished epoch; on validation it is named `val_…`.
     """
 
-    def __init__(self, folder: Path, schedule: Schedule, identity: dict, arguments: dict):
+    def __init__(self, folder: Path, schedule: Schedule, identity: dict, arguments: dict, strategy=None):
         super().__init__()
         self.folder = folder
+        self.strategy = strategy
+        self.is_chief = distribution.is_chief(strategy)
+        self.in_cluster = distribution.is_cluster(strategy)
+        self.num_replicas = distribution.num_replicas(strategy)
         self.schedule = schedule
         self.identity = identity
         self.arguments = json.loads(json.dumps(arguments))
@@ -62,11 +68,11 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         Raises:
             InputError: the checkpoint belongs to another training, or an older version wrote it.
         """
-        found = checkpoints.latest(self.folder / "checkpoints")
+        found = distribution.from_chief(self.strategy, lambda: checkpoints.latest(self.folder / "checkpoints"))
         if found is None:
             return False
         arrays, state = found
-        if "identity" not in state:
+        if not {"identity", "metrics"} <= {*state}:
             raise InputError(f"{self.folder}/checkpoints: an older version wrote them; start over with restart=True")
         if state["identity"] != self.identity:
             raise InputError(
@@ -81,7 +87,9 @@ class ResumableCheckpoint(keras.callbacks.Callback):
         self.step, self.stopped = state["step"], state["stopped"]
         self.history.update(state["history"])
         if self.step % self.schedule.steps_per_epoch:  # within an epoch, at whose start Keras will reset its metrics
-            self.metrics_of_epoch = [variable.numpy() for variable in model.metrics_variables]
+            self.metrics_of_epoch = state["metrics"]
+        if (before := len(state["metrics"])) != self.num_replicas:
+            print(f"{self.folder}: replicas were {before} and are {self.num_replicas}; only rounding differs")
         return True
 
     def _difference(self, state):
@@ -96,13 +104,14 @@ class ResumableCheckpoint(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began_at = epoch + 1, self.step
         if self.metrics_of_epoch:
-            checkpoints.assign(self.model.metrics_variables, self.metrics_of_epoch)
+            distribution.assign_to_replicas(self.strategy, self.model.metrics_variables, self.metrics_of_epoch)
             self.metrics_of_epoch = None
 
     def on_train_batch_end(self, batch, logs=None):
         self._check(logs)
         self.step = self.epoch_began_at + batch + 1
-        if self.step % self.schedule.steps_per_epoch:  # an epoch is complete only with its validation
+        within_epoch = self.step % self.schedule.steps_per_epoch  # an epoch is complete only with its validation
+        if within_epoch and (not self.in_cluster or within_epoch % STEPS_BETWEEN_QUESTIONS == 0):
             self._save_if_due()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -121,6 +130,8 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     def write_history(self):
         """Write `history.csv`: one row per epoch, one column per metric."""
+        if not self.is_chief:
+            return
         with atomic_write(self.folder / "history.csv") as partial, partial.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *self.history])
@@ -138,15 +149,19 @@ class ResumableCheckpoint(keras.callbacks.Callback):
                 )
 
     def _save_if_due(self):
-        if self.finished or self.interrupted or time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+        due = self.is_chief and time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
+        self.interrupted, due = distribution.any_process(self.strategy, self.interrupted, due)
+        if self.finished or self.interrupted or due:
             state = {
                 "step": self.step,
                 "stopped": self.stopped,
                 "history": self.history,
                 "identity": self.identity,
                 "arguments": self.arguments,
+                "metrics": distribution.values_of_replicas(self.strategy, self.model.metrics_variables),
             }
-            checkpoints.save(self.folder / "checkpoints", self.step, self._variables(), state)
+            if self.is_chief:
+                checkpoints.save(self.folder / "checkpoints", self.step, self._variables(), state)
             self.saved_at = time.monotonic()
         if self.interrupted and not self.finished:
             raise KeyboardInterrupt(
@@ -156,7 +171,7 @@ class ResumableCheckpoint(keras.callbacks.Callback):
 
     def _variables(self):
         of_optimizers = [variable for optimizer in self.model.optimizers for variable in optimizer.variables]
-        return [*self.model.variables, *of_optimizers, *self.model.metrics_variables]
+        return [*self.model.variables, *of_optimizers]
 
 
 class catching_interrupts:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from hw5.models import VAE, Autoencoder, saving
 from hw5.models.autoencoder import layer_pairs
 from hw5.models.base import LatentModel
 from hw5.training import callbacks as own
+from hw5.training import distribution
 from hw5.training.identity import identity
 from hw5.training.schedule import Schedule
 
@@ -36,6 +38,7 @@ def fit(
     seed: int = 0,
     mode: str = "resume",
     arguments: dict | None = None,
+    initialize: Callable[[LatentModel], None] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     preprocess: Callable | None = None,
     strategy: tf.distribute.Strategy | None = None,
@@ -58,9 +61,12 @@ def fit(
         mode: "resume" goes on from the latest checkpoint, if there is one; "restart" forgets it; "evaluate"
             loads it and does not train.
         arguments: the caller's own arguments by name; a message shows those that differ from a checkpoint's.
+        initialize: changes the model that was built before its training, as `pretrain` does.
         callbacks: more Keras callbacks.
         preprocess: maps each batch, scaled to [0, 1], before the model sees it.
-        strategy: build and train under it, as under a `tf.distribute.MirroredStrategy()` for several GPUs.
+        strategy: build and train under it (`hw5.training.make_strategy`). Each batch is divided among its replicas,
+            which together make the step of one device. Every process of a cluster calls this function alike; the
+            chief alone writes, and the others get copies of `samples/` and `noise.npy`.
 
     Returns:
         (model, history): for every metric, and for it on validation (`val_…`), one value per epoch.
@@ -69,94 +75,114 @@ def fit(
         TrainingFailed (an InputError): a metric became infinite or NaN; a GAN collapsed or its discriminator
             saturated. It is raised again, without training, when the same training is asked for again.
         InputError: the checkpoint belongs to another training, or there is none to evaluate; too few images;
-            another process trains in `run_dir`.
+            a batch that cannot be divided; another process trains in `run_dir`; another process of the cluster ended.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     if mode not in MODES:
         raise InputError(f"mode={mode}: must be one of {', '.join(MODES)}")
-    run_dir = Path(run_dir)
+    run_dir, is_chief, replicas = Path(run_dir), distribution.is_chief(strategy), distribution.num_replicas(strategy)
     keras.utils.set_random_seed(seed)
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with strategy.scope() if strategy else contextlib.nullcontext(), _as_one_line(strategy):
         model = build()
-        schedule = limited(schedule, model, len(images))
+    if initialize:
+        initialize(model)
+    with strategy.scope() if strategy else contextlib.nullcontext(), _as_one_line(strategy):
+        schedule = limited(schedule, model, len(images), replicas)
         steps_per_execution = 1 if strategy else schedule.steps_per_execution  # Keras' loop fails under a strategy
         model.compile(**optimizers(schedule.steps), steps_per_execution=steps_per_execution)
     what = identity(model, schedule, seed, images, validation_images)
-    checkpoint = own.ResumableCheckpoint(run_dir, schedule, what, arguments or {})
-    if mode != "restart":
-        _raise_earlier_failure(run_dir, what)
-    resumed = mode != "restart" and checkpoint.restore(model)
-    if mode == "evaluate":
-        if not resumed:
+    checkpoint = own.ResumableCheckpoint(run_dir, schedule, what, arguments or {}, strategy)
+    with _as_one_line(strategy):
+        distribution.check_equal(strategy, what)
+        if mode != "restart":
+            _raise_earlier_failure(run_dir, what)
+        resumed = mode != "restart" and checkpoint.restore(model)
+        if mode == "evaluate" and not resumed:
             raise InputError(f"{run_dir}: holds no checkpoint to evaluate; train first, without train=False")
-        return model, checkpoint.history
-    output_folder(run_dir, "run_dir")
-    with locked(run_dir), own.catching_interrupts(checkpoint), _remembering_failures(run_dir, what):
-        if resumed:
-            print(f"{run_dir}: goes on at step {checkpoint.step} of {schedule.steps}")
-        else:
-            _forget(run_dir)
-        output_folder(run_dir / "checkpoints", "run_dir")
-        callbacks = [keras.callbacks.TensorBoard(run_dir, write_graph=False), *callbacks]
-        callbacks += model.training_callbacks(checkpoint.history)
-        if images.dtype == np.uint8 and preprocess is None:
-            shown = scale((images if validation_images is None else validation_images)[: own.NOISE_GRID**2])
-            noise = own.load_or_draw_noise(run_dir, model.latent_dim, seed)
-            folder = run_dir / "images"
-            callbacks.append(own.TensorBoardImages(folder, arguments or {}, shown, noise, schedule.num_epochs))
-        _loop(model, images, validation_images, schedule, seed, preprocess, [*callbacks, checkpoint])
-        checkpoint.write_history()
-        figures.training_curves(run_dir / "curves.png", checkpoint.history)
-        saving.save(model, run_dir)
+        if mode != "evaluate":
+            with _writing(run_dir, what) if is_chief else contextlib.nullcontext(), own.catching_interrupts(checkpoint):
+                _train(model, images, validation_images, checkpoint, seed, preprocess, callbacks, resumed)
+        distribution.copy_from_chief(strategy, run_dir, ("samples", "noise.npy"))
     return model, checkpoint.history
 
 
-def limited(schedule: Schedule, model: LatentModel, num_images: int) -> Schedule:
+def _train(model, images, validation_images, checkpoint, seed, preprocess, callbacks, resumed):
+    """Train from the checkpoint's step to the end; the chief writes what the training leaves."""
+    run_dir, schedule = checkpoint.folder, checkpoint.schedule
+    if resumed:
+        print(f"{run_dir}: goes on at step {checkpoint.step} of {schedule.steps}")
+    callbacks = [*callbacks, *model.training_callbacks(checkpoint.history)]
+    if checkpoint.is_chief:
+        if not resumed:
+            _forget(run_dir)
+        output_folder(run_dir / "checkpoints", "run_dir")
+        callbacks.insert(0, keras.callbacks.TensorBoard(run_dir, write_graph=False))
+        if images.dtype == np.uint8 and preprocess is None:
+            shown = scale((images if validation_images is None else validation_images)[: own.NOISE_GRID**2])
+            noise = own.load_or_draw_noise(run_dir, model.latent_dim, seed)
+            how = (run_dir / "images", checkpoint.arguments, shown, noise, schedule.num_epochs)
+            callbacks.append(own.TensorBoardImages(*how))
+    _loop(model, images, validation_images, seed, preprocess, [*callbacks, checkpoint])
+    if checkpoint.is_chief:
+        checkpoint.write_history()
+        figures.training_curves(run_dir / "curves.png", checkpoint.history)
+        saving.save(model, run_dir)
+
+
+def limited(schedule: Schedule, model: LatentModel, num_images: int, replicas: int = 1) -> Schedule:
     """Return the schedule with batches for which there are enough images.
 
     Raises:
-        InputError: the model's step needs more images than there are, or larger batches.
+        InputError: the model's step needs more images than there are, or larger batches; a batch cannot be divided
+            equally among the replicas.
     """
-    least = model.min_batch_size
+    least = max(model.min_batch_size, replicas)
     if schedule.batch_size < least:
         raise InputError(f"batch_size={schedule.batch_size}: must be at least {least} for this model")
+    if schedule.batch_size % replicas:
+        raise InputError(f"batch_size={schedule.batch_size}: must be a multiple of {replicas}, the number of replicas")
     if num_images < least * model.batches_per_step:
         raise InputError(
             f"{num_images} images are too few: this model trains on {least * model.batches_per_step} or more"
         )
-    batch_size = min(schedule.batch_size, num_images // model.batches_per_step)
+    batch_size = min(schedule.batch_size, num_images // model.batches_per_step // replicas * replicas)
     return Schedule(batch_size, schedule.num_epochs, schedule.steps_per_epoch)
 
 
-def _loop(model, images, validation_images, schedule, seed, preprocess, callbacks):
+def _loop(model, images, validation_images, seed, preprocess, callbacks):
     """Run Keras' `fit` until the checkpoint callback, the last of them, has seen all steps."""
     checkpoint = callbacks[-1]
-    scaled = {"value_range": (0.0, 1.0) if preprocess else model.value_range}
-    validation = None
-    if validation_images is not None:
-        validation = pipeline(validation_images, EVALUATION_BATCH, **scaled)
-    map_batches = (lambda batches: batches and batches.map(preprocess)) if preprocess else lambda batches: batches
+    schedule, strategy = checkpoint.schedule, checkpoint.strategy
+    value_range = (0.0, 1.0) if preprocess else model.value_range
+
+    def batches(images, batch_size, **how):
+        def make(**parts):
+            made = pipeline(images, batch_size, value_range=value_range, **how, **parts)
+            return made.map(preprocess) if preprocess else made
+
+        return distribution.distributed(strategy, make)
+
+    validation = None if validation_images is None else batches(validation_images, EVALUATION_BATCH)
     while not checkpoint.finished:
         # The rest of a partly finished epoch is a separate `fit`, because Keras cannot start within an epoch.
         epoch, done = divmod(checkpoint.step, schedule.steps_per_epoch)
-        stream = pipeline(
-            images,
-            schedule.batch_size * model.batches_per_step,
-            **scaled,
-            shuffle=True,
-            seed=seed,
-            epochs=None,
-            start=checkpoint.step,
-        )
+        size = schedule.batch_size * model.batches_per_step
         model.fit(
-            map_batches(stream),
+            batches(images, size, shuffle=True, seed=seed, epochs=None, start=checkpoint.step),
             initial_epoch=epoch,
             epochs=epoch + 1 if done else schedule.num_epochs,
             steps_per_epoch=schedule.steps_per_epoch - done,
-            validation_data=map_batches(validation),
+            validation_data=validation,
+            validation_steps=None if validation is None else num_batches(validation_images),
             callbacks=callbacks,
             shuffle=False,  # the stream is shuffled already; Keras would warn that it cannot
+            verbose="auto" if checkpoint.is_chief else 0,
         )
+
+
+def num_batches(images: np.ndarray) -> int:
+    """Return the number of batches in which images are evaluated."""
+    return -(-len(images) // EVALUATION_BATCH)
 
 
 def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **training) -> None:
@@ -165,14 +191,18 @@ def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **trainin
     Args:
         training: more arguments of `fit`.
     """
-    for number, (below, shallow) in enumerate(layer_pairs(model), 1):
+    strategy = training.get("strategy")
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        pairs = list(layer_pairs(model))
+    for number, (below, shallow) in enumerate(pairs, 1):
         fit(lambda shallow=shallow: shallow, images, preprocess=below, run_dir=run_dir / f"pair_{number}", **training)
 
 
 def evaluate(model: LatentModel, images: np.ndarray) -> dict[str, float]:
     """Return the model's metrics on uint8 images; the result does not depend on the batch size."""
-    batches = pipeline(images, EVALUATION_BATCH, value_range=model.value_range)
-    return model.evaluate(batches, verbose=0, return_dict=True)
+    how = dict(batch_size=EVALUATION_BATCH, value_range=model.value_range)
+    batches = distribution.distributed(model.distribute_strategy, lambda **parts: pipeline(images, **how, **parts))
+    return model.evaluate(batches, steps=num_batches(images), verbose=0, return_dict=True)
 
 
 def negative_elbo(model: VAE, images: np.ndarray) -> dict[str, float]:
@@ -197,13 +227,32 @@ def _raise_earlier_failure(run_dir, what):
 
 
 @contextlib.contextmanager
-def _remembering_failures(run_dir, what):
+def _as_one_line(strategy):
+    """Report in one line that another process of the cluster ended, which TensorFlow tells in many."""
     try:
         yield
-    except TrainingFailed as failure:
-        with atomic_write(run_dir / FAILURE) as partial:
-            partial.write_text(json.dumps({"identity": what, "message": str(failure), "history": failure.history}))
-        raise
+    except tf.errors.OpError as error:
+        if not distribution.is_cluster(strategy) or isinstance(error, tf.errors.ResourceExhaustedError):
+            raise
+        reason = re.search(r"aborted by: (.{,80})", error.message) or re.match(r"(.{,80})", error.message)
+        raise InputError(
+            f"another process of the cluster ended or cannot be reached ({reason[1].strip()}); started again, the same "
+            "commands go on from the latest checkpoint"
+        ) from error
+
+
+@contextlib.contextmanager
+def _writing(run_dir, what):
+    """Keep other processes out of the folder of a run, and remember there how the training failed."""
+    output_folder(run_dir, "run_dir")
+    with locked(run_dir):
+        try:
+            yield
+        except TrainingFailed as failure:
+            with atomic_write(run_dir / FAILURE) as partial:
+                contents = {"identity": what, "message": str(failure), "history": failure.history}
+                partial.write_text(json.dumps(contents))
+            raise
 
 
 def _forget(run_dir):

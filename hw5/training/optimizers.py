@@ -17,12 +17,6 @@ class Adam(keras.optimizers.Adam):
     ε outside the bias correction, checkpoints.
     """
 
-    def apply(self, grads, trainable_variables=None):
-        # Keras sums the gradients of all replicas; each is the mean over its part of the batch.
-        if (replicas := tf.distribute.get_strategy().num_replicas_in_sync) > 1:
-            grads = [gradient / replicas for gradient in grads]
-        return super().apply(grads, trainable_variables)
-
     def update_step(self, gradient, variable, learning_rate):
         if self.amsgrad or not isinstance(gradient, tf.Tensor):
             return super().update_step(gradient, variable, learning_rate)
