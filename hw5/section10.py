@@ -82,7 +82,8 @@ def main(settings, run):
     first = measured[settings.architecture[0]]
     headline = {f"-ELBO z={dim}": row["negative_elbo"] for dim, row in first.items()}
     for dim, row in first.items():
-        headline |= {f"FID z={dim}": evaluated["fid"] for evaluated in [*row["samples"].values()][:1]}
+        fids = [evaluated["fid"] for evaluated in row["samples"].values() if "fid" in evaluated]
+        headline |= {f"FID z={dim}": fid for fid in fids[:1]}
     return headline, {"validation": measured, "history": histories}
 
 

@@ -10,13 +10,12 @@ another β₁ of Adam, to compare objective and convergence.
 from hw5 import command_line, figures, metrics, models, training
 from hw5.errors import TrainingFailed
 from hw5.section import section
-from hw5.section_settings import GANTraining, SampleEvaluation
+from hw5.section_settings import SAMPLE_METRICS, GANTraining, SampleEvaluation
 from hw5.settings import Several, setting
 from hw5.tables import print_table
 
 SIZE = 28
 NUM_SHOWN = 12  # samples per training
-METRICS = ("fid", "fid_infinity", "class_proportions")
 CURVES = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_g_step": "D(G(z))"}
 
 
@@ -75,7 +74,7 @@ def main(settings, run):
         if extractors:
             generated = gan.generate(settings.fid_samples, seed=settings.seed)
             measured[label]["samples"] = metrics.evaluate_samples(
-                generated, extractors, real_images=real, held_out_images=held_out, metrics=METRICS, verbose=False
+                generated, extractors, real_images=real, held_out_images=held_out, metrics=SAMPLE_METRICS, verbose=False
             )
         if (rate, beta_1) == first:  # 3.1
             how = dict(grids=grids.paths, noise=noise, steps=settings.steps)
@@ -84,6 +83,8 @@ def main(settings, run):
     draw_study(run, measured, samples)
     columns = {label: (f"at_the_end/{key}", ".3f") for key, label in CURVES.items()}
     by_digits = {"FID": ("fid", ".2f"), "real": ("real_vs_real_fid", ".2f"), "classes": ("classes_covered", "d")}
+    by_digits |= {"IS": ("is", ".2f"), "real IS": ("real_is", ".2f"), "mode score": ("mode_score", ".2f")}
+    by_digits |= {"real mode score": ("real_mode_score", ".2f")}
     columns |= {label: (f"samples/mnist_classifier/{key}", form) for label, (key, form) in by_digits.items()}
     print_table("training", measured, columns)
     row = measured[f"lr {first[0]:g}, β₁ {first[1]:g}"]
@@ -91,6 +92,7 @@ def main(settings, run):
     if "samples" in row:
         by_digits = row["samples"]["mnist_classifier"]
         headline |= {"digits' FID": by_digits["fid"], "classes with 3 %": by_digits["classes_covered"]}
+        headline |= {"digits' IS": by_digits["is"], "real IS": by_digits["real_is"]}
     return headline, measured
 
 

@@ -17,7 +17,7 @@ from hw5 import command_line, data, figures, metrics, models, training
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
 from hw5.section import section
-from hw5.section_settings import GANTraining, InceptionEvaluation
+from hw5.section_settings import SAMPLE_METRICS, GANTraining, InceptionEvaluation
 from hw5.settings import setting
 from hw5.tables import print_evaluations
 
@@ -25,7 +25,6 @@ SIZE = 32
 GRID_INTERVAL = 200  # iterations between two grids of the fixed noise
 LOSS_SCALES = {"discriminator_scale": 0.5, "generator_scale": 1.0}  # Algorithm 1, lines 5 and 9
 NUM_FRAMES = 25  # of the animation
-METRICS = ("fid", "fid_infinity", "is", "mode_score")  # 8.4
 MIN_IMAGES = 4  # the FID of real images to real ones compares halves
 
 
@@ -54,7 +53,7 @@ def main(settings, run):
         samples against all training images.
     """
     images = load(settings, run)
-    extractors = metrics.extractors_for("", settings.inception_weights, settings.inception_dtype)
+    extractors = settings.extractors("" if settings.data_dir else settings.dataset)
 
     def build():
         pair = settings.dcgan(images.shape[1:])
@@ -67,10 +66,13 @@ def main(settings, run):
     draw(run, images, grids.paths)
 
     generated = gan.generate(settings.fid_samples, seed=settings.seed)
-    evaluated = metrics.evaluate_samples(generated, extractors, real_images=images, metrics=METRICS, seed=settings.seed)
+    how = dict(real_images=images, metrics=SAMPLE_METRICS, seed=settings.seed)
+    evaluated = metrics.evaluate_samples(generated, extractors, **how)  # 8.4
     print_evaluations({"": evaluated})
     names = {"fid": "FID", "fid_infinity": "FID∞", "real_vs_real_fid": "real vs. real"}
-    headline = {label: row[key] for row in evaluated.values() for key, label in names.items() if key in row}
+    names |= {"is": "IS", "real_is": "real IS"}
+    rows = [*evaluated.values()][::-1]  # of two networks, the first one's numbers
+    headline = {label: row[key] for row in rows for key, label in names.items() if key in row}
     headline |= {"D loss": history["d_loss"][-1], "G loss": history["g_loss"][-1]}
     return headline, {"history": history, "num_images": len(images), "samples": evaluated}
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hw5 import metrics, networks, training
-from hw5.metrics.inception import InceptionSettings
+from hw5.metrics.inception import ClassifierSettings
 from hw5.settings import Settings, Several, setting
 from hw5.training import Schedule
 
+SAMPLE_METRICS = ("fid", "fid_infinity", "is", "mode_score", "class_proportions")
 MIN_SAMPLES = 4  # FID∞ takes halves, precision and recall three neighbours
 
 
@@ -137,14 +138,19 @@ class SampleEvaluation(Settings):
     )
 
 
-class InceptionEvaluation(SampleEvaluation, InceptionSettings):
+class InceptionEvaluation(SampleEvaluation, ClassifierSettings):
     """The evaluation of generated images by InceptionV3."""
 
     shards: int = setting(
         1, "Parts of an evaluation, which several processes work on at the same time.", at_least=1, training=False
     )
 
-    def evaluator(self, size: int, names: Sequence[str] = ("fid", "fid_infinity"), **source) -> Callable[..., dict]:
+    def extractors(self, dataset: str) -> list:
+        """Return the extractors for a dataset (`hw5.metrics.extractors_for`)."""
+        how = {"head": self.head, "weights": self.weights}
+        return metrics.extractors_for(dataset, self.inception_weights, self.inception_dtype, **how)
+
+    def evaluator(self, size: int, names: Sequence[str] = SAMPLE_METRICS, **source) -> Callable[..., dict]:
         """Make a function that compares samples of a model with training images, and these with held-out ones.
 
         Args:
@@ -155,7 +161,7 @@ class InceptionEvaluation(SampleEvaluation, InceptionSettings):
         Returns:
             A function of a model and of the keys of the extractors to use; by default all of the dataset's.
         """
-        extractors = metrics.extractors_for(self.dataset, self.inception_weights, self.inception_dtype)
+        extractors = self.extractors(self.dataset)
         real, held_out = metrics.real_images_for_fid(self.dataset, self.fid_samples, size, **source)
 
         def evaluate(model, keys=None):

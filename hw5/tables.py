@@ -48,7 +48,7 @@ def print_table(title: str, rows: Mapping[str, Mapping], columns: Mapping[str, t
 def print_evaluations(evaluations: Mapping[str, Mapping[str, Mapping]]) -> None:
     """Print the results of `hw5.metrics.evaluate_samples` for some models, one row per model and extractor.
 
-    A row per extractor follows with the values of real images compared with other real images.
+    A row per extractor follows with the values of real images: compared with other real images, and class scores.
 
     Args:
         evaluations: name of the model → extractor → metrics.
@@ -58,6 +58,9 @@ def print_evaluations(evaluations: Mapping[str, Mapping[str, Mapping]]) -> None:
         for key, row in evaluated.items():
             rows[f"{name}, {key}" if name else key] = row
             found = {label.removeprefix(REAL): value for label, value in row.items() if label.startswith(REAL)}
+            if "real_is" in row or "real_mode_score" in row:
+                found |= {"is": row.get("real_is"), "mode_score": row.get("real_mode_score")}
+                found.setdefault("samples", row.get("real_is_samples"))
             if found:
                 found |= {"num_samples": found.get("samples"), "extractor": row["extractor"]}
                 real.setdefault(f"real vs. real, {key}", found)
@@ -70,4 +73,4 @@ def _cell(value, path, form):
         if not isinstance(value, Mapping) or key not in value:
             return ""
         value = value[key]
-    return format(value, form)
+    return "" if value is None else format(value, form)

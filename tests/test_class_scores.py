@@ -43,6 +43,13 @@ def test_repeats_with_its_seed():
     assert inception_score(logits, seed=1) != inception_score(logits, seed=2)
 
 
+def test_the_order_of_the_images_does_not_matter():
+    logits = RNG.normal(size=(1000, 10)) * 3
+    for other in (logits[::-1], RNG.permutation(logits)):
+        np.testing.assert_allclose(inception_score(other), inception_score(logits), rtol=1e-9)
+        np.testing.assert_allclose(mode_score(other, np.full(10, 0.1)), mode_score(logits, np.full(10, 0.1)))
+
+
 def test_mode_score_by_hand():
     # p_fake = (½, ½) against (¼, ¾):  KL = ½ ln 2 + ½ ln ⅔ = ½ ln (4/3)
     np.testing.assert_allclose(mode_score(TWO, [0.25, 0.75]), TWO_SCORE / np.sqrt(4 / 3))

