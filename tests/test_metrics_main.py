@@ -326,7 +326,7 @@ def test_statistics_of_other_dimensions_are_refused_before_the_features(sides):
 
 
 def test_statistics_of_other_programs_are_taken_for_those_of_inception(sides, monkeypatch, capsys):
-    monkeypatch.setattr(main, "Inception", lambda *_: Coloured())
+    monkeypatch.setattr(main, "Inception", lambda *_, **__: Coloured())
     np.savez(sides / "foreign.npz", mu=np.zeros(3), sigma=np.eye(3))
     np.savez(sides / "another.npz", mu=np.ones(3), sigma=np.eye(3))
     results = run(f"{sides}/foreign.npz", f"{sides}/another.npz")

@@ -308,7 +308,7 @@ def test_images_of_any_size_are_scaled_to_the_sheets(section, tmp_path, monkeypa
 
     monkeypatch.setattr(data, "load", odd)
     monkeypatch.setattr(training, "fit", no_training)
-    monkeypatch.setattr(section.metrics, "extractors_for", lambda *_: [])
+    monkeypatch.setattr(section.metrics, "extractors_for", lambda *_, **__: [])
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=20)
     with pytest.raises(Built) as caught:
         section.run(dataset="emojione", train_size=200, **where)
@@ -366,7 +366,7 @@ class Corners(Extractor):
 
 
 def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
-    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [Corners()])
+    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_, **__: [Corners()])
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, steps=2, hidden=4, latent_dim=5)
     asked = dict(upsampling="bilinear", likelihood="gaussian_per_image", variant=["wgan", "wgan_gp", "flow", "iwae"])
     small = dict(batch_size=10, fid_samples=20, likelihood_images=2, likelihood_samples=10, mixed_precision=True)
@@ -492,7 +492,7 @@ def test_a_presets_own_values_suit_every_choice_of_variants(preset, model):
 
 
 def test_another_variants_argument_does_not_refuse_a_checkpoint(tmp_path, monkeypatch):
-    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_: [])
+    monkeypatch.setattr(section5.metrics, "extractors_for", lambda *_, **__: [])
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", preset="smoke", fid_samples=4)
     arguments = dict(model="gan", variant=["vanilla", "wgan_gp"], steps=2, batch_size=4, train_size=16)
     section5.run(**arguments, **where)
@@ -625,7 +625,7 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     assert len(section8.load(section8.Settings(data_dir=folder, train_size=4), None)) == 4
     monkeypatch.setattr(section8, "GRID_INTERVAL", 2)
     evaluated = {"stub": {"fid": 1.0}}
-    monkeypatch.setattr(section8.metrics, "extractors_for", lambda *_: [])
+    monkeypatch.setattr(section8.metrics, "extractors_for", lambda *_, **__: [])
     monkeypatch.setattr(
         section8.metrics, "evaluate_samples", lambda fake, *_, **__: evaluated | {"n": list(fake.shape)}
     )
@@ -684,7 +684,7 @@ def test_convolutional_sections_build_in_the_precision_that_is_asked_for(tmp_pat
 
 
 def test_section_11_interpolates_in_the_vae_that_it_is_given(tmp_path, monkeypatch):
-    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [metrics.MnistClassifier()])
+    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_, **__: [metrics.MnistClassifier()])
     models.save(models.VAE(*networks.convolutional_vae(5)), tmp_path / "vae")
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60, vae=tmp_path / "vae")
     measured = section11.run(steps=2, hidden=4, fid_samples=20, ema_decay=0.5, **where)
@@ -694,7 +694,7 @@ def test_section_11_interpolates_in_the_vae_that_it_is_given(tmp_path, monkeypat
 
 
 def test_section_11_refuses_another_model_before_the_training(tmp_path, monkeypatch, no_training):
-    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_: [])
+    monkeypatch.setattr(section11.metrics, "extractors_for", lambda *_, **__: [])
     models.save(models.GAN(*networks.dcgan(4, 2)), tmp_path / "gan")
     of_colours = models.VAE(*networks.dense_vae(4, image_shape=(32, 32, 3)))
     models.save(of_colours, tmp_path / "section10" / "convolutional_z100")
