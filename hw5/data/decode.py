@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from hw5.data.values import Extremes, find_white, to_bytes
 
@@ -81,13 +81,8 @@ def open_image(encoded: bytes) -> Image.Image:
     if encoded.startswith(b"\x89PNG\r\n\x1a\n"):
         _check_png(encoded)
     image = Image.open(io.BytesIO(encoded), formats=readable_formats())
-    # libtiff returns numbers in this machine's order, which Pillow forgets for some types.
-    image.tile = [
-        tile._replace(args=(NATIVE_ORDER.get(tile.args[0], tile.args[0]), *tile.args[1:]))
-        if tile.codec_name == "libtiff"
-        else tile
-        for tile in image.tile
-    ]
+    if _codecs(image) == {"libtiff"}:  # it returns numbers in this machine's order, which Pillow forgets for some
+        image.tile = _with_raw_mode(image.tile, lambda name: NATIVE_ORDER.get(name, name))
     tags = getattr(image, "tag_v2", {})
     if tags.get(PLANAR) == ONE_CHANNEL_AFTER_THE_OTHER and set(tags.get(BITS_PER_SAMPLE, ())) == {16}:
         order = "L" if tags.prefix == b"II" else "B"  # Pillow forgets it, and reads bytes
@@ -158,7 +153,7 @@ def _to_eight_bits(image, encoded, white_of):
         grey = 255 - grey
     if key is None:
         return Image.fromarray(grey)
-    return Image.fromarray(np.dstack([grey, np.where(numbers == key, 0, 255).astype(np.uint8)]), "LA")
+    return Image.fromarray(np.dstack([grey, np.where(numbers == key, 0, 255).astype(np.uint8)]))
 
 
 def _white_of_one(numbers):
@@ -166,7 +161,7 @@ def _white_of_one(numbers):
 
 
 def _raw_mode(image):
-    args = image.tile[0].args if image.tile else None
+    args = image.tile[0][3] if image.tile else None
     return args if isinstance(args, str) else args[0] if args and isinstance(args[0], str) else ""
 
 
@@ -179,14 +174,14 @@ def _sixteen_bits(image, encoded):
     names, _, order = _raw_mode(image).partition(";16")
     if order not in ("B", "L", "N") or image.mode not in ("RGB", "RGBA", "CMYK") or names == "RGBa":
         return None
-    codecs, planar = {tile.codec_name for tile in image.tile}, getattr(image, "tag_v2", {}).get(PLANAR)
+    codecs, planar = _codecs(image), getattr(image, "tag_v2", {}).get(PLANAR)
     if not codecs <= CODECS_OF_16_BITS or (codecs == {"libtiff"} and planar == ONE_CHANNEL_AFTER_THE_OTHER):
         return None
     if names == "LA":  # four bytes, as of RGBA: grey, its low byte, alpha, its low byte
         image.tile = _with_raw_mode(image.tile, lambda raw_mode: "RGBA")
         grey_alpha = np.asarray(ImageOps.exif_transpose(image)).astype(np.uint16)
         numbers = 256 * grey_alpha[..., ::2] + grey_alpha[..., 1::2]
-        return Image.fromarray(to_bytes(numbers, 65535), "LA")
+        return Image.fromarray(to_bytes(numbers, 65535))
     own = order.replace("N", "L" if sys.byteorder == "little" else "B")
     other = "B" if own == "L" else "L"
     low = open_image(encoded)
@@ -198,14 +193,21 @@ def _sixteen_bits(image, encoded):
     if key is None:
         return Image.frombytes(image.mode, pixels.shape[1::-1], pixels.tobytes())
     alpha = np.where((numbers == key).all(axis=-1), 0, 255).astype(np.uint8)
-    return Image.fromarray(np.dstack([pixels, alpha]), "RGBA")
+    return Image.fromarray(np.dstack([pixels, alpha]))
+
+
+def _codecs(image):
+    return {codec for codec, *_ in image.tile}
 
 
 def _with_raw_mode(tiles, change):
+    """Change the raw mode in the parts of an image that Pillow is going to decode."""
+
     def changed(args):
         return change(args) if isinstance(args, str) else (change(args[0]), *args[1:])
 
-    return [tile._replace(args=changed(tile.args)) for tile in tiles]
+    make = getattr(ImageFile, "_Tile", lambda *parts: parts)  # a named tuple since Pillow 11
+    return [make(codec, extents, offset, changed(args)) for codec, extents, offset, args in tiles]
 
 
 def _check_png(encoded):
