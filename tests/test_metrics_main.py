@@ -1,6 +1,7 @@
 """The program `python -m hw5.metrics`: two sides, a table or JSON, one line on a mistake."""
 
 import ctypes
+import errno
 import itertools
 import json
 import os
@@ -424,6 +425,19 @@ def test_the_place_of_saved_statistics_is_checked_first(sides, monkeypatch, plac
     assert Statistics.load(sides / expected).gaussian.count == 120
     assert Statistics.load(sides / expected).features is None
     assert (f"note: the statistics go to {sides / expected}" in capsys.readouterr().err) == (place != expected)
+
+
+def test_a_full_disk_does_not_cost_the_metrics(sides, monkeypatch, capsys):
+    def savez(file, **arrays):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", savez)
+    folder = str(sides / "png")
+    with pytest.raises(OSError, match="No space left on device") as error:
+        run(folder, folder, weights="mnist", save_stats=sides / "full.npz", json=True)
+    assert error.value.filename == str(sides / "full.npz")
+    assert json.loads(capsys.readouterr().out)["fid"] == pytest.approx(0, abs=1e-6)
+    assert not (sides / "full.npz").exists()
 
 
 @pytest.mark.parametrize("text", ["0", "0,1,2", "1,0", "1,1", "nan,1", "0,inf", "a,b", ""])

@@ -106,10 +106,11 @@ def main(arguments: Arguments) -> dict:
 
     Raises:
         InputError: a side cannot be read; no metric can be computed.
+        OSError: the statistics could not be saved; the metrics are printed all the same.
     """
     try:
         with results_alone_on_stdout():
-            results = compare(arguments)
+            results, failure = compare(arguments)
     except InputError as error:  # a name of a file may contain a line break
         if str(error).isprintable():
             raise
@@ -118,11 +119,17 @@ def main(arguments: Arguments) -> dict:
         print(json.dumps(results, default=np.ndarray.tolist, allow_nan=False))
     else:
         print_table(results)
+    if failure is not None:
+        raise failure
     return results
 
 
-def compare(arguments: Arguments) -> dict:
-    """Do the work of `main`, but print no results."""
+def compare(arguments: Arguments) -> tuple[dict, OSError | None]:
+    """Do the work of `main`, but print no results.
+
+    Returns:
+        (results, the reason why the statistics could not be saved, which does not end the rest).
+    """
     names = {"real": arguments.real} | ({} if arguments.fake is None else {"fake": arguments.fake})
     if arguments.real is None or (arguments.fake is None and arguments.save_stats is None):
         raise InputError("name two sides, REAL and FAKE, or REAL and save_stats=FILE; --help lists their forms")
@@ -167,22 +174,26 @@ def compare(arguments: Arguments) -> dict:
                         how |= dict(open_images=again)
                     how |= dict(shards=shards, checksum=checksums[name])
                     statistics[name] = cached_statistics(side, extractor, **how)
+    failure = None
     if save_stats:
         saved = statistics["real"]
         if not keep and "fake" not in sides:  # they come from the cache, where they were needed before
             saved = dataclasses.replace(saved, features=None, logits=None)
-        saved.save(save_stats)
+        try:
+            saved.save(save_stats)
+        except OSError as error:  # a full disk
+            failure = error
     results = {}
     for name, side in names.items():
         results |= {name: side, f"num_{name}_images": statistics[name].gaussian.count}
     results["extractor"] = extractor.name
     if "fake" not in sides:
-        return results
+        return results, failure
     warn_of_few_images(*statistics.values(), chosen)
     results |= {"seed": arguments.seed, **compute(arguments.metric, statistics, extractor, arguments.seed, missing)}
     for metric, reason in missing.items():
         print(f"warning: no {metric}: {reason}", file=sys.stderr)
-    return results
+    return results, failure
 
 
 run = program(Arguments, main, positional=("real", "fake"))
@@ -410,8 +421,11 @@ def print_table(results: dict) -> None:
     for name, value in results.items():
         if name in ("num_images", "missing", "num_samples", "real_vs_real_samples"):  # the last column has them
             continue
-        shown = f"{value:.6g}" if isinstance(value, float) else printable(str(value))
-        if value is None:
+        if isinstance(value, np.ndarray):
+            shown = " ".join(f"{number:.4f}" for number in value)
+        elif value is not None:
+            shown = f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+        else:
             shown = f"not computed: {reasons[name]}" if name in reasons else "unknown"
         counts = " and ".join("?" if count is None else f"{count:,}" for count in num_images.get(name, ()))
         print(f"{name:<{width}}{shown:<14}{counts and f'  of {counts} images'}".rstrip())

@@ -37,7 +37,7 @@ NAME_AND_SPLIT = re.compile(r"([^:]*(?::\d+\.[\d*]+\.[\d*]+)?)(?::(.*))?", re.DO
 GZIP = b"\x1f\x8b"
 FLAT_SIZES = (28, 32, 48, 64, 96, 128, 256)  # heights of square grey images that are stored as rows of numbers
 MAX_ASPECT = 16  # of grey images without a channel axis; a longer side is more likely another axis
-USUAL_RANGES = ((0, 1), (-1, 1), (0, 255), (0, 65535))
+USUAL_RANGES = ("0,1", "-0.5,0.5", "-1,1", "0,255", "-128,127", "0,1023", "0,4095", "0,65535")
 SCAN_BYTES = 2**24  # of an array that are checked at once
 
 
@@ -298,18 +298,19 @@ def numbers_range(
                 "uint8 images of only 0 and 1: value_range=0,1 makes 1 white, value_range=0,255 leaves it nearly black"
             )
         return 0, 255
+
+    def fits(low, high):
+        slack = 1e-3 * (high - low) if dtype.kind == "f" else 0  # the precision of float16 at 1
+        return low - slack <= smallest and largest <= high + slack
+
+    ranges = {text: tuple(map(float, text.split(","))) for text in USUAL_RANGES}
+    usual = (text for text, ends in ranges.items() if fits(*ends) and 4 * max(-smallest, largest) >= ends[1])
+    mend = f"value_range={next(usual, 'LOW,HIGH')}, or what it is, says which are black and white"
     if value_range is None and dtype.kind in "iu":
-        raise InputError(
-            f"{dtype} images have values {found}: value_range=0,255 says which are black and white; or save uint8"
-        )
+        raise InputError(f"{dtype} images have values {found}: {mend}; or save uint8")
     low, high = value_range or (0.0, 1.0)
-    slack = 1e-3 * (high - low) if dtype.kind == "f" else 0  # the precision of float16 at 1
-    if smallest < low - slack or largest > high + slack:
-        fitting = (f"{a},{b}" for a, b in USUAL_RANGES if a - slack <= smallest and largest <= b + slack)
-        raise InputError(
-            f"images have values {found}, outside [{low:g}, {high:g}]; "
-            f"value_range={next(fitting, 'LOW,HIGH')} says which are black and white"
-        )
+    if not fits(low, high):
+        raise InputError(f"images have values {found}, outside [{low:g}, {high:g}]; {mend}")
     # The range is for both sides. One that is in [0, 1] all the same would lose half of its contrast, or be black.
     if value_range and (low, high) != (0, 1) and 0 <= smallest < largest <= 1:
         raise InputError(
