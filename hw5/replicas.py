@@ -70,12 +70,14 @@ def moments(values, axes):
     squares = tf.reduce_sum(tf.square(values - mean), axes)  # about the mean of this part
     mean = tf.squeeze(mean, axes)
     if count() > 1:
-        numbers, means = gather(number), gather(mean)
-        weights = tf.reshape(numbers / tf.reduce_sum(numbers), [-1] + [1] * mean.shape.rank)
-        number, mean = tf.reduce_sum(numbers), tf.reduce_sum(weights * means, axis=0)
-        squares = tf.reduce_sum(gather(squares), axis=0) + number * tf.reduce_sum(
-            weights * tf.square(means - mean), axis=0
-        )
+        size = tf.size(mean)
+        parts = gather(tf.concat([number[None], tf.reshape(mean, [-1]), tf.reshape(squares, [-1])], axis=0))
+        numbers, means, all_squares = parts[:, :1], parts[:, 1 : size + 1], parts[:, size + 1 :]
+        number = tf.reduce_sum(numbers)
+        whole = tf.reduce_sum(numbers / number * means, axis=0)
+        between = tf.reduce_sum(numbers * tf.square(means - whole), axis=0)
+        squares = tf.reshape(tf.reduce_sum(all_squares, axis=0) + between, tf.shape(squares))
+        mean = tf.reshape(whole, tf.shape(mean))
     return mean, squares / number, number
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -33,7 +34,15 @@ def critic_gan():
     return models.GAN(generator, discriminator, "wasserstein", **how)
 
 
-OPTIMIZERS = {vae: training.adam(1e-2), critic_gan: training.gan_optimizers(1e-3, name="rmsprop")}
+def stack():
+    return models.Autoencoder(*networks.stacked_autoencoder(3, (8, 6)), loss="cross_entropy")
+
+
+OPTIMIZERS = {
+    vae: training.adam(1e-2),
+    stack: training.adam(1e-2),
+    critic_gan: training.gan_optimizers(1e-3, name="rmsprop"),
+}
 
 
 class KillAt(keras.callbacks.Callback):
@@ -50,6 +59,13 @@ class KillAt(keras.callbacks.Callback):
 
 def train(build, folder, strategy=None, own_callbacks=()):
     images = data.load("mnist", "train", limit=103)
+    initialize = None
+    if build is stack:
+
+        def initialize(model):
+            how = dict(schedule=training.Schedule(BATCH, 1, 20), optimizers=OPTIMIZERS[build], seed=3)
+            training.pretrain(model, images, run_dir=folder, strategy=strategy, callbacks=own_callbacks, **how)
+
     return training.fit(
         build,
         images,
@@ -60,18 +76,19 @@ def train(build, folder, strategy=None, own_callbacks=()):
         seed=3,
         strategy=strategy,
         callbacks=own_callbacks,
+        initialize=initialize,
     )
 
 
-def work(build, folder, addresses, task, kill_at):
+def work(build, folder, addresses, task, kill):
     """Be one worker: its output goes to `TASK.log`, its weights and curves to `TASK.npz`."""
     with open(folder / f"{task}.log", "ab") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())
     callbacks.CHECKPOINT_SECONDS = 0.0  # at every question
-    strategy = training.make_strategy("multiworker", addresses, task)
+    strategy = training.make_strategy("multiworker", addresses, task) if len(addresses) > 1 else None
     try:
-        own = [KillAt(kill_at)] if kill_at else []
+        own = [kill] if kill else []
         model, history = train(build, folder / f"run{task}", strategy, own)
     except InputError as error:
         print(f"error: {error}", flush=True)
@@ -88,8 +105,8 @@ def free_addresses(count):
     return addresses
 
 
-def run_workers(build, folder, kills=(0, 0)):
-    """Train with two workers; `kills` are the steps at which each is killed. Returns their exit codes."""
+def run_workers(build, folder, kills=(None, None)):
+    """Train with workers, of which each has a callback that kills it, or None. Returns their exit codes."""
     folder.mkdir(exist_ok=True)
     addresses = free_addresses(len(kills))
     jobs = [
@@ -137,13 +154,18 @@ def test_the_chief_alone_writes(uninterrupted):
     assert [path.name for path in (folder / "run1").iterdir()] == ["noise.npy"]  # a copy
 
 
-@pytest.mark.parametrize("kills", [(0, 43), (24, 0)], ids=["worker", "chief"])
+@pytest.mark.parametrize(
+    ("uninterrupted", "kills"),
+    [(vae, (None, KillAt(43))), pytest.param(critic_gan, (KillAt(24), None), marks=pytest.mark.slow)],
+    ids=["worker", "chief"],
+    indirect=["uninterrupted"],
+)
 def test_after_a_kill_the_others_end_and_the_same_command_goes_on_to_the_bit(uninterrupted, kills, tmp_path):
     build, folder = uninterrupted
     codes = run_workers(build, tmp_path / "killed", kills)
     assert [code for code, kill in zip(codes, kills, strict=True) if kill] == [-signal.SIGKILL]
     assert [code for code, kill in zip(codes, kills, strict=True) if not kill] == [1]
-    survivor = kills.index(0)
+    survivor = kills.index(None)
     log = Path(tmp_path, "killed", f"{survivor}.log").read_text()
     assert log.count("error: another process of the cluster ended") == 1
     assert "Traceback" not in log
@@ -155,3 +177,40 @@ def test_after_a_kill_the_others_end_and_the_same_command_goes_on_to_the_bit(uni
         for one, two in zip(weights, expected, strict=True):
             np.testing.assert_array_equal(one, two)
         assert history == expected_history
+
+
+class KillLater(keras.callbacks.Callback):
+    """Callback that kills its process at a random moment, in the middle of whatever it does then."""
+
+    def __init__(self, seconds):
+        super().__init__()
+        self.seconds = seconds
+
+    def on_train_begin(self, logs=None):
+        threading.Timer(self.seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("build", [vae, critic_gan, stack], ids=lambda build: build.__name__)
+def test_twenty_kills_at_random_moments(build, workers, tmp_path):
+    kills = 20 if workers == 1 else 7
+    rng = np.random.default_rng(workers)
+    assert run_workers(build, tmp_path / "whole", [None] * workers) == [0] * workers
+    expected = result(tmp_path / "whole")
+    done = 0
+    for number in range(kills):
+        folder = tmp_path / f"killed{number}"
+        moments = [None] * workers
+        moments[rng.integers(workers)] = KillLater(rng.uniform(0, 4))
+        codes = run_workers(build, folder, moments)
+        done += -signal.SIGKILL in codes
+        assert run_workers(build, folder, [None] * workers) == [0] * workers
+        for task in range(workers):
+            weights, history = result(folder, task)
+            for one, two in zip(weights, expected[0], strict=True):
+                np.testing.assert_array_equal(one, two)
+            assert history == expected[1]
+    print(f"{build.__name__}, {workers} workers: {done} kills before the end")
+    assert done >= kills / 2

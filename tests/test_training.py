@@ -399,21 +399,6 @@ def train_on_two_devices(folder, digits):
         train(folder, digits, build=linear, epochs=2, strategy=make_two_devices())
 
 
-def train_gan_on_two_devices(folder, digits):
-    with quiet(folder):
-        train_gan(folder, digits, steps=4, epochs=2, strategy=make_two_devices())
-
-
-def test_a_gan_trains_on_two_devices(digits, tmp_path):
-    process = SERVER.Process(target=train_gan_on_two_devices, args=(tmp_path / "two", digits[:400]), daemon=True)
-    process.start()
-    process.join(120)
-    assert process.exitcode == 0, Path(f"{tmp_path / 'two'}.log").read_text()[-2000:]
-    gan, history = train_gan(tmp_path / "two", digits, steps=4, epochs=2, mode="evaluate")
-    assert [gan.generator_optimizer.iterations.numpy(), gan.discriminator_optimizer.iterations.numpy()] == [4, 4]
-    assert {len(values) for values in history.values()} == {2}
-
-
 def test_two_devices_train_as_one_does(digits, tmp_path):
     process = SERVER.Process(target=train_on_two_devices, args=(tmp_path / "two", digits[:460]), daemon=True)
     process.start()
