@@ -208,6 +208,7 @@ def build_from_images(
             yield index, {"image": to_png(files.read(image, size, channels))} | examples[image]
             progress.update()
 
+    files.report()
     with tqdm(total=len(files), desc=name, unit=" images") as progress:
         parts = {split: encoded(names, progress) for split, names in folders.items()}
         return _write(name, data_dir, features, parts, f"{len(files)} images from {files.source.name}.")
