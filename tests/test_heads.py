@@ -212,7 +212,7 @@ def test_a_head_for_other_features_is_refused():
 
 def test_a_head_is_found_by_the_name_of_its_dataset(digit_blocks):
     assert find_head("") is find_head("nothing") is find_head("../nothing") is None
-    digit_blocks.head.save(linear_head.cache_folder() / linear_head.file_name("emnist/letters"))
+    digit_blocks.head.save(linear_head.own_heads() / linear_head.file_name("emnist/letters"))
     np.testing.assert_array_equal(find_head("emnist/letters").weights, digit_blocks.head.weights)
 
 

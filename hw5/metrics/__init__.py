@@ -17,6 +17,7 @@ from hw5.metrics.likelihood import (
     mean_and_error,
     merge_bounds,
 )
+from hw5.metrics.linear_head import LinearHead, find_head
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.precision_recall import precision_recall
 from hw5.metrics.shards import Shards
@@ -34,6 +35,7 @@ WITH_TENSORFLOW = {
 
 __all__ = [
     "Inception",
+    "LinearHead",
     "MnistClassifier",
     "Shards",
     "Statistics",
@@ -43,6 +45,7 @@ __all__ = [
     "dequantize",
     "evaluate_samples",
     "extractors_for",
+    "find_head",
     "frechet_distance",
     "frechet_infinity",
     "inception_score",

@@ -16,9 +16,8 @@ import numpy as np
 
 from hw5 import command_line, data
 from hw5.errors import InputError
-from hw5.files import cache_folder
 from hw5.metrics.inception import Inception, InceptionSettings
-from hw5.metrics.linear_head import SUFFIX, LinearHead, file_name, fit_head
+from hw5.metrics.linear_head import SUFFIX, LinearHead, file_name, fit_head, own_heads
 from hw5.metrics.statistics import cached_statistics
 from hw5.settings import REQUIRED, Several, program, setting
 
@@ -56,7 +55,7 @@ def main(arguments: Arguments) -> LinearHead:
     """
     dataset, source = arguments.dataset, {"data_dir": arguments.data_dir}
     label = arguments.label if dataset not in LABELS or not arguments.is_default("label") else LABELS[dataset]
-    out = arguments.out or cache_folder() / file_name(dataset)
+    out = arguments.out or own_heads() / file_name(dataset)
     if not out.name.endswith(SUFFIX):
         raise InputError(f"out={out}: must end in {SUFFIX}")
     values = read_values(dataset, "train", label, **source)

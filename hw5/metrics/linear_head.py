@@ -116,8 +116,13 @@ def find_head(dataset: str, path: str | os.PathLike | None = None) -> LinearHead
         return LinearHead.load(path)
     if not dataset:
         return None
-    places = [folder / file_name(dataset) for folder in (PACKAGE, cache_folder())]
+    places = [folder / file_name(dataset) for folder in (PACKAGE, own_heads())]
     return next((LinearHead.load(place) for place in places if place.is_file()), None)
+
+
+def own_heads() -> Path:
+    """Return the folder of the heads that the user has made. It is never cleared, unlike that of the statistics."""
+    return cache_folder() / "heads"
 
 
 def file_name(dataset: str) -> str:
