@@ -350,3 +350,12 @@ def test_the_printed_table_has_one_row_of_real_images_for_each_extractor(digits,
     row = rows["a"]["mnist_classifier"]
     real = [f"{row['real_vs_real_fid']:.2f}", f"{row['real_vs_real_mmd']:.4g}"]
     assert lines[2].split()[-4:] == ["60", *real, "mnist-classifier"]
+
+
+def test_the_table_shows_the_class_scores_of_real_images_in_a_row_of_their_own(digits, classifier, capsys):
+    rows = evaluate_samples(digits[:40], [classifier], real_images=digits[40:90], metrics="is,mode_score")
+    print_evaluations({"gan": rows})
+    fake, real = (line.split() for line in capsys.readouterr().out.splitlines()[-2:])
+    row = rows["mnist_classifier"]
+    assert fake == ["gan,", "mnist_classifier", "40", f"{row['is']:.2f}", f"{row['mode_score']:.2f}", classifier.name]
+    assert real[4:] == ["40", f"{row['real_is']:.2f}", f"{row['real_mode_score']:.2f}", classifier.name]
