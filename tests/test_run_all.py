@@ -77,6 +77,15 @@ def test_a_mode_is_the_preset_of_its_name(tree):
         assert "key number 0.1235" in done.stdout
 
 
+@pytest.mark.parametrize(("processors", "flags"), [(4, "[]"), (16, "['--shards=4']")])
+def test_many_processors_share_the_evaluation(tree, tmp_path, processors, flags):
+    (tree / "hw5" / "section8.py").write_text(GOOD.format(n=8))
+    (tmp_path / "nproc").write_text(f"#!/bin/sh\necho {processors}\n")
+    (tmp_path / "nproc").chmod(0o755)
+    done = run_all(tree, "1", "8", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert [line for line in done.stdout.splitlines() if line.startswith("flags")] == ["flags []", f"flags {flags}"]
+
+
 def test_smoke_runs_pairs_and_prints_them_in_order(tree):
     together = (
         "import pathlib, time\n"
