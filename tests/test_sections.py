@@ -65,7 +65,7 @@ SECTIONS = {
     4: {
         "flags": [],
         "figures": {"hand_in", "sweep", "sweep_images", "training_images", "classes", "curves"},
-        "models": {"kl0", "kl2"},
+        "models": {"kl0", "kl3"},
     },
     5: {
         "flags": ["--latent_dim=3", "--upsampling=deconv,nearest", "--likelihood_samples=5"],
