@@ -1,5 +1,6 @@
 """The command line that is made from a declaration of settings."""
 
+import shlex
 import subprocess
 import sys
 
@@ -114,7 +115,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path, argument):
 
 def test_a_program_without_stderr_still_runs(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    command = f"{sys.executable} program.py --seed=3 2>&-"
+    command = f"{shlex.quote(sys.executable)} program.py --seed=3 2>&-"
     assert subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True).stdout.startswith(b"None")
 
 

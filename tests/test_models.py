@@ -198,9 +198,8 @@ def flow_vae():
     return models.FlowVAE(*pair, distributions.InverseAutoregressiveFlow(1, hidden=10))
 
 
-@pytest.mark.parametrize("build", [vae, flow_vae])
-def test_a_trained_model_loads_in_a_process_of_its_own(build, digits, tmp_path):
-    train(build, digits[:64], run_dir=tmp_path, epochs=1)
+def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
+    train(flow_vae, digits[:64], run_dir=tmp_path, epochs=1)
     code = f"from hw5 import models; print(models.load({str(tmp_path)!r}).latent_dim)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "3\n"
 

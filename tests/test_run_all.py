@@ -35,7 +35,7 @@ def tree(tmp_path):
     (tmp_path / "hw5" / "section3.py").write_text(GOOD.format(n=3))
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     python = tmp_path / ".venv" / "bin" / "python"
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="$PWD" exec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="$PWD" exec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
     stamp = "cat setup.cfg pyproject.toml constraints.txt | cksum; pwd"
     text = subprocess.run(stamp, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
