@@ -117,7 +117,7 @@ def devices(strategy: tf.distribute.Strategy | None) -> str:
     number = num_replicas(strategy)
     if len(names) > 1 and number == 1:
         names = names[:1]  # the others are used by a strategy alone
-    here = ", ".join(names) or f"the CPU ({len(os.sched_getaffinity(0))} cores); TensorFlow sees no GPU"
+    here = ", ".join(names) or f"the CPU ({os.cpu_count()} cores); TensorFlow sees no GPU"
     return here if number == 1 else f"{number} replicas, here {here}"
 
 
