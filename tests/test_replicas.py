@@ -148,7 +148,7 @@ def _moments(strategy):
 def run_in_process(pairs, folder):
     process = SERVER.Process(target=work, args=(pairs, folder), daemon=True)
     process.start()
-    process.join(300)
+    process.join(1200)
     assert process.exitcode == 0, Path(folder, "log").read_text()[-3000:]
     return folder
 
