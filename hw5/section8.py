@@ -66,7 +66,7 @@ def main(settings, run):
     draw(run, images, grids.paths)
 
     generated = gan.generate(settings.fid_samples, seed=settings.seed)
-    how = dict(real_images=images, metrics=SAMPLE_METRICS, seed=settings.seed)
+    how = dict(real_images=images, metrics=SAMPLE_METRICS, seed=settings.seed, shards=settings.shards)
     evaluated = metrics.evaluate_samples(generated, extractors, **how)  # 8.4
     print_evaluations({"": evaluated})
     names = {"fid": "FID", "fid_infinity": "FID∞", "real_vs_real_fid": "real vs. real"}
