@@ -45,9 +45,10 @@ def main(settings, run):
         by the MNIST classifier, or why the training ended early.
     """
     images, _ = run.train_validation(SIZE)
-    extractors = [metrics.MnistClassifier()] if settings.dataset == "mnist" else []
-    if extractors:
-        real, held_out = metrics.real_images_for_fid("mnist", settings.fid_samples, SIZE)
+    evaluate = None
+    if settings.dataset == "mnist":
+        how = dict(metrics=SAMPLE_METRICS, verbose=False)
+        evaluate = metrics.evaluator("mnist", [metrics.MnistClassifier()], settings.fid_samples, SIZE, **how)
     first = (settings.learning_rate, settings.beta_1)
     compared = [(rate, settings.beta_1) for rate in settings.study]
     compared += [(settings.learning_rate, beta_1) for beta_1 in settings.study_beta_1]
@@ -71,11 +72,8 @@ def main(settings, run):
         measured[label] = {"history": history, "at_the_end": {key: history[key][-1] for key in CURVES}}
         noise = run.noise(name, settings.latent_dim)
         samples[label] = gan.decode(noise[:NUM_SHOWN])
-        if extractors:
-            generated = gan.generate(settings.fid_samples, seed=settings.seed)
-            measured[label]["samples"] = metrics.evaluate_samples(
-                generated, extractors, real_images=real, held_out_images=held_out, metrics=SAMPLE_METRICS, verbose=False
-            )
+        if evaluate:
+            measured[label]["samples"] = evaluate(gan.generate(settings.fid_samples, seed=settings.seed))
         if (rate, beta_1) == first:  # 3.1
             how = dict(grids=grids.paths, noise=noise, steps=settings.steps)
             figures.gan.training_figures(gan, history, run.folder, **how)

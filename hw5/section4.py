@@ -56,7 +56,10 @@ def main(settings, run):
         samples, which digits they show, and with which confidence.
     """
     images, validation = run.train_validation()
-    evaluate = digit_evaluator() if settings.dataset == "mnist" else lambda samples: {}
+    evaluate = None
+    if settings.dataset == "mnist":
+        how = dict(metrics=("fid", "class_proportions"), verbose=False)
+        evaluate = metrics.evaluator("mnist", [metrics.MnistClassifier()], NUM_SAMPLES, 28, **how)
     shown = data.scale(images[:100])
     network = dict(hidden=settings.hidden, dropout=settings.dropout, image_shape=images.shape[1:])
 
@@ -73,7 +76,7 @@ def main(settings, run):
         samples = model.sample(NUM_SAMPLES, seed=settings.seed)
         measured[f"{weight:g}"] = training.negative_elbo(model, validation) | {
             "training_mse": mse,
-            "samples": evaluate(samples),  # 4.4
+            "samples": evaluate(samples) if evaluate else {},  # 4.4
         }
         if weight == settings.kl_weight:
             steps_per_epoch = settings.schedule(len(images)).steps_per_epoch
@@ -94,14 +97,6 @@ def main(settings, run):
         headline |= {"FID": row["fid"], "classes with 3 %": row["classes_covered"], "confidence": row["confidence"]}
         headline["KL weight"], headline["best KL weight"] = settings.kl_weight, float(best_weight(measured))
     return headline, measured
-
-
-def digit_evaluator():
-    """Make a function of samples that compares them with training images by the digit classifier."""
-    real, held_out = metrics.real_images_for_fid("mnist", NUM_SAMPLES, 28)
-    how = dict(real_images=real, held_out_images=held_out, metrics=("fid", "class_proportions"), verbose=False)
-    classifier = metrics.MnistClassifier()
-    return lambda samples: metrics.evaluate_samples(samples, [classifier], **how)
 
 
 def best_weight(measured):

@@ -80,9 +80,8 @@ def main(settings, run):
     generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
     if not generated:
         raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
-    estimates = {step: distances(draws, rng) for step, draws in generated.items()}
+    summaries = {step: mean_and_error(distances(draws, rng)) for step, draws in generated.items()}
     of_real = distances([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
-    summaries = {step: mean_and_error(values) for step, values in estimates.items()}
     compared = {
         "mmd": {step: mean for step, (mean, _) in summaries.items()},
         "mmd_error": {step: error for step, (_, error) in summaries.items()},

@@ -162,12 +162,11 @@ class InceptionEvaluation(SampleEvaluation, ClassifierSettings):
             A function of a model and of the keys of the extractors to use; by default all of the dataset's.
         """
         extractors = self.extractors(self.dataset)
-        real, held_out = metrics.real_images_for_fid(self.dataset, self.fid_samples, size, **source)
+        how = dict(metrics=names, seed=self.seed, shards=self.shards)
+        compare = metrics.evaluator(self.dataset, extractors, self.fid_samples, size, source, **how)
 
         def evaluate(model, keys=None):
             used = [extractor for extractor in extractors if keys is None or extractor.key in keys]
-            images = model.sample(self.fid_samples, seed=self.seed)
-            how = dict(metrics=names, seed=self.seed, shards=self.shards)
-            return metrics.evaluate_samples(images, used, real_images=real, held_out_images=held_out, **how)
+            return compare(model.sample(self.fid_samples, seed=self.seed), extractors=used)
 
         return evaluate

@@ -12,7 +12,7 @@ from processes import python_m
 from hw5 import distributions, metrics, networks, section5
 from hw5.errors import InputError
 from hw5.files import cache_folder
-from hw5.metrics import MnistClassifier, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
+from hw5.metrics import MnistClassifier, evaluate, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
 from hw5.metrics.__main__ import run
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import Gaussian
@@ -236,8 +236,8 @@ def test_the_command_computes_one_shard(digits, tmp_path, monkeypatch):
 def test_the_setting_of_sections_reaches_the_evaluation(monkeypatch):
     asked = {}
     monkeypatch.setattr(metrics, "extractors_for", lambda *args, **kwargs: [])
-    monkeypatch.setattr(metrics, "real_images_for_fid", lambda *args, **kwargs: (None, None))
-    monkeypatch.setattr(metrics, "evaluate_samples", lambda *args, **kwargs: asked.update(kwargs))
+    monkeypatch.setattr(evaluate, "real_images_for_fid", lambda *args, **kwargs: (None, None))
+    monkeypatch.setattr(evaluate, "evaluate_samples", lambda *args, **kwargs: asked.update(kwargs))
     monkeypatch.setattr(section5.metrics, "log_likelihood", lambda *args, **kwargs: asked.update(kwargs) or np.zeros(3))
     settings = section5.Settings(shards=3, likelihood_images=3)
     vae = small_vae()

@@ -1,6 +1,7 @@
 """Evaluation of generated images by all metrics, the same for the sections and the command line."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import sys
@@ -340,6 +341,23 @@ def extractors_for(
         fit = f"python -m hw5.metrics.heads {dataset} fits one to its labels" if dataset else "head=FILE names one"
         print(f"warning: no Inception Score; it needs a linear head ({fit}) or weights=imagenet", file=sys.stderr)
     return extractors
+
+
+def evaluator(
+    dataset: str, extractors: Sequence[Extractor], num_images: int, size: int, source: dict | None = None, **how
+) -> Callable[..., dict]:
+    """Make a function of generated images that compares them with training images, and these with held-out ones.
+
+    Args:
+        num_images, size, source: of the real images, as in `real_images_for_fid`.
+        how: more arguments of `evaluate_samples`.
+
+    Returns:
+        `evaluate_samples` with these arguments.
+    """
+    real, held_out = real_images_for_fid(dataset, num_images, size, **(source or {}))
+    how = dict(extractors=extractors, real_images=real, held_out_images=held_out, **how)
+    return functools.partial(evaluate_samples, **how)
 
 
 def real_images_for_fid(dataset: str, fid_samples: int, size: int, **source) -> tuple[np.ndarray, np.ndarray]:

@@ -134,6 +134,11 @@ def is_cluster(strategy: tf.distribute.Strategy | None) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def scope(strategy: tf.distribute.Strategy | None) -> contextlib.AbstractContextManager:
+    """Return the context in which the models of a strategy are built."""
+    return strategy.scope() if strategy else contextlib.nullcontext()
+
+
 def num_replicas(strategy: tf.distribute.Strategy | None) -> int:
     """Return the number of devices that train together, over all processes."""
     return strategy.num_replicas_in_sync if strategy else 1

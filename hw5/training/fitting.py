@@ -82,11 +82,11 @@ def fit(
         raise InputError(f"mode={mode}: must be one of {', '.join(MODES)}")
     run_dir, is_chief, replicas = Path(run_dir), distribution.is_chief(strategy), distribution.num_replicas(strategy)
     keras.utils.set_random_seed(seed)
-    with strategy.scope() if strategy else contextlib.nullcontext(), _as_one_line(strategy):
+    with distribution.scope(strategy), _as_one_line(strategy):
         model = build()
     if initialize:
         initialize(model)
-    with strategy.scope() if strategy else contextlib.nullcontext(), _as_one_line(strategy):
+    with distribution.scope(strategy), _as_one_line(strategy):
         schedule = limited(schedule, model, len(images), replicas)
         steps_per_execution = 1 if strategy else schedule.steps_per_execution  # Keras' loop fails under a strategy
         model.compile(**optimizers(schedule.steps), steps_per_execution=steps_per_execution)
@@ -191,8 +191,7 @@ def pretrain(model: Autoencoder, images: np.ndarray, *, run_dir: Path, **trainin
     Args:
         training: more arguments of `fit`.
     """
-    strategy = training.get("strategy")
-    with strategy.scope() if strategy else contextlib.nullcontext():
+    with distribution.scope(training.get("strategy")):
         pairs = list(layer_pairs(model))
     for number, (below, shallow) in enumerate(pairs, 1):
         fit(lambda shallow=shallow: shallow, images, preprocess=below, run_dir=run_dir / f"pair_{number}", **training)
