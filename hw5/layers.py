@@ -102,6 +102,65 @@ class PatchNoise(RandomLayer):
 
 
 @keras.saving.register_keras_serializable("hw5")
+class DifferentiableAugmentation(RandomLayer):
+    """Random translation, cutout and colour of images (DiffAugment, Zhao et al. 2020, section 3).
+
+    A GAN's discriminator sees real and generated images through it, in both networks' steps. So it cannot learn a
+    small dataset by heart, and the generator does not learn the changes. Its gradient passes to the images.
+
+    Args:
+        translation: largest shift along each axis, in shares of the image; the authors have 1/8. The pixels of the
+            edge fill the gap, which continues a plain background in its own colour.
+        cutout: side of a square of grey, in shares of the image; the authors have ½. It may lie partly outside.
+        color: whether brightness, saturation and contrast change, as by the authors; hues are kept.
+    """
+
+    def __init__(self, translation: float = 0.125, cutout: float = 0.0, color: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.translation = translation
+        self.cutout = cutout
+        self.color = color
+
+    def call(self, images):
+        """Change images, float [batch, h, w, c] in [−1, 1], each in its own way. Returns images of that shape."""
+        batch, (height, width, _) = ops.shape(images)[0], images.shape[1:]
+        if self.color:
+            images = self._recolored(images, batch)
+        if self.translation:
+            images = ops.einsum("bij,bjwc->biwc", self._shift(batch, height), images)
+            images = ops.einsum("bij,bhjc->bhic", self._shift(batch, width), images)
+        if self.cutout:
+            outside = 1.0 - self._window(batch, height)[:, :, None] * self._window(batch, width)[:, None]
+            images = images * outside[..., None]
+        return images
+
+    def _recolored(self, images, batch):
+        brightness, saturation, contrast = ops.split(self.draw(keras.random.uniform, (batch, 3)), 3, axis=-1)
+        images = images + (brightness - 0.5)[:, :, None, None]
+        grey = ops.mean(images, axis=-1, keepdims=True)
+        images = grey + 2.0 * saturation[:, :, None, None] * (images - grey)
+        mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
+        return mean + (contrast + 0.5)[:, :, None, None] * (images - mean)
+
+    def _shift(self, batch, length):
+        """Draw shifts along an axis: [batch, length, length], 1 where a new pixel takes an old one."""
+        largest = round(self.translation * length)
+        shift = self.draw(keras.random.randint, (batch, 1), minval=-largest, maxval=largest + 1)
+        return ops.one_hot(ops.clip(ops.arange(length) + shift, 0, length - 1), length)
+
+    def _window(self, batch, length):
+        """Draw where the square lies along an axis: [batch, length], 1 inside."""
+        size = round(self.cutout * length)
+        centre = self.draw(keras.random.randint, (batch, 1), minval=0, maxval=length + 1 - size % 2)
+        distance = ops.arange(length) - centre + size // 2
+        return ops.cast((distance >= 0) & (distance < size), "float32")
+
+    def get_config(self):
+        own = {"translation": self.translation, "cutout": self.cutout, "color": self.color}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable("hw5")
 class Dequantization(RandomLayer):
     """Uniform noise that spreads each of the 256 levels over its cell: (255 x + u) / 256 with u ~ U[0, 1).
 

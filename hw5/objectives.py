@@ -53,13 +53,15 @@ class GanObjective:
 
     Attributes:
         discriminator_loss: (real logits, fake logits), each [batch, …] → scalar.
-        generator_loss: fake logits → scalar.
+        generator_loss: fake logits → scalar; of a relativistic objective (fake logits, real logits) → scalar.
         outputs_probability: whether σ(logit) is the probability that a sample is real.
+        is_relativistic: whether G's loss compares generated with real samples.
     """
 
     discriminator_loss: Callable
     generator_loss: Callable
     outputs_probability: bool = True
+    is_relativistic: bool = False
 
     def output(self, logits):
         """Return D's output: the probability that a sample is real, or the logit if it is no log-odds."""
@@ -132,12 +134,26 @@ def hinge() -> GanObjective:
     )
 
 
+def relativistic() -> GanObjective:
+    """Return the losses of pairs (x, G(z)): D maximises E log σ(D(x) − D(G(z))), G maximises E log σ(D(G(z)) − D(x)).
+
+    Jolicoeur-Martineau 2019, equations (5) and (6); Huang et al. 2024 (R3GAN) with R1 and R2. Samples at the same
+    place in the two batches are a pair. Only differences of logits have a meaning.
+    """
+
+    def relative_loss(better, worse):
+        return ops.mean(ops.softplus(worse - better))
+
+    return GanObjective(relative_loss, relative_loss, outputs_probability=False, is_relativistic=True)
+
+
 GAN_OBJECTIVES = {
     "minimax": minimax,
     "non_saturating": non_saturating,
     "least_squares": least_squares,
     "wasserstein": wasserstein,
     "hinge": hinge,
+    "relativistic": relativistic,
 }
 
 

@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from hw5 import models, networks, training
 from hw5.errors import InputError, TrainingFailed
+from hw5.layers import BatchNormalization
 from hw5.models.gan import GANFailureDetector
 
 METRICS = ["d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step", "diversity"]
@@ -64,39 +65,48 @@ def softplus(logits):
     return np.logaddexp(0, logits)
 
 
-CROSS_ENTROPY = (lambda real: -expit(-real), expit), lambda real, fake: softplus(-real).mean() + softplus(fake).mean()
-# By objective: the derivatives of D's loss by a real and by a fake logit, D's loss, the derivative of G's loss by a
-# fake logit, and G's loss.
+CROSS_ENTROPY = (
+    lambda real, fake: (-expit(-real), expit(fake)),
+    lambda real, fake: softplus(-real).mean() + softplus(fake).mean(),
+)
+# By objective, of real and fake logits: the derivatives of D's loss by each real and each fake logit, D's loss, the
+# derivative of G's loss by each fake logit, and G's loss.
 SLOPES_AND_LOSSES = {
-    "minimax": (*CROSS_ENTROPY, lambda fake: -expit(fake), lambda fake: -softplus(fake).mean()),
-    "non_saturating": (*CROSS_ENTROPY, lambda fake: -expit(-fake), lambda fake: softplus(-fake).mean()),
+    "minimax": (*CROSS_ENTROPY, lambda _, fake: -expit(fake), lambda _, fake: -softplus(fake).mean()),
+    "non_saturating": (*CROSS_ENTROPY, lambda _, fake: -expit(-fake), lambda _, fake: softplus(-fake).mean()),
     "least_squares": (
-        (lambda real: real - 1, lambda fake: fake),
+        lambda real, fake: (real - 1, fake),
         lambda real, fake: ((real - 1) ** 2).mean() / 2 + (fake**2).mean() / 2,
-        lambda fake: fake - 1,
-        lambda fake: ((fake - 1) ** 2).mean() / 2,
+        lambda _, fake: fake - 1,
+        lambda _, fake: ((fake - 1) ** 2).mean() / 2,
     ),
     "wasserstein": (
-        (lambda real: -np.ones_like(real), np.ones_like),
+        lambda real, fake: (-np.ones_like(real), np.ones_like(fake)),
         lambda real, fake: fake.mean() - real.mean(),
-        lambda fake: -np.ones_like(fake),
-        lambda fake: -fake.mean(),
+        lambda _, fake: -np.ones_like(fake),
+        lambda _, fake: -fake.mean(),
     ),
     "hinge": (
-        (lambda real: -1.0 * (real < 1), lambda fake: 1.0 * (fake > -1)),
+        lambda real, fake: (-1.0 * (real < 1), 1.0 * (fake > -1)),
         lambda real, fake: np.maximum(1 - real, 0).mean() + np.maximum(1 + fake, 0).mean(),
-        lambda fake: -np.ones_like(fake),
-        lambda fake: -fake.mean(),
+        lambda _, fake: -np.ones_like(fake),
+        lambda _, fake: -fake.mean(),
+    ),
+    "relativistic": (
+        lambda real, fake: (-expit(fake - real), expit(fake - real)),
+        lambda real, fake: softplus(fake - real).mean(),
+        lambda real, fake: -expit(real - fake),
+        lambda real, fake: softplus(real - fake).mean(),
     ),
 }
 
 
-def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gradient_penalty=0.0, r1=0.0):
+def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gradient_penalty=0.0, r1=0.0, r2=0.0):
     """Train a linear GAN in NumPy: (A, w, b) after the batches, and the means of its metrics.
 
     The noise is the noise that the model will draw, n times for D's steps and then again for G's.
     """
-    (slope_real, slope_fake), d_loss, slope_g, g_loss = SLOPES_AND_LOSSES[objective]
+    slopes, d_loss, slope_g, g_loss = SLOPES_AND_LOSSES[objective]
     seeds = keras.random.SeedGenerator()
     seeds.state.assign(gan.seed_generator.state)
     (a,), (w, b) = values(gan.generator), values(gan.discriminator)
@@ -112,7 +122,7 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gra
             n = len(real)
             fake = np.asarray(keras.random.normal((n, 2), seed=seeds)) @ a
             logits = real @ w + b, fake @ w + b
-            by_real, by_fake = slope_real(logits[0]) / n, slope_fake(logits[1]) / n
+            by_real, by_fake = (slope / n for slope in slopes(*logits))
             by_w, by_b = real.T @ by_real + fake.T @ by_fake, by_real.sum(axis=0) + by_fake.sum(axis=0)
             loss = d_loss(*logits)
             if gradient_penalty:  # the gradient of a linear D is w, wherever it is taken
@@ -120,17 +130,17 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gra
                 norm = np.linalg.norm(w)
                 loss += gradient_penalty * (norm - 1) ** 2
                 by_w = by_w + gradient_penalty * 2 * (norm - 1) * w / norm
-            loss += r1 / 2 * np.sum(w**2)
-            by_w = by_w + r1 * w
+            loss += (r1 + r2) / 2 * np.sum(w**2)
+            by_w = by_w + (r1 + r2) * w
             record(d_loss=loss, d_real=output(logits[0]), d_fake_d_step=output(logits[1]))
             record(diversity=fake.std(axis=0).mean() / real.std(axis=0).mean())
             w, b = w - RATE * by_w, b - RATE * by_b
             if weight_clip:
                 w, b = (np.clip(weight, -weight_clip, weight_clip) for weight in (w, b))
         z = np.asarray(keras.random.normal((n, 2), seed=seeds))
-        logits = z @ a @ w + b
-        record(g_loss=g_loss(logits), d_fake_g_step=output(logits))
-        a = a - RATE * z.T @ (slope_g(logits) / n) @ w.T
+        logits = real @ w + b, z @ a @ w + b
+        record(g_loss=g_loss(*logits), d_fake_g_step=output(logits[1]))
+        a = a - RATE * z.T @ (slope_g(*logits) / n) @ w.T
     return (a, w, b), {name: np.mean(metrics) for name, metrics in seen.items()}
 
 
@@ -144,6 +154,8 @@ def algorithm_1(gan, batches, objective, *, critic_steps=1, weight_clip=0.0, gra
         ("wasserstein", {"critic_steps": 3, "weight_clip": 0.3}),
         ("wasserstein", {"critic_steps": 2, "gradient_penalty": 10.0}),
         ("non_saturating", {"r1": 3.0}),
+        ("relativistic", {"r1": 0.5, "r2": 0.25}),
+        ("relativistic", {"critic_steps": 2, "r2": 1.0}),
     ],
 )
 def test_training_steps_are_algorithm_1_in_numpy(objective, settings):
@@ -182,7 +194,7 @@ def test_the_step_of_one_network_leaves_the_weights_of_the_other_alone(penalty):
     assert all(same(trained(gan.generator), g))
     assert not any(same(trained(gan.discriminator), d))
     d = trained(gan.discriminator)
-    gan.generator_step(6)
+    gan.generator_step(tf.constant(draw(6, 16, 16, 1)))
     assert all(same(trained(gan.discriminator), d))
     assert not any(same(trained(gan.generator), g))
 
@@ -214,22 +226,26 @@ def test_the_gradient_penalty_is_uniform_between_real_and_generated_samples():
     assert abs(penalty - 1 / 3) < 5 * np.sqrt(1 / 5 - 1 / 9) / np.sqrt(20_000)
 
 
-def test_r1_is_taken_at_real_samples():
+@pytest.mark.parametrize("penalty", ["r1", "r2"])
+def test_r1_is_taken_at_real_samples_and_r2_at_generated_ones(penalty):
     inputs = keras.Input((3,))
     zero = keras.layers.Dense(1, kernel_initializer="zeros")(inputs)
     half_square = keras.Model(inputs, 0.5 * keras.ops.sum(inputs**2, axis=-1, keepdims=True) + zero)
     plain, penalised = (
-        compiled(models.GAN(linear_gan().generator, keras.models.clone_model(half_square), r1=r1)) for r1 in (0.0, 3.0)
+        compiled(models.GAN(linear_gan().generator, keras.models.clone_model(half_square), **{penalty: gamma}))
+        for gamma in (0.0, 3.0)
     )
-    real = draw(50, 3)
     penalised.seed_generator.state.assign(plain.seed_generator.state)
     penalised.generator.set_weights(plain.generator.get_weights())
+    noise = keras.random.SeedGenerator()
+    noise.state.assign(plain.seed_generator.state)
+    samples = {"r1": draw(50, 3), "r2": np.asarray(plain(keras.random.normal((50, 2), seed=noise)))}
     losses = []
     for gan in (plain, penalised):
-        gan.discriminator_step(tf.constant(real))
+        gan.discriminator_step(tf.constant(samples["r1"]))
         losses.append(gan.get_metrics_result()["d_loss"])
     # The gradient of ½‖x‖² is x.
-    np.testing.assert_allclose(losses[1] - losses[0], 3 / 2 * (real**2).sum(axis=1).mean(), rtol=1e-4)
+    np.testing.assert_allclose(losses[1] - losses[0], 3 / 2 * (samples[penalty] ** 2).sum(axis=1).mean(), rtol=1e-4)
 
 
 def test_the_moving_average_follows_the_recursion_and_decodes():
@@ -245,6 +261,70 @@ def test_the_moving_average_follows_the_recursion_and_decodes():
     np.testing.assert_allclose(shown, np.tanh(gan.ema_generator(z)), atol=1e-5)
     assert np.abs(shown - gan(z)).max() > 0.1 * np.abs(shown).max()
     assert not {id(weight) for weight in gan.ema_generator.weights} & {id(w) for w in gan.trainable_weights}
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.999])
+def test_standing_statistics_are_those_of_the_weights_that_decode(ema_decay):
+    """Check them against the closed form: of x = z A, z ~ N(0, I), mean 0 and variance Σ A²."""
+    layers = [keras.layers.Reshape((1, 1, 3)), BatchNormalization(), keras.layers.Flatten()]
+    generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, use_bias=False), *layers])
+    gan = models.GAN(generator, linear_gan().discriminator, activation="linear", ema_decay=ema_decay)
+    weights, before = np.float32([[3, 0, 1], [4, 2, 0]]), gan.seed_generator.state.numpy()
+    decoding = gan.ema_generator if ema_decay else generator
+    decoding.layers[0].set_weights([weights])
+    gan.set_standing_statistics(batches=100, batch_size=100)
+    normalization = decoding.layers[2]
+    variance = (weights**2).sum(axis=0)
+    # The standard errors of 10,000 samples are σ/100 and σ²√2/100.
+    assert (np.abs(normalization.moving_mean) < 5 * np.sqrt(variance) / 100).all()
+    np.testing.assert_allclose(normalization.moving_variance, variance, rtol=5 * 2**0.5 / 100)
+    assert np.std(gan.generate(5000, seed=3), axis=0) == pytest.approx(1, abs=0.1)
+    assert normalization.momentum == 0.9
+    assert normalization.trainable == (not ema_decay)
+    np.testing.assert_array_equal(gan.seed_generator.state, before)
+
+
+def test_a_generator_without_batch_normalization_has_no_standing_statistics():
+    gan = linear_gan()
+    before = values(gan.generator)
+    gan.set_standing_statistics()
+    assert all(same(values(gan.generator), before))
+
+
+def test_the_discriminator_sees_augmented_samples_in_training_alone():
+    class Doubling(keras.layers.Layer):
+        def call(self, samples):
+            return 2.0 * samples
+
+    plain, augmented = linear_gan(), linear_gan(augmentation=Doubling())
+    augmented.set_weights(plain.get_weights())
+    samples = tf.constant(draw(9, 3))
+    np.testing.assert_allclose(augmented.logits(samples), plain.logits(samples), rtol=1e-6)
+    np.testing.assert_allclose(augmented.logits(samples, training=True), plain.logits(2 * samples), rtol=1e-6)
+    for gan in (plain, augmented):
+        gan.seed_generator.state.assign(plain.seed_generator.state)
+    fakes = [compiled(gan)(gan.noise(9)) for gan in (plain, augmented)]
+    np.testing.assert_array_equal(*fakes)  # samples themselves are not augmented
+
+
+def test_overfitting_is_r_v_of_the_logits():
+    gan = image_gan()
+    flat = [keras.Input((16, 16, 1)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1)]
+    gan = models.GAN(gan.generator, keras.Sequential(flat))
+    gan.discriminator.layers[-1].set_weights([np.float32([[2.0]]), np.float32([5.0])])
+    known, held_out = (np.full((7, 16, 16, 1), level, np.uint8) for level in (255, 204))  # 1 and 0.6 in [−1, 1]
+    meter, logs = models.OverfittingMeter(known, held_out, count=5), {}
+    meter.set_model(gan)
+    meter.on_epoch_end(0, logs)
+    generated = float(np.mean(gan(keras.random.normal((5, 4), seed=0))))
+    assert logs["overfitting"] == pytest.approx((1 - 0.6) / (1 - generated), rel=1e-4)
+
+
+def test_the_overfitting_meter_takes_images_from_the_whole_of_an_ordered_set():
+    images = np.arange(100, dtype=np.uint8).reshape(100, 1, 1, 1)
+    known, held_out = models.OverfittingMeter(images, images[:3], count=4).samples
+    assert known.ravel().tolist() == [0, 33, 66, 99]
+    assert held_out.ravel().tolist() == [0, 1, 2]
 
 
 def test_images_are_the_tanh_of_the_generator_scaled_to_0_1():
@@ -460,5 +540,6 @@ def test_the_detector_follows_the_history_that_the_training_fills():
     detector.set_model(gan)
     detector.on_epoch_end(1, FINE | {"diversity": 0.04})
     history["diversity"] = [0.5]
-    with pytest.raises(TrainingFailed, match="mode collapse"):
+    history["overfitting"] = [0.1, 0.25]
+    with pytest.raises(TrainingFailed, match="mode collapse.*; its overfitting was 25%"):
         detector.on_epoch_end(2, FINE | {"diversity": 0.04})

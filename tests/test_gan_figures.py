@@ -54,8 +54,19 @@ def test_training_figures(drawn, tmp_path, outputs_probability):
     strip, _ = drawn["fixed_noise.png"]
     assert list(strip) == ["step 1", "step 10", "step 2,000", "step 5,000"]
     assert strip["step 2,000"].name == "002000.png"
+    assert "overfitting, $r_v$" not in outputs
     samples, _ = drawn["samples.png"]
     np.testing.assert_array_equal(samples.reshape(64, 8, 8, 1), model.decode(noise))
+
+
+def test_overfitting_is_drawn_with_the_outputs_where_it_was_measured(drawn, tmp_path):
+    names = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
+    history = {name: [number] for number, name in enumerate(names)}
+    how = dict(grids=[tmp_path / "000001.png"], noise=np.zeros((4, 5)), steps=100)
+    gan.training_figures(Stripes(0.0, True), history, tmp_path, **how, suffix="_second")
+    outputs, _ = drawn["outputs_second.png"]
+    assert list(outputs["overfitting, $r_v$"][1]) == [5]
+    assert set(drawn) == {f"{name}_second.png" for name in ("losses", "outputs", "fixed_noise", "samples")}
 
 
 def test_upsamplings_are_compared_by_the_same_codes_and_by_their_spectra(drawn, tmp_path):

@@ -363,7 +363,7 @@ BROKEN = {
     "generator updated in the discriminator's step": (
         "models/gan.py",
         "            self.discriminator_step(real)\n",
-        "            self.discriminator_step(real)\n            self.generator_step(ops.shape(real)[0])\n",
+        "            self.discriminator_step(real)\n            self.generator_step(real)\n",
         {"5.4", "8.2", "11.2"},
     ),
     "generator's labels swapped": (

@@ -43,6 +43,63 @@ def test_patch_noise_is_new_each_call_and_clipped():
     assert layers.PatchNoise.from_config(layer.get_config()).stddev == 2.0
 
 
+def positions(height=8, width=6):
+    """Images whose two channels are the row and the column of the pixel."""
+    return np.stack(np.indices((height, width)), axis=-1).astype(np.float32)
+
+
+def test_translation_shifts_each_image_as_a_whole_and_repeats_its_edge():
+    images = np.tile(positions(), (500, 1, 1, 1))
+    moved = np.asarray(layers.DifferentiableAugmentation(translation=0.25, seed=1)(images))
+    shifts = moved[:, 3, 3] - [3, 3]  # two rows of 8, and round(1.5) = 2 columns of 6, never reach the edge there
+    for image, (down, right) in zip(moved, shifts, strict=True):
+        rows, columns = np.clip(np.arange(8) + down, 0, 7), np.clip(np.arange(6) + right, 0, 5)
+        np.testing.assert_array_equal(image[..., 0], np.broadcast_to(rows[:, None], (8, 6)))
+        np.testing.assert_array_equal(image[..., 1], np.broadcast_to(columns, (8, 6)))
+    assert {tuple(shift) for shift in shifts} == {(i, j) for i in range(-2, 3) for j in range(-2, 3)}
+
+
+def test_cutout_greys_one_square_that_may_be_cut_by_the_edge():
+    layer = layers.DifferentiableAugmentation(translation=0, cutout=0.5, seed=1)
+    kept = np.asarray(layer(np.ones((2000, 8, 8, 1), np.float32)))[..., 0]
+    assert set(np.unique(kept)) == {0, 1}
+    heights, widths = ((kept == 0).any(axis=axis).sum(axis=1) for axis in (2, 1))
+    np.testing.assert_array_equal((kept == 0).sum(axis=(1, 2)), heights * widths)  # a rectangle
+    assert set(heights) == set(widths) == {2, 3, 4}  # half of it lies outside at most
+    assert (kept == 0).mean(axis=0).min() > 0.05  # it reaches every pixel
+
+
+def test_colours_change_in_brightness_saturation_and_contrast_but_not_in_hue():
+    images = np.random.default_rng(0).uniform(-1, 1, (300, 4, 4, 3)).astype(np.float32)
+    changed = np.asarray(layers.DifferentiableAugmentation(translation=0, color=True, seed=1)(images))
+    # Chroma, a pixel's difference from its own grey, is scaled by one factor for each image: contrast · saturation.
+    before, after = (pixels - pixels.mean(axis=-1, keepdims=True) for pixels in (images, changed))
+    factor = (before * after).sum(axis=(1, 2, 3)) / (before**2).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(after, factor[:, None, None, None] * before, atol=1e-5)
+    assert factor.min() >= 0
+    assert 2 < factor.max() <= 3  # 2 · 1.5 at most
+    brightness = changed.mean(axis=(1, 2, 3)) - images.mean(axis=(1, 2, 3))
+    assert np.abs(brightness).max() <= 0.5 + 1e-5
+    assert abs(brightness.mean()) < 5 * 12**-0.5 / 300**0.5  # of U(−½, ½)
+    assert changed.std(axis=(1, 2, 3)).max() > 1.2 * images.std()
+
+
+def test_augmentation_passes_gradients_and_survives_its_config():
+    layer = layers.DifferentiableAugmentation(translation=0.25, cutout=0.5, color=True, seed=3)
+    images = tf.constant(positions()[None])
+    with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = layer(images)
+    assert 0 < np.abs(tape.gradient(outputs, images)).max() < 100
+    config = layer.get_config()
+    assert (config["translation"], config["cutout"], config["color"], config["seed"]) == (0.25, 0.5, True, 3)
+    again = layers.DifferentiableAugmentation.from_config(config)
+    np.testing.assert_array_equal(again(images), outputs)
+    assert not np.allclose(again(images), outputs)  # new in each call
+    nothing = layers.DifferentiableAugmentation(translation=0)
+    np.testing.assert_array_equal(nothing(images), images)
+
+
 def normalizations(*kinds):
     """Layers for three channels with one γ and β, and their common input."""
     inputs = np.random.default_rng(0).normal(2, 3, (6, 4, 5, 3)).astype(np.float32)

@@ -89,6 +89,17 @@ def test_gan_losses_worked_out_by_hand(name, scales, discriminator, generator):
     np.testing.assert_allclose(objective.generator_loss(FAKE), generator, rtol=3e-6)
 
 
+def test_the_relativistic_losses_worked_out_by_hand():
+    objective = objectives.relativistic()
+    real, fake = tf.constant([[3.0], [0.0]]), tf.constant([[1.0], [0.0]])
+    # Differences 2 and 0: (ln(1 + e^−2) + ln 2)/2 for D, (ln(1 + e^2) + ln 2)/2 for G.
+    np.testing.assert_allclose(objective.discriminator_loss(real, fake), (0.126928 + 0.693147) / 2, rtol=2e-6)
+    np.testing.assert_allclose(objective.generator_loss(fake, real), (2.126928 + 0.693147) / 2, rtol=2e-6)
+    np.testing.assert_allclose(objective.discriminator_loss(real + 9, fake + 9), 0.4100375, rtol=2e-6)
+    assert objective.is_relativistic
+    assert not objectives.hinge().is_relativistic
+
+
 def gradient(loss, logits):
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -103,20 +114,26 @@ SLOPES = {
     "least_squares": lambda logits: logits - 1,
     "wasserstein": lambda logits: -np.ones_like(logits),
     "hinge": lambda logits: -np.ones_like(logits),
+    "relativistic": lambda logits: -expit(REAL - logits),
 }
+
+
+def generator_loss(objective, real):
+    """Return the generator's loss as a function of the fake logits alone."""
+    return lambda fake: objective.generator_loss(fake, *([real] if objective.is_relativistic else []))
 
 
 @pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
 def test_generator_gradients_are_the_closed_form(name):
     expected = SLOPES[name](FAKE.numpy()) / 4
-    np.testing.assert_allclose(gradient(objectives.get(name).generator_loss, FAKE), expected, rtol=1e-5)
+    np.testing.assert_allclose(gradient(generator_loss(objectives.get(name), REAL), FAKE), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", objectives.GAN_OBJECTIVES)
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_losses_and_gradients_are_finite_however_sure_the_discriminator_is(name, sign):
     objective, logits = objectives.get(name), tf.constant([[sign * 1e4]])
-    for loss in (lambda fake: objective.discriminator_loss(-fake, fake), objective.generator_loss):
+    for loss in (lambda fake: objective.discriminator_loss(-fake, fake), generator_loss(objective, -logits)):
         assert np.isfinite(loss(logits))
         assert np.isfinite(gradient(loss, logits)).all()
 
@@ -153,6 +170,8 @@ def test_only_a_cross_entropy_makes_probabilities_of_logits(name):
 
 
 def test_an_unknown_objective_is_refused_with_the_known_ones():
-    message = "objective=vanilla: must be one of minimax, non_saturating, least_squares, wasserstein, hinge"
+    message = (
+        "objective=vanilla: must be one of minimax, non_saturating, least_squares, wasserstein, hinge, relativistic"
+    )
     with pytest.raises(InputError, match=message):
         objectives.get("vanilla")

@@ -88,8 +88,9 @@ SECTIONS = {
     },
     8: {
         "flags": ["--train_size=64", "--steps=8", "--hidden=4", "--fid_samples=6"],
-        "figures": {"losses", "outputs", "samples", "real", "fixed_noise"},
-        "models": {"."},
+        "figures": {f"{kind}{suffix}" for suffix in ("", "_non_saturating")
+                    for kind in ("losses", "outputs", "samples", "fixed_noise")} | {"real"},
+        "models": {".", "non_saturating"},
         "inception": True,
     },
     9: {
@@ -623,10 +624,9 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     (folder / "5.png").write_bytes((folder / "0.png").read_bytes()[:60])
     assert len(section8.load(section8.Settings(data_dir=folder, train_size=4), None)) == 4
     monkeypatch.setattr(section8, "GRID_INTERVAL", 2)
-    evaluated = {"stub": {"fid": 1.0}}
     monkeypatch.setattr(section8.metrics, "extractors_for", lambda *_, **__: [])
     monkeypatch.setattr(
-        section8.metrics, "evaluate_samples", lambda fake, *_, **__: evaluated | {"n": list(fake.shape)}
+        section8.metrics, "evaluate_samples", lambda fake, *_, **__: {"stub": {"fid": 1.0, "n": list(fake.shape)}}
     )
     monkeypatch.setattr(section8, "print_evaluations", lambda _: None)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=7)
@@ -634,15 +634,40 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     images[:] = data.load("emojione", limit=5)  # images that differ, or the generator counts as collapsed
     monkeypatch.setattr(section8, "load", lambda *_: images)
     measured = section8.run(**arguments, **where)
-    assert measured["results"]["samples"]["n"] == [7, 32, 32, 3]
+    assert measured["results"]["samples"]["stub"]["n"] == [7, 32, 32, 3]
+    assert measured["results"]["non_saturating"]["samples"]["stub"]["n"] == [7, 32, 32, 3]
     assert measured["results"]["num_images"] == 5
+    assert measured["headline"]["FID non_saturating"] == 1
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (8 * 34 - 2, 4 * 34 - 2))
+    assert models.load(tmp_path / "runs" / "non_saturating").r1 == 5
     assert sorted(path.name for path in (tmp_path / "runs" / "samples").iterdir()) == [
         "000002.png",
         "000004.png",
         "000006.png",
     ]
+
+
+def test_section_8_holds_images_back_to_measure_overfitting(tmp_path, monkeypatch):
+    class Trained(Exception):
+        pass
+
+    def no_training(_, images, validation, *, callbacks, **__):
+        raise Trained(images, callbacks)
+
+    monkeypatch.setattr(training, "fit", no_training)
+    every = data.load("emojione")
+    for held_out, expected in ((100, 91), (3, 3), (0, 0)):
+        with pytest.raises(Trained) as caught:
+            section8.run(held_out=held_out, out=tmp_path / "figures", run_dir=tmp_path / "runs")
+        images, (_, *meters) = caught.value.args
+        assert len(images) == len(every) - expected
+        assert len(meters) == (expected > 0)
+        if meters:
+            known, unknown = meters[0].samples
+            trained = {image.tobytes() for image in images}
+            assert {image.tobytes() for image in known} <= trained
+            assert sum(image.tobytes() in trained for image in unknown) <= 2  # some emojis are alike
 
 
 @pytest.mark.parametrize(

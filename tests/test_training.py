@@ -370,8 +370,30 @@ def test_a_killed_gan_ends_with_the_bits_of_one_that_was_not(digits, uninterrupt
     np.testing.assert_array_equal(resumed.generate(4), model.generate(4))  # the noise that comes next
 
 
-def test_a_gans_sample_grids_show_one_noise_after_every_epoch(digits, uninterrupted_gan, tmp_path):
+def test_a_trained_gan_decodes_with_standing_statistics_and_is_saved_with_them(digits, uninterrupted_gan, tmp_path):
     folder, model, _ = uninterrupted_gan
+    run = Path(shutil.copytree(folder, tmp_path / "run"))
+    noise, before = np.load(folder / "noise.npy"), model.ema_generator.get_weights()
+    samples = model.decode(noise).numpy()
+    np.testing.assert_array_equal(models.load(folder).decode(noise), samples)
+    evaluated, _ = train_gan(run, digits, mode="evaluate")
+    np.testing.assert_array_equal(evaluated.decode(noise), samples)
+    model.set_standing_statistics()  # of the same weights they are the same
+    for one, other in zip(model.ema_generator.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.allclose(samples, restored_without_finishing(run, digits).decode(noise))
+
+
+def restored_without_finishing(run, digits):
+    """Return the GAN as its last checkpoint has it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(models.GAN, "finish_training", lambda _: None)
+        return train_gan(run, digits, mode="evaluate")[0]
+
+
+def test_a_gans_sample_grids_show_one_noise_after_every_epoch(digits, uninterrupted_gan, tmp_path):
+    folder, _, _ = uninterrupted_gan
+    model = restored_without_finishing(folder, digits)
     grids = sorted(path.name for path in (folder / "samples").iterdir())
     assert grids == ["000020.png", "000040.png", "000060.png"]
     images = 255 * model.decode(np.load(folder / "noise.npy")[:16]).numpy().reshape(2, 8, 16, 16)

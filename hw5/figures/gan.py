@@ -21,6 +21,7 @@ def training_figures(
     noise: np.ndarray,
     steps: int,
     loss: str = "loss",
+    suffix: str = "",
 ) -> None:
     """Draw `losses.png`, `outputs.png` of D, `fixed_noise.png` over the training, and `samples.png` at its end.
 
@@ -30,24 +31,27 @@ def training_figures(
         grids: PNG files named by their step, which show samples of one noise during the training.
         noise: codes [n, latent_dim] of the samples at the end; the largest square of them is shown.
         loss: name of the axis.
+        suffix: of the files' names.
     """
     at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
     losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    plots.curves(folder / "losses.png", losses, xlabel="training steps", ylabel=loss)
+    plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
     outputs = {
         "D(x)": (at, history["d_real"]),
         "D(G(z)) before G's step": (at, history["d_fake_g_step"]),
         "D(G(z)) after G's step": (at, history["d_fake_d_step"]),
     }
+    if "overfitting" in history:
+        outputs["overfitting, $r_v$"] = (at, history["overfitting"])
     dashed, ylabel = [], "output of D"
     if gan.objective.outputs_probability:
         outputs["equilibrium"] = (at, np.full(len(at), 0.5))
         dashed, ylabel = ["equilibrium"], "probability"
-    plots.curves(folder / "outputs.png", outputs, xlabel="training steps", ylabel=ylabel, dashed=dashed)
+    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", ylabel=ylabel, dashed=dashed)
     grids = sorted(grids)
     indices = np.unique(np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int) - 1)
-    plots.filmstrip(folder / "fixed_noise.png", {f"step {int(grids[i].stem):,}": grids[i] for i in indices})
-    plots.image_grid(folder / "samples.png", plots.square(gan.decode(noise)), width=4)
+    plots.filmstrip(folder / f"fixed_noise{suffix}.png", {f"step {int(grids[i].stem):,}": grids[i] for i in indices})
+    plots.image_grid(folder / f"samples{suffix}.png", plots.square(gan.decode(noise)), width=4)
 
 
 def upsampling_figures(

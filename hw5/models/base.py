@@ -165,6 +165,9 @@ class LatentModel(SavesRandomState, keras.Model):
         """
         return []
 
+    def finish_training(self) -> None:
+        """Do what a model that was trained, or restored from a checkpoint, needs before it is used and saved."""
+
     def get_config(self):
         parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
         return {**super().get_config(), **parts, **{name: getattr(self, name) for name in self.ARGUMENTS}}

@@ -1,12 +1,15 @@
 """Generative adversarial networks (Goodfellow et al. 2014), with one training step for all objectives."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from hw5 import objectives, replicas
 from hw5.errors import TrainingFailed
+from hw5.layers import BatchNormalization
 from hw5.models.base import LatentModel, prepared_optimizer, refuse_loss, update_mean
+from hw5.models.inputs import to_float
 
 ACTIVATIONS = ("tanh", "linear")
 
@@ -29,10 +32,13 @@ class GAN(LatentModel):
             (Arjovsky et al. 2017); 0 for none.
         gradient_penalty: weight of E (‖∇D‖ − 1)² between real and generated samples (Gulrajani et al.
             2017); 0 for none.
-        r1: γ of the penalty γ/2 E ‖∇D‖² at real samples (Mescheder et al. 2018, equation 9); 0 for none.
+        r1, r2: γ of the penalty γ/2 E ‖∇D‖² at real samples, and at generated ones (Mescheder et al. 2018, section
+            4.1); 0 for none.
         ema_decay: decay of an exponential moving average of G's weights, which `decode` then uses (Karras et
             al. 2018); 0 for none. At step n the decay is at most (1 + n)/(10 + n), so that the average soon
             forgets the initial weights.
+        augmentation: layer that D's inputs pass in training, real and generated ones, such as
+            `hw5.layers.DifferentiableAugmentation`; G's gradient passes it as well.
 
     Metrics: `d_loss` and `g_loss`; `d_real`, D(x); `d_fake_d_step` and `d_fake_g_step`, D(G(z)) in the
     discriminator step (before D's update) and in the generator step (after it). They are probabilities where
@@ -40,8 +46,17 @@ class GAN(LatentModel):
     ones; near 0, all samples are alike.
     """
 
-    PARTS = ("generator", "discriminator")
-    ARGUMENTS = ("loss_scales", "activation", "critic_steps", "weight_clip", "gradient_penalty", "r1", "ema_decay")
+    PARTS = ("generator", "discriminator", "augmentation")
+    ARGUMENTS = (
+        "loss_scales",
+        "activation",
+        "critic_steps",
+        "weight_clip",
+        "gradient_penalty",
+        "r1",
+        "r2",
+        "ema_decay",
+    )
     OPTIMIZERS = ("discriminator_optimizer", "generator_optimizer")
     min_batch_size = 2  # `diversity` is a standard deviation
 
@@ -57,7 +72,9 @@ class GAN(LatentModel):
         weight_clip: float = 0.0,
         gradient_penalty: float = 0.0,
         r1: float = 0.0,
+        r2: float = 0.0,
         ema_decay: float = 0.0,
+        augmentation: keras.layers.Layer | None = None,
         **kwargs,
     ):
         ema_generator = keras.models.clone_model(generator) if ema_decay else None
@@ -74,6 +91,8 @@ class GAN(LatentModel):
         self.weight_clip = weight_clip
         self.gradient_penalty = gradient_penalty
         self.r1 = r1
+        self.r2 = r2
+        self.augmentation = augmentation
         self.ema_decay = ema_decay
         if ema_decay:
             self.ema_generator = ema_generator
@@ -132,7 +151,9 @@ class GAN(LatentModel):
         return self.to_samples(ops.cast(self.generator(z, training=training), "float32"))
 
     def logits(self, samples, training=False):
-        """Compute D's output before any sigmoid, float32 under every policy."""
+        """Compute D's output before any sigmoid, float32 under every policy; in training, of augmented samples."""
+        if training and self.augmentation is not None:
+            samples = self.augmentation(samples)
         return ops.cast(self.discriminator(samples, training=training), "float32")
 
     def decode(self, z):
@@ -146,7 +167,7 @@ class GAN(LatentModel):
     def train_step(self, data):
         for real in split_batch(self.images_of(data), self.critic_steps):
             self.discriminator_step(real)
-        self.generator_step(ops.shape(real)[0])
+        self.generator_step(real)
         if self.ema_decay:
             self.update_ema()
         return self.get_metrics_result()
@@ -157,13 +178,12 @@ class GAN(LatentModel):
         variables = self.discriminator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            with tf.GradientTape(watch_accessed_variables=False) as at_real:
-                at_real.watch(real)
-                real_logits = self.logits(real, training=True)
-            fake_logits = self.logits(fake, training=True)
+            with tf.GradientTape(watch_accessed_variables=False) as at_samples:
+                at_samples.watch([real, fake])
+                real_logits, fake_logits = self.logits(real, training=True), self.logits(fake, training=True)
             loss = self.objective.discriminator_loss(real_logits, fake_logits)
-            if self.r1:
-                loss = loss + 0.5 * self.r1 * ops.mean(squared_norm(at_real.gradient(real_logits, real)))
+            if self.r1 or self.r2:
+                loss = loss + self.zero_centred_penalty(at_samples, (real_logits, fake_logits), (real, fake))
             if self.gradient_penalty:
                 loss = loss + self.gradient_penalty * self.gradient_penalty_loss(real, fake)
             loss = sum(self.discriminator.losses, loss)  # plus the losses of regularizers
@@ -183,14 +203,18 @@ class GAN(LatentModel):
             diversity=ops.divide_no_nan(pixel_std(fake), pixel_std(real)),  # of one image it is 0
         )
 
-    def generator_step(self, count):
-        """Make G's step: Algorithm 1, lines 7–10."""
+    def generator_step(self, real):
+        """Make G's step: Algorithm 1, lines 7–10. Only a relativistic objective compares with real samples."""
+        count = ops.shape(real)[0]
         z = self.noise(count)
         variables = self.generator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_logits = self.logits(self(z, training=True), training=True)
-            loss = sum(self.generator.losses, self.objective.generator_loss(fake_logits))
+            logits = (
+                (fake_logits, self.logits(real, training=True)) if self.objective.is_relativistic else (fake_logits,)
+            )
+            loss = sum(self.generator.losses, self.objective.generator_loss(*logits))
             scaled = self.generator_optimizer.scale_loss(loss * replicas.share(count))
         with tf.control_dependencies([fake_logits]):
             self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)
@@ -202,6 +226,43 @@ class GAN(LatentModel):
         decay = ops.minimum(self.ema_decay, (1 + steps) / (10 + steps))
         for average, weight in zip(self.ema_generator.weights, self.generator.weights, strict=True):
             average.assign(decay * average + (1 - decay) * weight)
+
+    def zero_centred_penalty(self, tape, logits, samples):
+        """Compute R1 and R2, γ/2 E ‖∇D‖² at real and at generated samples, those whose γ is not 0."""
+        weights = (self.r1, self.r2)
+        chosen = [index for index, weight in enumerate(weights) if weight]
+        gradients = tape.gradient([logits[index] for index in chosen], [samples[index] for index in chosen])
+        return sum(
+            0.5 * weights[index] * ops.mean(squared_norm(gradient))
+            for index, gradient in zip(chosen, gradients, strict=True)
+        )
+
+    def finish_training(self):
+        self.set_standing_statistics()
+
+    def set_standing_statistics(self, batches: int = 20, batch_size: int = 100, seed: int = 0) -> None:
+        """Replace the statistics of G's batch normalisation, as `decode` uses them, by those of many new samples.
+
+        During training they are moving averages: of batches of other weights, and those of the averaged weights are
+        averages of averages. Averaged weights are shorter than the weights that were averaged, and the variances do
+        not follow. The "standing statistics" of Brock et al. (2019) are those of the weights at hand.
+
+        Args:
+            batches, batch_size: of new noise; the statistics are means over the batches.
+            seed: of the noise.
+        """
+        generator = self.ema_generator if self.ema_decay else self.generator
+        normalizations = [layer for layer in generator._flatten_layers() if isinstance(layer, BatchNormalization)]
+        momentum, trainable = [layer.momentum for layer in normalizations], generator.trainable
+        noise = keras.random.normal((batches, batch_size, self.latent_dim), seed=seed)
+        generator.trainable = True  # frozen layers do not move their statistics
+        for number, z in enumerate(noise if normalizations else ()):
+            for layer in normalizations:
+                layer.momentum = number / (number + 1)  # the mean over the batches so far
+            generator(z, training=True)
+        generator.trainable = trainable
+        for layer, value in zip(normalizations, momentum, strict=True):
+            layer.momentum = value
 
     def gradient_penalty_loss(self, real, fake):
         """Compute E (‖∇D(x̂)‖ − 1)², x̂ uniform between a real and a fake sample (Gulrajani et al. 2017, equation 3)."""
@@ -223,11 +284,12 @@ class GAN(LatentModel):
         real = self.images_of(data)
         fake = self(self.noise(ops.shape(real)[0]))
         real_logits, fake_logits = self.logits(real), self.logits(fake)
+        compared = [real_logits] if self.objective.is_relativistic else []
         output = self.objective.output
         self.update_metrics(
             ops.shape(real)[0],
             d_loss=self.objective.discriminator_loss(real_logits, fake_logits),
-            g_loss=self.objective.generator_loss(fake_logits),
+            g_loss=self.objective.generator_loss(fake_logits, *compared),
             d_real=output(real_logits),
             d_fake_d_step=output(fake_logits),
             d_fake_g_step=output(fake_logits),
@@ -248,6 +310,31 @@ class GAN(LatentModel):
 
     def get_config(self):
         return {**super().get_config(), "objective": self.objective_name}
+
+
+class OverfittingMeter(keras.callbacks.Callback):
+    """Callback that logs how much better D knows training images than held-out ones, as `overfitting`.
+
+    It is r_v of Karras et al. (2020, equation 1): (E D(x) − E D(held-out x)) / (E D(x) − E D(G(z))), of logits. At 0,
+    D does not overfit; at 1, held-out images are to D as generated ones are.
+
+    Args:
+        images, held_out: uint8 [n, h, w, c]; at most `count` of each are used.
+        count: of images, and of generated samples.
+    """
+
+    def __init__(self, images, held_out, count: int = 500):
+        super().__init__()
+        self.samples = [spread(samples, count) for samples in (images, held_out)]
+        self.count = count
+
+    def on_epoch_end(self, epoch, logs=None):
+        gan = self.model
+        z = keras.random.normal((self.count, gan.latent_dim), seed=0)
+        batches = [*(to_float(samples, gan.value_range) for samples in self.samples), gan(z)]
+        # Without `training` D's batch normalisation treats all of them alike.
+        known, held_out, generated = (float(ops.mean(gan.logits(batch))) for batch in batches)
+        logs["overfitting"] = (known - held_out) / ((known - generated) or 1.0)
 
 
 class GANFailureDetector(keras.callbacks.Callback):
@@ -286,6 +373,8 @@ class GANFailureDetector(keras.callbacks.Callback):
             )
 
     def stop(self, reason):
+        if "overfitting" in self.history:
+            reason += f"; its overfitting was {self.history['overfitting'][-1]:.0%} (hw5.models.OverfittingMeter)"
         raise TrainingFailed(f"{reason}; lower the learning rate", self.history)
 
 
@@ -299,6 +388,11 @@ def split_batch(samples, parts: int) -> list:
     least, most = (min, max) if isinstance(count, int) else (ops.minimum, ops.maximum)
     size = most(count // parts, 1)
     return [samples[least(part, most(count - 1, 0)) :: parts][:size] for part in range(parts)]
+
+
+def spread(samples, count: int):
+    """Return at most `count` samples, evenly spread: a dataset may be in order."""
+    return samples[np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)]
 
 
 def squared_norm(gradients):

@@ -99,7 +99,9 @@ def fit(
         resumed = mode != "restart" and checkpoint.restore(model)
         if mode == "evaluate" and not resumed:
             raise InputError(f"{run_dir}: holds no checkpoint to evaluate; train first, without train=False")
-        if mode != "evaluate":
+        if mode == "evaluate":
+            model.finish_training()
+        else:
             with _writing(run_dir, what) if is_chief else contextlib.nullcontext(), own.catching_interrupts(checkpoint):
                 _train(model, images, validation_images, checkpoint, seed, preprocess, callbacks, resumed)
         distribution.copy_from_chief(strategy, run_dir, ("samples", "noise.npy"))
@@ -123,6 +125,7 @@ def _train(model, images, validation_images, checkpoint, seed, preprocess, callb
             how = (run_dir / "images", checkpoint.arguments, shown, noise, schedule.num_epochs)
             callbacks.append(own.TensorBoardImages(*how))
     _loop(model, images, validation_images, seed, preprocess, [*callbacks, checkpoint])
+    model.finish_training()
     if checkpoint.is_chief:
         checkpoint.write_history()
         figures.training_curves(run_dir / "curves.png", checkpoint.history)
