@@ -1,7 +1,7 @@
 """Section 3: GANs and the influence of their learning rates (sheet 000, part III).
 
-A DCGAN of MNIST at 28×28 with the non-saturating objective. The same DCGAN is trained with other learning rates and
-another β₁ of Adam, to compare objective and convergence.
+A DCGAN of MNIST at 28×28 with the non-saturating objective and a penalty of D's gradient. The same DCGAN is trained
+with other learning rates and another β₁ of Adam, to compare objective and convergence.
 
     python -m hw5.section3
     python -m hw5.section3 --study=0.0002 --steps=8000      # one other learning rate, longer
@@ -10,7 +10,7 @@ another β₁ of Adam, to compare objective and convergence.
 from hw5 import command_line, figures, metrics, models, training
 from hw5.errors import TrainingFailed
 from hw5.section import section
-from hw5.section_settings import SAMPLE_METRICS, GANTraining, SampleEvaluation
+from hw5.section_settings import SAMPLE_METRICS, SampleEvaluation, SmoothGANTraining
 from hw5.settings import Several, setting
 from hw5.tables import print_table
 
@@ -19,7 +19,7 @@ NUM_SHOWN = 12  # samples per training
 CURVES = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_g_step": "D(G(z))"}
 
 
-class Settings(GANTraining, SampleEvaluation):
+class Settings(SmoothGANTraining, SampleEvaluation):
     study: Several[float] = setting(
         (2e-5, 2e-4, 1e-3, 5e-3), "Learning rates to compare (3.2).", at_least=0, may_be_empty=True
     )
@@ -28,6 +28,7 @@ class Settings(GANTraining, SampleEvaluation):
     )
     steps = 2000
     batch_size = 64
+    ema_decay = 0.998
     num_epochs = 40
     PRESETS = {
         "smoke": dict(steps=4, train_size=512, hidden=4, study=2e-4, fid_samples=16),
@@ -44,7 +45,7 @@ def main(settings, run):
         The contents of metrics.json; `results` holds by training the history, and the metrics of its samples
         by the MNIST classifier, or why the training ended early.
     """
-    images, _ = run.train_validation(SIZE)
+    images, held_out = run.train_validation(SIZE)
     evaluate = None
     if settings.dataset == "mnist":
         how = dict(metrics=SAMPLE_METRICS, verbose=False)
@@ -59,12 +60,13 @@ def main(settings, run):
         print(f"DCGAN, {label}")
 
         def build():
-            return models.GAN(*settings.dcgan(images.shape[1:]), ema_decay=settings.ema_decay)
+            return models.GAN(*settings.dcgan(images.shape[1:]), r1=settings.r1, ema_decay=settings.ema_decay)
 
         changes = dict(learning_rate=rate, beta_1=beta_1, study=(), study_beta_1=())
         grids = training.SampleGrids(run.run_dir / name, settings.seed)
+        meter = models.OverfittingMeter(images, held_out)
         try:
-            gan, history = run.fit(name, build, images, callbacks=[grids], **changes)
+            gan, history = run.fit(name, build, images, callbacks=[grids, meter], **changes)
         except TrainingFailed as failure:  # the study shows failures, too
             print(f"{label}: {failure}")
             measured[label] = {"history": failure.history, "failure": str(failure)}

@@ -130,6 +130,29 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
         return training.gan_optimizers(self.learning_rate, self.discriminator_learning_rate, self.beta_1)
 
 
+# Without what this package adds, and with the learning rate of Radford et al. 2016.
+PLAIN_DCGAN = dict(r1=0, normalization="batch", self_modulation=False, ema_decay=0, learning_rate=2e-4)
+
+
+class SmoothGANTraining(GANTraining):
+    """The training of a DCGAN whose discriminator is kept smooth, and whose z reaches every layer of the generator."""
+
+    r1: float = setting(
+        1.0,
+        "γ of the penalty of D's gradient at real images (Mescheder et al. 2018); 0, as on the sheets, for none.",
+        at_least=0,
+    )
+    normalization: str = setting(
+        "none", "The discriminator's normalisation; the sheets' is batch.", choices=networks.NORMALIZATIONS
+    )
+    self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
+    PRESETS = {"sheet": PLAIN_DCGAN}
+
+    def dcgan(self, image_shape, **design):
+        own = {"normalization": self.normalization, "self_modulation": self.self_modulation}
+        return super().dcgan(image_shape, **own | design)
+
+
 class SampleEvaluation(Settings):
     """The evaluation of generated images."""
 

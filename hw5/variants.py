@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hw5 import data, distributions, layers, models, networks, training
 from hw5.errors import InputError
-from hw5.section_settings import GANTraining
+from hw5.section_settings import PLAIN_DCGAN, SmoothGANTraining
 from hw5.settings import Several, setting
 
 # The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and the penalty or clipping
@@ -43,12 +43,11 @@ def defaults_of(argument: str) -> str:
     return ", ".join(f"{name} {row[argument]}" for name, row in GANS.items() if argument in row)
 
 
-# The sheet's variants, without the additions of this package; the learning rate is Radford et al.'s.
-PLAIN = dict(r1=0, normalization="batch", ema_decay=0, learning_rate=2e-4, fit_prior=False)
-PLAIN |= dict(variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
+# The sheet's variants, without the additions of this package.
+PLAIN = PLAIN_DCGAN | dict(fit_prior=False, variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
 
 
-class VariantSettings(GANTraining):
+class VariantSettings(SmoothGANTraining):
     """The settings of the variants. Those of a row of `GANS` are None, which leaves the row as it is."""
 
     model: Several[str] = setting(("gan", "vae"), "Models (5.2).", choices=("gan", "vae"))
@@ -80,7 +79,6 @@ class VariantSettings(GANTraining):
     weight_clip: float | None = setting(
         None, f"Bound of the critic's weights (default: {defaults_of('weight_clip')}).", at_least=0
     )
-    self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
     importance_samples: int = setting(5, "Importance samples of the iwae's bound.", at_least=1)
     fit_prior: bool = setting(
         True, "Fit a VAE's prior to its latents after training; the sheet's is N(0, I).", training=False
@@ -89,8 +87,8 @@ class VariantSettings(GANTraining):
         None, f"Weight of the gradient penalty (default: {defaults_of('gradient_penalty')}).", at_least=0
     )
     PRESETS = {
-        "paper": PLAIN | dict(critic_steps=5),
-        "sheet": PLAIN | dict(beta_1=0.5, self_modulation=False, upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
+        "paper": PLAIN | dict(critic_steps=5, self_modulation=True),
+        "sheet": PLAIN | dict(beta_1=0.5, upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
     }
 
 
@@ -162,8 +160,8 @@ def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
     """Build one of the GANs (5.4 a), untrained."""
     arguments = gan_row(variant.name, settings)
     del arguments["beta_1"]  # the optimizers'
-    design = {"normalization": arguments.pop("normalization"), "self_modulation": settings.self_modulation}
-    pair = settings.dcgan(image_shape, upsampling=variant.upsampling, **design)
+    normalization = arguments.pop("normalization")
+    pair = settings.dcgan(image_shape, upsampling=variant.upsampling, normalization=normalization)
     return models.GAN(*pair, ema_decay=settings.ema_decay, **arguments)
 
 
@@ -194,10 +192,11 @@ def fit(variant, run, images, validation):
     settings, name, shape = run.settings, str(variant), images.shape[1:]
     alone = {"model": variant.model, "variant": variant.name, "upsampling": variant.upsampling}
     if variant.model == "gan":
-        grids = training.SampleGrids(run.run_dir / name, settings.seed)
+        callbacks = [training.SampleGrids(run.run_dir / name, settings.seed)]
+        callbacks.append(models.OverfittingMeter(images, validation))
         beta_1 = gan_row(variant.name, settings)["beta_1"]
         return run.fit(
-            name, lambda: build_gan(variant, settings, shape), images, callbacks=[grids], beta_1=beta_1, **alone
+            name, lambda: build_gan(variant, settings, shape), images, callbacks=callbacks, beta_1=beta_1, **alone
         )
     optimizers = training.adam(settings.vae_learning_rate)
     model, history = run.fit(
