@@ -34,7 +34,8 @@ fail() {
 # Print the flags of section $2 in mode $1.
 flags_for() {
   case "$1 $2" in
-    default\ 5) echo "--fid_samples=1000" ;; # 3,000 for each of seven models would take longer than the training
+    # 3,000 for each of seven models would take longer than the training
+    default\ 5) echo "--fid_samples=1000 --out=figures/section5" ;;
     default\ *) ;;
     smoke\ *) echo "--preset=smoke --restart" ;;
     *) echo "--preset=$1" ;;

@@ -59,9 +59,9 @@ class Run:
 
     Attributes:
         settings: of the section.
-        folder: for figures and metrics.json; `figures/NAME`, of a preset `runs/PRESET/figures/NAME`, or `out`.
-        run_dir: for trainings; `runs/NAME`, of a preset `runs/PRESET/NAME`, or the setting `run_dir`. In a cluster
-            these are the chief's; the other workers, which do the same, have temporary folders.
+        folder: for figures and metrics.json.
+        run_dir: for trainings. In a cluster both are the chief's (`Training.folders`); the other workers, which do the
+            same, have temporary folders.
         strategy: of the trainings, or None.
     """
 
@@ -72,13 +72,12 @@ class Run:
         settings = settings.of_this_machine()
         own = ("out", "run_dir", "task")  # of this process; the rest is alike in a cluster
         training.check_equal(self.strategy, {k: v for k, v in settings.as_dict().items() if k not in own})
-        runs = Path("runs", settings.preset or "")
-        out, run_dir = settings.out or (runs if settings.preset else Path()) / "figures" / name, settings.run_dir
+        out, run_dir = settings.folders(name)
         if not training.is_chief(self.strategy):
             self.temporary = tempfile.TemporaryDirectory()
             out = run_dir = Path(self.temporary.name)
         self.folder = output_folder(out, "out")
-        self.run_dir = output_folder(run_dir or runs / name, "run_dir")
+        self.run_dir = output_folder(run_dir, "run_dir")
         print(f"{name} trains on {training.devices(self.strategy)}")
         self.settings = settings.replace(out=self.folder, run_dir=self.run_dir)
 

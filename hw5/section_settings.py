@@ -9,6 +9,7 @@ from hw5.settings import Settings, Several, setting
 from hw5.training import Schedule
 
 SAMPLE_METRICS = ("fid", "fid_infinity", "is", "mode_score", "class_proportions")
+PROCEDURE = dict(training=False, results=False)  # where, on what, and whether anew
 MIN_SAMPLES = 4  # FID∞ takes halves, precision and recall three neighbours
 
 
@@ -21,25 +22,39 @@ class Training(Settings):
     batch_size: int = setting(128, "Images per batch.", at_least=1)
     train_size: int | None = setting(None, "Use only the first n training images (default: all).", at_least=1)
     seed: int = setting(0, "Seed of the weights, the order of the images and all noise.", at_least=0, at_most=2**32 - 1)
-    restart: bool = setting(False, "Start over instead of resuming from the latest checkpoints.", training=False)
-    train: bool = setting(True, "Train; if not, only evaluate the latest checkpoints.", training=False)
-    out: Path | None = setting(None, "Folder for the figures and metrics.json.", training=False)
-    run_dir: Path | None = setting(None, "Folder for checkpoints, logs and trained models.", training=False)
+    restart: bool = setting(False, "Start over instead of resuming from the latest checkpoints.", **PROCEDURE)
+    train: bool = setting(True, "Train; if not, only evaluate the latest checkpoints.", **PROCEDURE)
+    out: Path | None = setting(None, "Folder for the figures and metrics.json.", **PROCEDURE)
+    run_dir: Path | None = setting(None, "Folder for checkpoints, logs and trained models.", **PROCEDURE)
     strategy: str = setting(
         "none",
         "Train on several GPUs (mirrored), or on several machines or processes (multiworker); a batch is divided.",
         choices=training.STRATEGIES,
-        training=False,
+        **PROCEDURE,
     )
     workers: Several[str] = setting(
-        (), "HOST:PORT of every worker (default: TF_CONFIG's).", may_be_empty=True, may_repeat=True, training=False
+        (), "HOST:PORT of every worker (default: TF_CONFIG's).", may_be_empty=True, may_repeat=True, **PROCEDURE
     )
-    task: int | None = setting(None, "Which of the workers this process is, from 0.", at_least=0, training=False)
+    task: int | None = setting(None, "Which of the workers this process is, from 0.", at_least=0, **PROCEDURE)
     PRESETS = {"smoke": {}, "paper": {}, "sheet": {}}
 
     def of_this_machine(self):
         """Return the settings with everything chosen that depends on the machine."""
         return self
+
+    def folders(self, section: str) -> tuple[Path, Path]:
+        """Return `out` and `run_dir`, by default those of these settings alone, so that no run overwrites another's.
+
+        The first is `figures/SECTION`, of a preset `runs/PRESET/figures/SECTION`; with other settings
+        `results/SECTION/[PRESET_]SETTINGS`. The second is `runs/[PRESET/]SECTION`, with other settings of a training
+        `runs/[PRESET/]SECTION-SETTINGS`.
+        """
+        runs, preset = Path("runs", self.preset or ""), [self.preset] if self.preset else []
+        out = runs / "figures" / section if preset else Path("figures", section)
+        if label := self.label():
+            out = Path("results", section, "_".join([*preset, label]))
+        label = self.label(training=True)
+        return self.out or out, self.run_dir or runs / (f"{section}-{label}" if label else section)
 
     def optimizers(self):
         """Return the optimizer of an autoencoder or a VAE, as `hw5.training.fit` takes it."""
@@ -165,7 +180,7 @@ class InceptionEvaluation(SampleEvaluation, ClassifierSettings):
     """The evaluation of generated images by InceptionV3."""
 
     shards: int = setting(
-        1, "Parts of an evaluation, which several processes work on at the same time.", at_least=1, training=False
+        1, "Parts of an evaluation, which several processes work on at the same time.", at_least=1, **PROCEDURE
     )
 
     def extractors(self, dataset: str) -> list:

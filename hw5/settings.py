@@ -13,8 +13,10 @@ the command line (`hw5.command_line`).
 import dataclasses
 import inspect
 import os
+import re
 import types
 import typing
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ T = typing.TypeVar("T")
 Several = tuple[T, ...]  # one value or several; a setting of this type is always a tuple
 REQUIRED = inspect.Parameter.empty
 KINDS = {int: "an integer", float: "a number", str: "a text", bool: "True or False", Path: "a path"}
+MAX_LABEL = 100  # characters; file systems take 255 bytes
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -38,6 +41,7 @@ class Setting:
         at_least, at_most: bounds of a number, both included.
         choices: the allowed values.
         training: whether it can change a training; settings of evaluation, figures and folders cannot.
+        results: whether it can change the results; folders, devices and the like cannot.
         may_be_empty, may_repeat: whether a `Several` may have no value, and the same value twice, as widths of
             layers may. Otherwise repeated values are dropped.
         annotation: the type as it was written.
@@ -51,6 +55,7 @@ class Setting:
     at_most: float | None = None
     choices: Sequence | None = None
     training: bool = True
+    results: bool = True
     may_be_empty: bool = False
     may_repeat: bool = False
     annotation: Any = str
@@ -195,6 +200,21 @@ class Settings:
         preset = self.PRESETS.get(self.preset, {})
         default = self.FIELDS[name].checked(name, preset[name]) if name in preset else getattr(type(self), name)
         return getattr(self, name) == default
+
+    def label(self, *, training: bool = False) -> str:
+        """Name what differs from the defaults, as a part of a path: "k5_epochs3", or "" if nothing does.
+
+        Args:
+            training: name only the settings that can change a training.
+        """
+        parts = []
+        for name, field in self.FIELDS.items():
+            if field.results and (field.training or not training) and not self.is_default(name):
+                value = shown(getattr(self, name))
+                plain = re.sub(r"[^\w.,+-]", "-", value)  # another value may become the same text
+                parts.append(f"{name}{plain}" + (f"-{zlib.crc32(value.encode()):08x}" if plain != value else ""))
+        label = "_".join(parts)
+        return label if len(label) <= MAX_LABEL else f"{label[:MAX_LABEL]}-{zlib.crc32(label.encode()):08x}"
 
     def as_dict(self, *, training: bool = False) -> dict[str, Any]:
         """Return all settings by name, or only those that can change a training, paths as text."""

@@ -53,14 +53,59 @@ def test_a_section_needs_nothing_but_settings_and_main():
     assert run.__doc__.startswith("Train linear autoencoders.\n\nArgs:\n    k: Code units.\n")
     assert run.__doc__.endswith("Returns:\n    Everything.")
     measured = run(k=4)
-    assert measured == json.loads(Path("figures/test_section/metrics.json").read_text()) | {
+    assert measured == json.loads(Path("results/test_section/k4/metrics.json").read_text()) | {
         "results": measured["results"],
         "settings": measured["settings"],
     }
     assert measured["results"][4]["latent_dim"] == 4
     assert measured["settings"]["k"] == (4,)
     assert measured["settings"]["seed"] == 0
-    assert Path("runs/test_section/k4/config.json").exists()
+    assert Path("runs/test_section-k4/k4/config.json").exists()
+
+
+def test_each_combination_of_settings_has_folders_of_its_own():
+    run()
+    reference = {path: path.read_bytes() for path in Path("figures").rglob("*") if path.is_file()}
+    assert [*reference] == [Path("figures/test_section/metrics.json")]
+    run(k=(5, 1), dataset="mnist", seed=0)  # those two are the defaults
+    run(preset="smoke", seed=3)
+    assert {str(path.parent) for path in Path("results").rglob("metrics.json")} == {
+        "results/test_section/k5,1",
+        "results/test_section/smoke_seed3",
+    }
+    assert {path.name for path in Path("runs").iterdir()} == {"test_section", "test_section-k5,1", "smoke"}
+    assert Path("runs/smoke/test_section-seed3/k1/config.json").exists()
+    for path, content in reference.items():
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("changes", "out", "run_dir"),
+    [
+        ({}, "figures/name", "runs/name"),
+        ({"preset": "sheet"}, "runs/sheet/figures/name", "runs/sheet/name"),
+        ({"train": False, "task": 1, "restart": False}, "figures/name", "runs/name"),  # procedure
+        ({"fid_samples": 9}, "results/name/fid_samples9", "runs/name"),  # the same training
+        ({"steps": 5, "fid_samples": 9}, "results/name/steps5_fid_samples9", "runs/name-steps5"),
+        ({"out": "a", "steps": 5}, "a", "runs/name-steps5"),
+        ({"run_dir": "b", "learning_rate": 1e-4}, "results/name/learning_rate0.0001", "b"),
+        ({"dataset": "my/photos"}, "results/name/datasetmy-photos-787bf0e9", "runs/name-datasetmy-photos-787bf0e9"),
+    ],
+)
+def test_folders_by_settings(changes, out, run_dir):
+    class Gan(section_settings.SmoothGANTraining, section_settings.SampleEvaluation):
+        pass
+
+    assert Gan(**changes).folders("name") == (Path(out), Path(run_dir))
+
+
+def test_labels_are_names_of_files_and_differ_where_settings_do():
+    class Named(section_settings.OnImages):
+        pass
+
+    labels = {Named(dataset=name).label() for name in ("a/b", "a-b", "a b", "a:b", "ä", "a" * 300, "a" * 301)}
+    assert len(labels) == 7
+    assert all(len(label.encode()) < 200 and not set(label) & set('/\\:*?"<>| ') for label in labels)
 
 
 def test_a_preset_has_folders_of_its_own():
@@ -74,14 +119,15 @@ def test_a_preset_has_folders_of_its_own():
 
 
 def test_other_settings_than_a_checkpoints_are_refused_with_those_that_were_given():
-    run(k=2)
-    with pytest.raises(InputError, match=r"^runs/test_section/k2 was trained with epochs=1, this is epochs=2; use"):
-        run(k=2, epochs=2)
-    run(k=(2, 5), out="elsewhere")  # another comparison and other folders are the same training
-    run(k=2, epochs=2, restart=True)
-    run(k=2, epochs=2, train=False)
+    where = dict(run_dir="here")
+    run(k=2, **where)
+    with pytest.raises(InputError, match=r"^here/k2 was trained with epochs=1, this is epochs=2; use"):
+        run(k=2, epochs=2, **where)
+    run(k=(2, 5), out="elsewhere", **where)  # another comparison and other folders are the same training
+    run(k=2, epochs=2, restart=True, **where)
+    run(k=2, epochs=2, train=False, **where)
     with pytest.raises(InputError, match="k9: holds no checkpoint to evaluate; train first, without train=False"):
-        run(k=9, train=False)
+        run(k=9, train=False, **where)
     with pytest.raises(InputError, match="restart=True and train=False contradict each other"):
         run(restart=True, train=False)
 
