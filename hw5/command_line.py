@@ -51,12 +51,16 @@ def launch(run: Callable) -> None:
             rest = flags.FLAGS(argv)
         except (flags.Error, ValueError) as error:  # ValueError: --notrain=3
             fail(" ".join(str(error).split()))
-        if extra := rest[1 + len(run.positional) :]:
+        takes_all = run.positional and run.fields[run.positional[-1]].several
+        if (extra := rest[1 + len(run.positional) :]) and not takes_all:
             fail(f"unexpected argument {extra[0]!r}; flags are written --name=value, --help lists them")
         return rest
 
     def main(argv):
-        arguments = dict(zip(run.positional, argv[1:], strict=False))
+        last, values = len(run.positional) - 1, argv[1:]
+        if values[last:] and run.positional and run.fields[run.positional[-1]].several:
+            values[last:] = [values[last:]]  # the last one takes all that are left
+        arguments = dict(zip(run.positional, values, strict=False))
         for name, field in run.fields.items():
             flag = flags.FLAGS[name]
             if flag.present:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,36 @@ import numpy as np
 import hw5
 from hw5.files import atomic_write
 
+FIGURES = (".png", ".gif")
+CLOCK_SLACK = 0.1  # seconds; the times of files are coarser than the clock
 PACKAGES = ("tensorflow", "keras", "numpy", "matplotlib", "scipy")
 
 
-def save_metrics(folder: Path, settings: dict, headline: Mapping[str, float], results: dict, seconds: float) -> dict:
-    """Write `metrics.json` (complete or not at all), print the headline, and return what was written."""
+def save_metrics(
+    folder: Path,
+    settings: dict,
+    headline: Mapping[str, float],
+    results: dict,
+    seconds: float,
+    *,
+    section: str = "",
+    changed: Mapping | None = None,
+) -> dict:
+    """Write `metrics.json` (complete or not at all), print the headline, and return what was written.
+
+    Args:
+        folder: of the results; its figures not older than the run are listed in the file.
+        settings: all of the run, by name.
+        seconds: length of the run.
+        section: name of the program.
+        changed: settings that differ from the defaults.
+    """
+    began = time.time() - seconds - CLOCK_SLACK
+    drawn = [path for path in folder.iterdir() if path.suffix in FIGURES and path.stat().st_mtime >= began]
     metrics = {
+        "section": section,
+        "changed": changed or {},
+        "figures": sorted(path.name for path in drawn if not path.name.startswith(".")),
         "headline": headline,
         "seconds": round(seconds, 1),
         "settings": settings,

@@ -47,8 +47,9 @@ def section(settings: type[Training], main: Callable) -> Callable:
         started, run = time.monotonic(), Run(settings, name)
         with training.quiet_unless_chief(run.strategy):
             headline, results = main(run.settings, run)
-            asked = run.settings.as_dict() | {"preset": settings.preset}
-            return save_metrics(run.folder, asked, headline, results, time.monotonic() - started)
+            asked, seconds = run.settings.as_dict() | {"preset": settings.preset}, time.monotonic() - started
+            how = dict(section=name, changed=settings.changed())
+            return save_metrics(run.folder, asked, headline, results, seconds, **how)
 
     run_section.__doc__, run_section.__module__ = main.__doc__, main.__module__
     return program(settings, run_section)

@@ -201,16 +201,20 @@ class Settings:
         default = self.FIELDS[name].checked(name, preset[name]) if name in preset else getattr(type(self), name)
         return getattr(self, name) == default
 
+    def changed(self) -> dict[str, str]:
+        """Return the settings that differ from the defaults and can change the results, and the preset, as typed."""
+        names = [name for name, field in self.FIELDS.items() if field.results and not self.is_default(name)]
+        return {name: shown(getattr(self, name)) for name in (["preset"] if self.preset else []) + names}
+
     def label(self, *, training: bool = False) -> str:
-        """Name what differs from the defaults, as a part of a path: "k5_epochs3", or "" if nothing does.
+        """Name the changed settings, without the preset, as a part of a path: "k5_epochs3", or "" if there are none.
 
         Args:
             training: name only the settings that can change a training.
         """
         parts = []
-        for name, field in self.FIELDS.items():
-            if field.results and (field.training or not training) and not self.is_default(name):
-                value = shown(getattr(self, name))
+        for name, value in self.changed().items():
+            if name != "preset" and (self.FIELDS[name].training or not training):
                 plain = re.sub(r"[^\w.,+-]", "-", value)  # another value may become the same text
                 parts.append(f"{name}{plain}" + (f"-{zlib.crc32(value.encode()):08x}" if plain != value else ""))
         label = "_".join(parts)

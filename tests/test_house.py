@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "section": {"section_settings", "training", "data"},
     "variants": {"section_settings", "training", "models", "networks", "distributions", "layers", "data"},
     "homework": {"figures"},
-    **{command: {"homework"} for command in ("report", "handin", "grade")},
+    **{command: {"homework"} for command in ("report", "handin", "grade", "compare")},
+    "sample": {"models", "figures"},
 }
 
 
@@ -71,7 +72,7 @@ def test_imports_go_one_way(path):
 @pytest.mark.parametrize(
     "module",
     ["settings", "command_line", "files", "tables", "figures", "metrics", "homework.report", "homework.handin"]
-    + ["homework.grade"],
+    + ["homework.grade", "homework.compare"],
 )
 def test_parts_without_tensorflow_do_not_import_it(module):
     code = f"import sys, hw5.{module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,7 @@ def test_a_section_needs_nothing_but_settings_and_main():
     }
     assert measured["results"][4]["latent_dim"] == 4
     assert measured["settings"]["k"] == (4,)
+    assert (measured["section"], measured["changed"], measured["figures"]) == ("test_section", {"k": "4"}, [])
     assert measured["settings"]["seed"] == 0
     assert Path("runs/test_section-k4/k4/config.json").exists()
 
@@ -134,15 +136,20 @@ def test_other_settings_than_a_checkpoints_are_refused_with_those_that_were_give
 
 def test_metrics_hold_settings_versions_and_numbers(tmp_path, capsys):
     results = {"mse": {2: np.float32(0.5)}, "angles": np.array([1.0, 2.0]), "where": Path("a/b")}
-    returned = save_metrics(tmp_path, {"seed": 3, "k": (2, 5)}, {"MSE": 0.5}, results, 2.04)
+    for name in ("new.png", "new.gif", "old.png", ".partial.png"):
+        (tmp_path / name).touch()
+    os.utime(tmp_path / "old.png", (0, time.time() - 60))
+    how = dict(section="section3", changed={"k": "2,5"})
+    returned = save_metrics(tmp_path, {"seed": 3, "k": (2, 5)}, {"MSE": 0.5}, results, 2.04, **how)
     written = json.loads((tmp_path / "metrics.json").read_text())
     assert written["settings"] == {"seed": 3, "k": [2, 5]}
     assert written["results"] == {"mse": {"2": 0.5}, "angles": [1.0, 2.0], "where": "a/b"}
     assert written["headline"] == returned["headline"] == {"MSE": 0.5}
     assert {"python", "hw5", "tensorflow", "keras", "numpy"} <= written["versions"].keys()
     assert written["seconds"] == 2.0
+    assert (written["section"], written["changed"]) == ("section3", {"k": "2,5"})
+    assert written["figures"] == ["new.gif", "new.png"]  # a figure of an earlier run does not belong to these numbers
     assert "MSE 0.5" in capsys.readouterr().out
-    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
 
 
 def test_metrics_that_cannot_be_written_leave_the_old_file(tmp_path):

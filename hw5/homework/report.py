@@ -6,7 +6,7 @@ without a network. LaTeX, if it is installed, converts it to a PDF. These comman
     \\metric{section2/results/validation/kl_weight=1/k=2/kl}{.1f}   a number of section 2's metrics.json, in
                                     Python's format; a position selects an element of a list
     \\cells{section1/results/mse/linear/{2,5,10}}{.4f}   the cells of a table's row
-    \\metric[--]{…}{…}, \\cells[--]{…}{…}                the text if there is no such number
+    \\metric[none]{…}{…}, \\cells[none]{…}{…}            the text if there is no such number; else it is a dash
     \\below{…}{40}{it is}{it is not}                     the first text if the number is below 40, else the second
     \\headline{section5}                                 table rows with the numbers that the section printed last
     \\plots[2]{section1/error, section1/pretraining}{caption}   a figure of PNG files, at most two side by side
@@ -15,22 +15,25 @@ without a network. LaTeX, if it is installed, converts it to a PDF. These comman
     \\begin{ifpresent}{section3} … \\otherwise … \\end{ifpresent}   text for a section that was run, or for a
                                     number that exists
 
-A missing number or file is an error that names it, except within an `ifpresent`.
+A run with other settings than the defaults may lack numbers and figures. A number is a dash then, a figure a line that
+says so, and the section begins with the settings that were changed. A figure that is older than the numbers beside it
+counts as missing. A section that was not run, outside of an `ifpresent`, is an error.
 """
 
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
 
 from hw5.errors import InputError
 from hw5.files import atomic_write, output_folder
-from hw5.settings import Settings, program, setting
+from hw5.settings import Settings, Several, program, setting
 
 ENGINES = {  # by preference; each is called in the folder of the figures
     "latexmk": ["-g", "-pdf", "-interaction=nonstopmode", "-halt-on-error", "-outdir={build}", "{source}"],
@@ -50,6 +53,9 @@ class Arguments(Settings):
     author: str = setting("", "Name and number for the title.")
     source: Path = setting("report/report.tex", "The text; `style.css` for the page lies next to it.")
     figures: Path = setting("figures", "Folder of the sections' figures and numbers.")
+    results: Several[Path] = setting(
+        (), "Folders of other runs, each in place of its section's in `figures`.", may_be_empty=True
+    )
     out: Path = setting("report", "Folder for report.html and report.pdf.")
     build: Path = setting("runs/report", "Folder for the files that LaTeX reads and writes.")
 
@@ -61,7 +67,7 @@ def main(arguments: Arguments) -> list[Path]:
         The paths that were written.
 
     Raises:
-        InputError: a number, a figure or pandoc is missing, or LaTeX fails.
+        InputError: a folder, a section's metrics.json or pandoc is missing, or LaTeX fails.
     """
     source, figures = arguments.source, arguments.figures
     if not source.is_file():
@@ -73,7 +79,7 @@ def main(arguments: Arguments) -> list[Path]:
         text = source.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"source={source}: is not a text in UTF-8 ({error})") from error
-    text = expand(text, figures, arguments.author)
+    text = expand(text, figures, arguments.author, arguments.results)
     expanded = build / "report.tex"
     with atomic_write(expanded) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -132,18 +138,34 @@ def write_pdf(engine: str, expanded: Path, figures: Path, path: Path) -> None:
         shutil.copy(expanded.with_suffix(".pdf"), partial)
 
 
-def expand(text: str, figures: Path, author: str = "") -> str:
-    """Replace in the text everything that the module's docstring lists; pandoc and LaTeX can read the result."""
-    return Expansion(figures, author)(text)
+def expand(text: str, figures: Path, author: str = "", results: Sequence[Path] = ()) -> str:
+    """Replace in the text everything that the module's docstring lists; pandoc and LaTeX can read the result.
+
+    Args:
+        figures, results: as the settings of these names.
+    """
+    return Expansion(figures, author, results)(text)
 
 
 class Expansion:
-    """Function that replaces commands in a text by the numbers and the figures of the folder `figures`."""
+    """Function that replaces commands in a text by the numbers and the figures of the folder `figures`.
 
-    def __init__(self, figures: Path, author: str):
+    Attributes:
+        missing: the paths of numbers and figures that no run has.
+    """
+
+    def __init__(self, figures: Path, author: str, results: Sequence[Path] = ()):
         self.figures = figures
         self.author = author
+        self.missing = []
+        self.noted = set()
         self.load = functools.cache(self._load)
+        self.folders = {}
+        for folder in results:
+            section = read_metrics(folder / "metrics.json").get("section")
+            if not section:
+                raise InputError(f"results={folder}: metrics.json names no section; run it again")
+            self.folders[section] = folder
         # Command → its function and the number of its arguments.
         self.commands: dict[str, tuple[Callable, int]] = {
             "metric": (self.metric, 2),
@@ -182,21 +204,31 @@ class Expansion:
         """Choose between `text` and the text after its \\otherwise, by default a paragraph for a missing section."""
         text, _, otherwise = text.partition("\\otherwise")
         section = path.partition("/")[0]
-        ran = (self.figures / section / "metrics.json").is_file()
-        if ran and (path == section or self.find(path) is not None):
+        ran = (self.folder(section) / "metrics.json").is_file()
+        if ran and path == section:
+            return self.note(section) + text
+        if ran and self.find(path) is not None:
             return text
         if otherwise or path != section:
             return otherwise.lstrip(" ")
         number = section.removeprefix("section")
         return f"\n\\emph{{Section {number} was not run: \\texttt{{./run\\_all.sh {number}}} makes its figures.}}\n"
 
+    def note(self, section):
+        """Say which settings were changed, if this was not said before."""
+        changed = {} if section in self.noted else self.load(section).get("changed", {})
+        self.noted.add(section)
+        if not changed:
+            return ""
+        flags = " ".join(f"\\texttt{{-{{}}-{name}={value}}}".replace("_", r"\_") for name, value in changed.items())
+        return f"\n\\emph{{These results are of a run with {flags}. A dash stands for what it did not compute.}}\n\n"
+
     def metric(self, missing, path, form):
         value = self.find(path)
         if value is None:
-            if missing is not None:
-                return missing
-            section, _, key = path.partition("/")
-            raise InputError(f"{self.figures / section / 'metrics.json'} has no {key}, which the report shows")
+            if missing is None:
+                self.missing.append(path)
+            return "--" if missing is None else missing
         return formatted(value, form)
 
     def cells(self, missing, paths, form):
@@ -204,7 +236,8 @@ class Expansion:
         return " & ".join(self.metric(missing, before + name.strip() + after, form) for name in names.split(","))
 
     def below(self, _, path, bound, yes, no):
-        return yes if float(self.metric(None, path, "").strip("$")) < float(bound) else no
+        value = self.metric(None, path, "").strip("$")
+        return value if value == "--" else yes if float(value) < float(bound) else no
 
     def headline(self, _, section):
         rows = self.load(section)["headline"].items()
@@ -217,19 +250,23 @@ class Expansion:
         files = [name.strip() for name in files.split(",")]
         share, lines = 0.98 / int(columns) if columns else 1, []
         for name in files:
-            path = self.figures / f"{name}.png"
-            if not path.is_file():
-                section = name.partition("/")[0]
-                raise InputError(f"{path}: no such file; ./run_all.sh {section.removeprefix('section')} draws it")
+            section, _, stem = name.partition("/")
+            path = self.folder(section) / f"{stem}.png"
+            if path.name not in self.load(section).get("figures", [path.name]) or not path.is_file():
+                self.missing.append(name)
+                lines.append(f"\\emph{{{name.translate(SPECIAL)}: this run did not draw it.}}")
+                continue
             with Image.open(path) as image:
                 width = image.width / STYLE["savefig.dpi"] / WIDTH
-            lines.append(f"\\includegraphics[width={min(width, share):.3f}\\linewidth]{{{name}.png}}")
+            shown = os.path.relpath(path, self.figures)
+            lines.append(f"\\includegraphics[width={min(width, share):.3f}\\linewidth]{{{shown}}}")
         body = "\n".join(lines) if columns else "\\\\[1ex]\n".join(lines)
         caption = f"\\caption{{{caption}}}\\label{{{files[0]}}}"
         return f"\\begin{{figure}}[!htbp]\n\\centering\n{body}\n{caption}\n\\end{{figure}}"
 
     def all_plots(self, _, section):
-        names = sorted(path.stem for path in (self.figures / section).glob("[!.]*.png"))
+        drawn = self.load(section).get("figures")
+        names = sorted(path.stem for path in self.folder(section).glob("[!.]*.png") if not drawn or path.name in drawn)
         words = {name: name.replace("_", " ").translate(SPECIAL) for name in names}
         figures = (f"\\plots{{{section}/{name}}}{{{words[name].capitalize()}.}}" for name in names)
         return "\n\\FloatBarrier\n".join(figures)  # LaTeX can postpone only a few dozen figures
@@ -239,14 +276,30 @@ class Expansion:
         section, _, key = path.partition("/")
         return look_up(self.load(section), key.split("/"))
 
+    def folder(self, section):
+        return self.folders.get(section, self.figures / section)
+
     def _load(self, section):
-        path = self.figures / section / "metrics.json"
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; ./run_all.sh {section.removeprefix('section')} writes it")
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{path}: is not JSON ({error}); run its section again") from error
+        return read_metrics(self.folder(section) / "metrics.json")
+
+
+def read_metrics(path: Path) -> dict:
+    """Read a metrics.json.
+
+    Raises:
+        InputError: there is none, or it is no JSON object.
+    """
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        number = path.parent.name.removeprefix("section")
+        mend = f"./run_all.sh {number} writes it" if number.isdigit() else "name the folder of a run"
+        raise InputError(f"{path}: no such file; {mend}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not JSON ({error}); run its section again") from error
+    if not isinstance(metrics, dict):
+        raise InputError(f"{path}: is no JSON object; run its section again")
+    return metrics
 
 
 def look_up(node, parts: list[str]):

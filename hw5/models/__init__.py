@@ -3,7 +3,7 @@
 from hw5.models.autoencoder import Autoencoder
 from hw5.models.denoising import DenoisingAutoencoder
 from hw5.models.gan import GAN, OverfittingMeter
-from hw5.models.saving import load, save
+from hw5.models.saving import find, load, save
 from hw5.models.vae import VAE, FlowVAE, ImportanceWeightedVAE
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "FlowVAE",
     "ImportanceWeightedVAE",
     "OverfittingMeter",
+    "find",
     "load",
     "save",
 ]

@@ -41,3 +41,28 @@ def load(folder: str | os.PathLike) -> keras.Model:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder}: holds no readable model ({reason[:200]})") from error
     return model
+
+
+def find(folder: str | os.PathLike) -> Path:
+    """Find the trained model of a folder: its own, the only one below it, or that of the results of a section.
+
+    Args:
+        folder: of a model, of trainings, or of a metrics.json, which names the folder of its trainings.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    folder = runs = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    if (folder / "metrics.json").is_file():
+        try:
+            runs = Path(json.loads((folder / "metrics.json").read_text())["settings"]["run_dir"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{folder}/metrics.json: names no folder of trainings") from error
+    found = [runs] if (runs / CONFIG).is_file() else sorted(path.parent for path in runs.rglob(CONFIG))
+    if not found:
+        raise InputError(f"{folder}: holds no trained model{'' if runs == folder else f', nor does {runs}'}")
+    if len(found) > 1:
+        raise InputError(f"{folder}: holds several models; name one of {', '.join(map(str, found))}")
+    return found[0]

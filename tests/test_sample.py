@@ -1,0 +1,61 @@
+"""The command that samples from a trained model."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hw5 import models, networks, sample
+from hw5.errors import InputError
+
+
+@pytest.fixture
+def vae(tmp_path):
+    model = models.VAE(*networks.dense_vae(2, hidden=4))
+    models.save(model, tmp_path / "runs" / "section2" / "k2")
+    return model
+
+
+def test_an_array_of_the_models_own_samples(vae, tmp_path):
+    images = sample.run(tmp_path / "runs" / "section2" / "k2", count=10, seed=3, out=tmp_path / "new" / "x.npy")
+    np.testing.assert_array_equal(images, np.round(255 * np.asarray(vae.sample(10, seed=3))))
+    np.testing.assert_array_equal(np.load(tmp_path / "new" / "x.npy"), images)
+    assert images.dtype == np.uint8
+    assert (sample.run(tmp_path / "runs", count=10, seed=4, out=tmp_path / "x.npy") != images).any()
+
+
+def test_a_grid_and_a_folder(vae, tmp_path):
+    images = sample.run(tmp_path / "runs", count=5, out=tmp_path / "pictures")
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == [f"{i:05}.png" for i in range(5)]
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "pictures" / "00004.png")), images[4, ..., 0])
+    sample.run(tmp_path / "runs", count=5, out=tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as grid:
+        grid.load()
+
+
+def test_the_results_of_a_section_name_their_models(vae, tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "metrics.json").write_text(json.dumps({"settings": {"run_dir": str(tmp_path / "runs")}}))
+    assert models.find(folder) == tmp_path / "runs" / "section2" / "k2"
+    models.save(vae, tmp_path / "runs" / "section2" / "k5")
+    with pytest.raises(InputError, match=r"holds several models; name one of .*k2, .*k5$"):
+        models.find(folder)
+    (folder / "metrics.json").write_text("{}")
+    with pytest.raises(InputError, match="metrics.json: names no folder of trainings"):
+        models.find(folder)
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        sample.run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no trained model$"):
+        sample.run(tmp_path)
+
+
+def test_points_are_no_images(tmp_path):
+    models.save(models.GAN(*networks.plane_gan(), activation="linear"), tmp_path)
+    with pytest.raises(InputError, match=r"out=samples.png: samples of .* are \(2,\), no images; name a .npy file"):
+        sample.run(tmp_path)
+    assert sample.run(tmp_path, out=tmp_path / "x.npy").shape == (64, 2)
