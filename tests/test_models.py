@@ -226,6 +226,42 @@ def test_the_arguments_are_part_of_a_saved_model(build, arguments, tmp_path):
     assert {name: config[name] for name in config.keys() - {*loaded.PARTS, "name", "trainable", "dtype"}} == arguments
 
 
+def started(pair, images, **arguments):
+    """Return the biases of the decoder's last layer before the first step of a training on these images."""
+    model = models.VAE(*pair, **arguments)
+    model.start_training(images)
+    return next(layer for layer in reversed(model.decoder.layers) if layer.weights).bias.numpy()
+
+
+def test_a_decoder_starts_at_the_logit_of_the_mean_image():
+    """Check means of 1/5 and 3/4, logits −ln 4 and ln 3, and pixels without a logit: ±ln 999."""
+    images = np.zeros((20, 2, 2, 1), np.uint8)
+    images[:4, 0, 1], images[:15, 1, 0], images[:, 1, 1] = 255, 255, 255
+    expected = [-np.log(999), -np.log(4), np.log(3), np.log(999)]
+    for given in (images, images / np.float32(255)):
+        pair = networks.dense_vae(3, hidden=4, image_shape=(2, 2, 1))
+        np.testing.assert_allclose(started(pair, given), expected, rtol=1e-6)
+
+
+def test_a_convolution_starts_at_the_logit_of_its_channels_mean():
+    images = np.zeros((8, 8, 8, 2), np.uint8)
+    images[:2, ..., 0], images[::2, :4, :, 1] = 255, 255
+    assert images[..., 1].mean() == 255 / 4
+    np.testing.assert_allclose(started(networks.shallow_vae(3, (8, 8, 2)), images), [-np.log(3)] * 2, rtol=1e-6)
+    images[:6, ..., 0] = 255
+    np.testing.assert_allclose(started(networks.shallow_vae(3, (8, 8, 2)), images), [np.log(3), -np.log(3)], rtol=1e-6)
+
+
+def test_other_likelihoods_and_layers_without_biases_start_as_they_were():
+    pair, images = networks.dense_vae(3, hidden=4, image_shape=(2, 2, 1)), np.full((9, 2, 2, 1), 200, np.uint8)
+    np.testing.assert_array_equal(started(pair, images, likelihood=distributions.Gaussian()), np.zeros(4))
+    model = models.VAE(*networks.dcgan_vae(3, 4, (8, 8, 1)))
+    before = model.decoder.get_weights()
+    model.start_training(np.full((9, 8, 8, 1), 200, np.uint8))
+    for old, new in zip(before, model.decoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def gaussian(scale_sharing="shared"):
     return models.VAE(*networks.dense_vae(3, hidden=32), likelihood=distributions.Gaussian(scale_sharing))
 

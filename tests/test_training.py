@@ -157,6 +157,21 @@ def test_a_training_runs_exactly_its_steps(digits, tmp_path, length):
     assert len(history["loss"]) == 2
 
 
+def test_a_new_training_starts_at_the_mean_image_and_a_resumed_one_where_it_was(digits, tmp_path):
+    images = digits[:100]
+    mean = np.clip(np.float64(images).mean(axis=0) / 255, 1e-3, 1 - 1e-3)
+    for _ in range(2):
+        model, _ = fit(tmp_path, tiny_vae, images, learning_rate=0)
+        pixels = model.decoder.get_layer("pixels")
+        np.testing.assert_allclose(pixels.bias, np.log(mean / (1 - mean)).ravel(), rtol=1e-5)
+    checkpoint = max((tmp_path / "checkpoints").glob("[0-9]*.npz"))
+    arrays = dict(np.load(checkpoint))
+    arrays = {name: np.ones_like(array) if array.shape == (784,) else array for name, array in arrays.items()}
+    np.savez(checkpoint, **arrays)
+    model, _ = fit(tmp_path, tiny_vae, images, learning_rate=0)
+    np.testing.assert_array_equal(model.decoder.get_layer("pixels").bias, np.ones(784))
+
+
 def identity_of(build, *, seed=0, learning_rate=1e-3, images=None, compiled=training.adam):
     keras.utils.set_random_seed(0)
     model = build()

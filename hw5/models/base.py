@@ -165,6 +165,13 @@ class LatentModel(SavesRandomState, keras.Model):
         """
         return []
 
+    def start_training(self, images: np.ndarray) -> None:
+        """Do what a new model needs to know about its training images, before its first step.
+
+        Args:
+            images: uint8 [n, h, w, c], or float32 in `value_range`.
+        """
+
     def finish_training(self) -> None:
         """Do what a model that was trained, or restored from a checkpoint, needs before it is used and saved."""
 

@@ -4,6 +4,7 @@ from math import log
 from typing import ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from hw5 import replicas
@@ -18,6 +19,8 @@ from hw5.distributions import (
 )
 from hw5.errors import InputError
 from hw5.models.base import EncoderDecoder, update_mean
+
+MIN_MEAN = 1e-3  # of a pixel whose logit is a bias: logits from −6.9 to 6.9, also of pixels that are always 0 or 1
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -194,6 +197,21 @@ class VAE(EncoderDecoder):
         loss = sum(self.losses_of_parts(), ops.sum(terms))
         update_mean(self.loss_tracker, loss, ops.shape(images)[0])
         return loss
+
+    def start_training(self, images):
+        """Start the biases of a Bernoulli decoder's last layer at the logit of the mean image.
+
+        So the decoder starts at the best output that ignores z, and no steps are lost on the way there. Burda et al.
+        do this in the code of their paper (2016), with the same bounds of the mean. A dense layer has a bias for every
+        pixel, a convolution one for every channel. A last layer without biases stays as it is.
+        """
+        last = next(layer for layer in reversed(self.decoder.layers) if layer.weights)
+        if isinstance(self.likelihood, Bernoulli) and getattr(last, "bias", None) is not None:
+            mean = np.mean(images, axis=0, dtype=np.float64) / (255 if images.dtype == np.uint8 else 1)
+            if last.bias.shape[0] != mean.size:
+                mean = mean.mean(axis=(0, 1))
+            mean = np.clip(mean, MIN_MEAN, 1 - MIN_MEAN)
+            last.bias.assign(np.log(mean / (1 - mean)).ravel())
 
     def fit_prior(self, batches):
         """Replace the prior by the Gaussian that fits one z ~ q(z|x) of every image.

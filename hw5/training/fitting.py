@@ -114,6 +114,8 @@ def _train(model, images, validation_images, checkpoint, seed, preprocess, callb
     if resumed:
         print(f"{run_dir}: goes on at step {checkpoint.step} of {schedule.steps}")
     callbacks = [*callbacks, *model.training_callbacks(checkpoint.history)]
+    if not resumed:
+        model.start_training(images)
     if checkpoint.is_chief:
         if not resumed:
             _forget(run_dir)
