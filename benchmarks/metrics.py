@@ -1,12 +1,13 @@
-"""FID, KID, precision and recall compared with torch-fidelity's, and the speed of both and of pytorch-fid.
+"""FID, KID, precision, recall and IS compared with torch-fidelity's, FID with pytorch-fid's; and their speeds.
 
     python benchmarks/metrics.py            # 2,048 images per side: a quarter of an hour to an hour on two cores
     python benchmarks/metrics.py 256        # faster, less accurate
     python benchmarks/metrics.py 2048 32    # the agreement on 32×32 images alone, without the speeds
 
 All three run the network of 2015 with the weights of the same file. torch-fidelity scales images as this package does.
-pytorch-fid scales them in another way (half-pixel centres, 255 → 1 instead of 127/128). So its FIDs differ in the
-third digit, and only its speed is compared.
+pytorch-fid scales them in another way (half-pixel centres, 255 → 1 instead of 127/128). So the FIDs of its features
+differ in the third digit. Its Fréchet distance is compared for the features of this package as well, and the Inception
+Score for the same logits, those of a linear head.
 """
 
 import itertools
@@ -20,16 +21,20 @@ import numpy as np
 import scipy.linalg
 
 from hw5 import data
+from hw5.metrics.class_scores import inception_score
 from hw5.metrics.frechet import Gaussian, frechet_distance
 from hw5.metrics.inception import Inception, find_weights, has_bfloat16
+from hw5.metrics.linear_head import find_head
 from hw5.metrics.mmd import kernel_inception_distance
 from hw5.metrics.precision_recall import precision_recall
 
 import without_torchvision_operators  # noqa: F401  # isort: skip
+import pytorch_fid.fid_score  # isort: skip
 import pytorch_fid.inception  # isort: skip
 import torch  # isort: skip
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # isort: skip
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # isort: skip
+from torch_fidelity.metric_isc import isc_features_to_metric  # isort: skip
 from torch_fidelity.metric_kid import kid_features_to_metric  # isort: skip
 from torch_fidelity.metric_prc import prc_features_to_metric  # isort: skip
 
@@ -68,26 +73,57 @@ def sides(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def agreement(count: int, size: int, extractors: dict[str, Inception], weights: Path) -> None:
-    """Print each metric here and in torch-fidelity, and their relative difference; the FID in bfloat16, too."""
+    """Print each metric here and elsewhere, and their relative difference; the FID in bfloat16, too."""
     real, fake = sides(count, size)
-    fidelity = fidelity_network(weights).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        theirs = [torch.cat([fidelity(part)[0] for part in to_torch(images).split(BATCH)]) for images in (real, fake)]
+        theirs = fidelity_features(weights, real), fidelity_features(weights, fake)
+        others = pytorch_fid_features(weights, real), pytorch_fid_features(weights, fake)
+    features = {name: [extractor.features(images) for images in (real, fake)] for name, extractor in extractors.items()}
+    exact = features["hw5, float32"]
+    logits = find_head("cartoon_faces").logits(exact[1])
+    fids = {name: Gaussian.of(both[0]).distance(Gaussian.of(both[1])) for name, both in features.items()}
+    here = {
+        "FID": fids["hw5, float32"],
+        "KID": kernel_inception_distance(*exact, subsets=1, subset_size=count)[0],
+        **dict(zip(("precision", "recall"), precision_recall(*exact), strict=True)),
+        "IS": inception_score(logits, splits=1)[0],  # more splits would be other random ones
+    }
+
     fid = fid_statistics_to_metric(*map(fid_features_to_statistics, theirs), verbose=False)
     kid = kid_features_to_metric(*theirs, kid_subsets=1, kid_subset_size=count, verbose=False)
     covered = prc_features_to_metric(theirs[1], theirs[0], verbose=False)
+    scores = isc_features_to_metric(torch.tensor(logits), splits=1)
     there = [*fid.values(), kid["kernel_inception_distance_mean"], covered["precision"], covered["recall"]]
+    there.append(scores["inception_score_mean"])
 
-    features = {name: [extractor.features(images) for images in (real, fake)] for name, extractor in extractors.items()}
-    exact = features["hw5, float32"]
-    fids = {name: Gaussian.of(both[0]).distance(Gaussian.of(both[1])) for name, both in features.items()}
-    here = [fids["hw5, float32"], kernel_inception_distance(*exact, subsets=1, subset_size=count)[0]]
-    here += precision_recall(*exact)
-    print(f"\n{count} + {count} images, {size}x{size}\n{'':<12}{'hw5':>14}{'torch-fidelity':>16}{'difference':>12}")
-    for name, ours, other in zip(("FID", "KID", "precision", "recall"), here, there, strict=True):
-        print(f"{name:<12}{ours:>14.8g}{other:>16.8g}{abs(ours - other) / max(abs(other), 1e-12):>12.1e}", flush=True)
+    print(f"\n{count} + {count} images, {size}x{size}\n{'':<44}{'hw5':>12}{'elsewhere':>14}{'difference':>12}")
+    for (name, ours), other in zip(here.items(), there, strict=True):
+        print_row(f"{name}, torch-fidelity", ours, other)
+    print_row("FID of the same features, pytorch-fid", here["FID"], pytorch_fid_distance(*exact))
+    print_row("FID of its own features, pytorch-fid", here["FID"], pytorch_fid_distance(*others))
     for name, value in fids.items():
         print(f"FID, {name}: {value:.4f}")
+
+
+def print_row(name, ours, other):
+    difference = abs(ours - other) / max(abs(other), 1e-12)
+    print(f"{name:<44}{ours:>12.8g}{other:>14.8g}{difference:>12.1e}", flush=True)
+
+
+def fidelity_features(weights, images):
+    network = fidelity_network(weights).to(memory_format=torch.channels_last)
+    return torch.cat([network(part)[0] for part in to_torch(images).split(BATCH)])
+
+
+def pytorch_fid_features(weights, images):
+    network = pytorch_fid_network(weights).to(memory_format=torch.channels_last)
+    return np.concatenate([network(part / 255)[0].numpy()[..., 0, 0] for part in to_torch(images).split(BATCH)])
+
+
+def pytorch_fid_distance(real, fake):
+    """Compute pytorch-fid's distance of two sets of features, with the statistics that it takes of them."""
+    statistics = ((np.mean(features, axis=0), np.cov(features, rowvar=False)) for features in (real, fake))
+    return pytorch_fid.fid_score.calculate_frechet_distance(*itertools.chain(*statistics))
 
 
 def to_torch(images):
@@ -99,10 +135,14 @@ def fidelity_network(weights):
     return FeatureExtractorInceptionV3("fidelity", ["2048"], feature_extractor_weights_path=weights)
 
 
+def pytorch_fid_network(weights):
+    pytorch_fid.inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights)
+    return pytorch_fid.inception.InceptionV3().eval()
+
+
 def extraction_speed(extractors: dict[str, Inception], weights: Path) -> None:
     """Print the best images/s of each network on the same 299×299 batch, alternating."""
-    pytorch_fid.inception.load_state_dict_from_url = lambda *_, **__: torch.load(weights)
-    plain, reordered = (pytorch_fid.inception.InceptionV3().eval() for _ in range(2))
+    plain, reordered = pytorch_fid_network(weights), pytorch_fid_network(weights)
     reordered = reordered.to(memory_format=torch.channels_last)
     fidelity = fidelity_network(weights)
     images = sides(BATCH, 299)[0]
