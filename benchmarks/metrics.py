@@ -121,8 +121,9 @@ def pytorch_fid_features(weights, images):
 
 
 def pytorch_fid_distance(real, fake):
-    """Compute pytorch-fid's distance of two sets of features, with the statistics that it takes of them."""
-    statistics = ((np.mean(features, axis=0), np.cov(features, rowvar=False)) for features in (real, fake))
+    """Compute pytorch-fid's distance of two sets of features, with the statistics that it takes of them, in float64."""
+    both = (features.astype(np.float64) for features in (real, fake))
+    statistics = ((np.mean(features, axis=0), np.cov(features, rowvar=False)) for features in both)
     return pytorch_fid.fid_score.calculate_frechet_distance(*itertools.chain(*statistics))
 
 

@@ -11,6 +11,7 @@ from hw5.metrics.class_scores import class_proportions, inception_score, mode_sc
 RNG = np.random.default_rng(0)
 # Two images with the class probabilities (¾, ¼) and (¼, ¾); their mean is (½, ½).
 TWO = np.log([[3.0, 1.0], [1.0, 3.0]])
+TWO_CERTAIN = [[100, -100], [-100, 100]]
 TWO_SCORE = np.exp(0.75 * np.log(1.5) + 0.25 * np.log(0.5))
 
 
@@ -32,6 +33,7 @@ def test_reaches_its_bounds():
 def test_splits_differ_by_one_image_and_are_shuffled():
     # Nine splits of ten unlike images: a pair scores 2, and eight single images 1.
     np.testing.assert_allclose(inception_score(one_hot(np.arange(10)), splits=9), (10 / 9, np.sqrt(8) / 9))
+    np.testing.assert_allclose(inception_score(one_hot(np.arange(10)), splits=10), (1, 0))
     # Sorted by class, unshuffled splits would see one class each, and score 1.
     mean, _ = inception_score(one_hot(np.repeat(np.arange(10), 100)))
     assert 8 < mean < 10  # biased downwards
@@ -39,8 +41,17 @@ def test_splits_differ_by_one_image_and_are_shuffled():
 
 def test_repeats_with_its_seed():
     logits = RNG.normal(size=(100, 5))
+    assert inception_score(logits) == inception_score(logits, splits=10, seed=0)
     assert inception_score(logits, seed=1) == inception_score(logits, seed=1)
     assert inception_score(logits, seed=1) != inception_score(logits, seed=2)
+
+
+def test_logits_of_every_type_count_as_float64():
+    for logits in (np.float32(RNG.normal(size=(30, 4))), np.float16(RNG.normal(size=(30, 4))), np.int8(TWO_CERTAIN)):
+        exact, frequencies = np.float64(logits), np.full(logits.shape[1], 1 / logits.shape[1])
+        assert inception_score(logits, splits=2) == inception_score(exact, splits=2)
+        assert mode_score(logits, frequencies) == mode_score(exact, frequencies)
+        assert class_proportions(logits)[1] == class_proportions(exact)[1]
 
 
 def test_the_order_of_the_images_does_not_matter():

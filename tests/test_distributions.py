@@ -184,8 +184,28 @@ def test_the_arguments_are_kept_and_checked(likelihood):
     assert again.raw_scale.shape == (4, 5, 3)
     with pytest.raises(InputError, match="scale_sharing=per_row: must be one of shared, per_pixel, per_image"):
         likelihood("per_row")
-    with pytest.raises(InputError, match="initial_scale=0"):
-        likelihood(initial_scale=0)
+    for scale in (0, MIN_SCALE):
+        with pytest.raises(InputError, match=f"initial_scale={scale}: must be above {MIN_SCALE}"):
+            likelihood(initial_scale=scale)
+
+
+@pytest.mark.parametrize(("likelihood", "scale"), [(Gaussian, 0.2), (DiscretizedLogistic, 0.1)])
+def test_by_default_one_scale_is_shared_by_all_pixels(likelihood, scale):
+    layer = built(likelihood(name="of_pixels"))
+    assert (layer.name, layer.scale_sharing, layer.extra_channels) == ("of_pixels", "shared", 0)
+    assert layer.raw_scale.shape == ()
+    assert float(layer.scale(None)) == pytest.approx(scale, rel=1e-6)
+
+
+@pytest.mark.parametrize("distribution", [Gaussian, Bernoulli, InverseAutoregressiveFlow, GaussianPrior])
+def test_densities_are_float32_under_every_policy_unless_it_is_asked_for(distribution):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert distribution().compute_dtype == "float32"
+        assert distribution(dtype="float64", name="own").compute_dtype == "float64"
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 # Posteriors
@@ -305,6 +325,38 @@ def test_it_starts_near_the_identity():
     assert np.corrcoef(np.ravel(moved[:, ::-1]), np.ravel(z))[0, 1] > 0.95
 
 
+@pytest.mark.parametrize(
+    ("latent_dim", "of_z", "of_outputs"),
+    [
+        (1, [[1, 1, 1, 1]], [[0]] * 4),
+        (2, [[1, 1, 1, 1], [0, 0, 0, 0]], [[0, 1]] * 4),
+        # hidden units see z₁ or z₁ and z₂ in turn, and reach the dimensions after these
+        (3, [[1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 0, 0]], [[0, 1, 1], [0, 0, 1]] * 2),
+    ],
+)
+def test_hidden_units_see_the_first_dimensions_and_reach_the_others(latent_dim, of_z, of_outputs):
+    layer = InverseAutoregressiveFlow(1, hidden=4)
+    layer.build((None, latent_dim), (None, 2))
+    np.testing.assert_array_equal(layer.masks[0], of_z)
+    np.testing.assert_array_equal(layer.masks[1], np.concatenate([of_outputs, of_outputs], axis=1))  # of m and of σ
+
+
+def test_its_weights_start_with_the_variance_of_glorot_and_those_of_the_outputs_at_a_hundredth_of_it():
+    layer = InverseAutoregressiveFlow(2, name="flow")
+    layer.build((None, 60), (None, 50))
+    assert (layer.name, layer.steps, layer.hidden) == ("flow", 2, 200)
+    assert len({weight.name for weight in layer.weights}) == 12
+    for step, weights in enumerate(layer.networks):
+        for name, kernel in weights.items():
+            assert kernel.name == f"{name}_{step}"
+            if name.endswith("bias"):
+                np.testing.assert_array_equal(kernel, 0)
+            else:
+                expected = (1 if name in ("z_kernel", "context_kernel") else 0.1) * np.sqrt(2 / sum(kernel.shape))
+                # The error of a standard deviation of n normal numbers is σ/√(2 n), of cut ones smaller; five of them.
+                assert np.std(kernel) == pytest.approx(expected, rel=5 / np.sqrt(2 * np.size(kernel)))
+
+
 def test_samples_in_front_of_the_batch_are_as_good_as_one_by_one():
     layer = flow(2)
     z, context = RNG.normal(size=(7, 3, 5)).astype(np.float32), RNG.normal(size=(3, 4)).astype(np.float32)
@@ -390,6 +442,12 @@ def test_the_kl_divergence_is_the_mean_of_its_estimates(build):
     estimates = np.float64(log_prob - prior.log_prob(z))
     error = estimates.std(axis=0) / np.sqrt(len(estimates))
     np.testing.assert_array_less(np.abs(estimates.mean(axis=0) - prior.kl(q)), 5 * error + 1e-4)
+
+
+def test_a_prior_is_fitted_and_not_trained():
+    prior, _ = fitted_prior(count=4)
+    assert not prior.trainable_variables
+    assert [weight.name for weight in prior.weights] == ["mean", "cholesky"]
 
 
 def test_a_prior_needs_more_images_than_latents():

@@ -7,6 +7,7 @@ import pytest
 import scipy.linalg
 
 from hw5.errors import InputError
+from hw5.metrics import frechet
 from hw5.metrics.frechet import BLOCK_ROWS, Gaussian, frechet_distance, frechet_infinity
 
 RNG = np.random.default_rng(0)
@@ -107,10 +108,40 @@ def test_statistics_of_a_large_array():
     np.testing.assert_allclose(gaussian.covariance, np.cov(features, rowvar=False), rtol=1e-12)
 
 
+def test_parts_merge_by_hand():
+    # 0, 2, 3 and 7 have the mean 3, and the squares 9 + 1 + 0 + 16 of their deviations, divided by 3.
+    none = Gaussian.of([], is_part=True)
+    parts = [none, *(Gaussian.of(np.reshape(part, (-1, 1)), is_part=True) for part in ([0, 2], [3], [7])), none]
+    for some in (parts, parts[::-1], [parts[2], parts[1], parts[3]]):
+        merged = Gaussian.merge(some)
+        np.testing.assert_allclose((merged.mean, merged.covariance[0]), ([3], [26 / 3]), rtol=1e-15)
+        assert merged.count == 4
+    with pytest.raises(InputError, match="at least 2 samples, not 1"):
+        Gaussian.merge([parts[2], none])
+    np.testing.assert_array_equal(Gaussian.merge([parts[3], parts[2]]).covariance, [[8]])  # 3 and 7
+
+
+@pytest.mark.parametrize("count", range(2, 18))
+def test_any_number_of_parts_merges_to_the_whole(count):
+    merged = Gaussian.merge(Gaussian.of(part, is_part=True) for part in np.array_split(FEATURES, count))
+    np.testing.assert_allclose(merged.mean, FEATURES.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(merged.covariance, np.cov(FEATURES, rowvar=False), rtol=1e-12)
+    assert merged.count == 60
+
+
+def test_the_fewest_samples_that_statistics_and_infinity_take():
+    np.testing.assert_array_equal(Gaussian.of(np.array([[0.0, 1.0], [2.0, 5.0]])).covariance, [[2, 4], [4, 8]])
+    four = FEATURES[:4]
+    assert frechet_infinity(four, FEATURES, points=5) == frechet_infinity(four, FEATURES, points=6)  # pairs of halves
+    assert frechet_infinity(four, FEATURES) == frechet_infinity(four, FEATURES, points=15, seed=0)
+
+
 def test_distance_warns_of_few_images():
     few, enough, unknown = (Gaussian(np.zeros(1), np.eye(1), count) for count in (2047, 2048, None))
     with pytest.warns(UserWarning, match="only 2,047 images .* biased upwards; frechet_infinity"):
         enough.distance(few)
+    with pytest.warns(UserWarning, match="only 2,047 images"):
+        few.distance(enough)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert enough.distance(unknown) == 0
@@ -151,6 +182,15 @@ def test_infinity_has_no_bias_and_knows_its_error():
     assert abs(values.mean()) < 0.1 * fids.mean()
     assert np.any(values < 0)
     assert 0.7 < np.sqrt(np.mean(errors**2)) / values.std() < 2
+
+
+def test_infinity_by_hand(monkeypatch):
+    # 10 of all images; 12 and 14, then 13 and 11 of halves: 20 − 13 and 20 − 12. Halves have the variance 2, the
+    # estimates 1/2: the mean of the two has (2/2 + 1/4).
+    values = iter([10.0, 12.0, 14.0, 13.0, 11.0])
+    monkeypatch.setattr(frechet, "frechet_distance", lambda *_: next(values))
+    np.testing.assert_allclose(frechet_infinity(FEATURES, FEATURES, points=5), (7.5, np.sqrt(1.25)), rtol=1e-15)
+    assert next(values, None) is None  # five distances
 
 
 def test_infinity_repeats_with_its_seed():

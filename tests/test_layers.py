@@ -1,11 +1,13 @@
 """The layers that Keras lacks."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw5 import layers
+from hw5 import layers, replicas
 from hw5.layers import BatchNormalization, NearestConv2D, SelfModulatedBatchNormalization
 
 
@@ -17,6 +19,57 @@ def test_noise_is_new_in_each_call_and_the_same_for_the_same_seed(build):
     assert not np.allclose(*draws)
     np.testing.assert_array_equal(draws, again)
     assert first.get_config()["seed"] == 7
+
+
+@pytest.mark.parametrize("build", [layers.PatchNoise, layers.Dequantization, layers.Binarization])
+def test_noise_goes_on_where_it_was_saved(build):
+    images, store = np.full((2, 9, 9, 1), 0.5, np.float32), {}
+    layer, twin = build(seed=7), build(seed=8)
+    layer(images)
+    layer.save_own_variables(store)
+    assert list(store) == ["seed_generator_state"]
+    twin.load_own_variables(store)
+    for one, other in zip(keras.tree.flatten(layer(images)), keras.tree.flatten(twin(images)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_noise_is_float32_under_every_policy_unless_it_is_asked_for():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        assert layers.Dequantization().compute_dtype == "float32"
+        assert layers.Dequantization(dtype="float16", name="cells").compute_dtype == "float16"
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def test_dequantization_stays_in_the_cell_of_its_level():
+    levels = np.repeat(np.arange(256), 400).reshape(256, 20, 20, 1)
+    position = 256 * np.float64(layers.Dequantization(seed=3)(np.float32(levels / 255))) - levels  # u
+    # Of n uniform numbers, mean and variance are 1/2 ± 1/√(12 n) and 1/12 ± 1/√(180 n); five of them.
+    assert abs(position.mean() - 1 / 2) < 5 / np.sqrt(12 * position.size)
+    assert abs(position.var() - 1 / 12) < 5 / np.sqrt(180 * position.size)
+    assert -1e-4 < position.min() < position.max() < 1 + 1e-4  # float32 has 2⁻²⁴ of 256
+
+
+def test_binarization_draws_ones_as_often_as_a_pixel_is_bright():
+    grey = np.array([0.0, 0.1, 0.75, 1.0], np.float32)
+    drawn = layers.Binarization(seed=3)(np.broadcast_to(grey, (2000, 5, 4, 4)))
+    assert set(np.unique(drawn)) == {0.0, 1.0}
+    # The error of a mean of n draws is √(p (1 − p)/n): none where a pixel is black or white.
+    error = np.abs(np.mean(drawn, axis=(0, 1, 2)) - grey)
+    np.testing.assert_array_less(error, 5 * np.sqrt(grey * (1 - grey) / 40_000) + 1e-9)
+
+
+def test_dropout_drops_its_rate_and_keeps_the_mean():
+    images = np.full((40, 50, 20), 3.0, np.float32)
+    layer = layers.Dropout(0.4, seed=1)
+    dropped = np.asarray(layer(images, training=True))
+    assert abs(np.mean(dropped == 0) - 0.4) < 5 * np.sqrt(0.4 * 0.6 / images.size)
+    np.testing.assert_allclose(dropped[dropped != 0], 3 / 0.6, rtol=1e-6)
+    assert np.ptp(np.mean(dropped == 0, axis=(1, 2))) > 0  # each image loses its own
+    for kept in (layer(images), layer(images, training=False), layers.Dropout(0.0)(images, training=True)):
+        np.testing.assert_array_equal(kept, images)
 
 
 def test_patch_noise_stays_inside_one_patch_and_reaches_every_place():
@@ -153,6 +206,22 @@ def test_batch_normalization_has_the_gradients_of_keras_layer():
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_batch_normalization_of_several_replicas_is_that_of_the_whole_batch(dtype, monkeypatch):
+    # Each takes the moments of all replicas. Here they are those of one, so the layer must do what it does alone.
+    alone, layer = BatchNormalization(dtype=dtype), BatchNormalization(dtype=dtype)
+    inputs = tf.cast(normalizations(alone, layer), alone.compute_dtype)
+    expected = alone(inputs, training=True)
+    monkeypatch.setattr(layers, "replicas", SimpleNamespace(count=lambda: 2, moments=replicas.moments))
+    outputs = layer(inputs, training=True)
+    assert outputs.dtype == expected.dtype
+    np.testing.assert_allclose(np.float32(outputs), np.float32(expected), rtol=0.01, atol=2e-6)
+    for one, other in zip(layer.weights, alone.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+    monkeypatch.setattr(layers, "replicas", SimpleNamespace(count=lambda: 2))  # inference takes no moments
+    np.testing.assert_allclose(np.float32(layer(inputs)), np.float32(alone(inputs)), rtol=0.01, atol=2e-6)
+
+
 def test_batch_normalization_survives_its_config():
     layer = BatchNormalization(momentum=0.8, epsilon=1e-3, gamma_initializer=keras.initializers.Constant(3.0))
     twin = BatchNormalization.from_config(layer.get_config())
@@ -229,6 +298,15 @@ def test_self_modulation_in_bfloat16_is_that_of_float32_with_fewer_digits():
     expected = layer([images, z], training=True)
     np.testing.assert_allclose(np.float32(outputs), expected, atol=0.02 * np.abs(expected).max())
     assert {weight.dtype for weight in mixed.weights} == {"float32"}
+
+
+def test_self_modulation_begins_close_to_none():
+    layer = SelfModulatedBatchNormalization()
+    layer.build([(None, 4, 4, 200), (None, 100)])
+    # The error of a standard deviation of n draws is σ/√(2 n); five of them.
+    assert np.std(layer.modulation) == pytest.approx(0.02, rel=5 / np.sqrt(2 * 40_000))
+    assert abs(np.mean(layer.modulation)) < 5 * 0.02 / np.sqrt(40_000)
+    assert layer.compute_output_shape([(None, 4, 4, 200), (None, 100)]) == (None, 4, 4, 200)
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 6), (5, 3, 2)])

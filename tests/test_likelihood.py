@@ -1,5 +1,8 @@
 """log p(x) compared with models whose likelihood is known: a linear one exactly, small VAEs by integration."""
 
+import pickle
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +11,15 @@ from scipy.stats import multivariate_normal, norm
 
 from hw5 import distributions, networks
 from hw5.errors import InputError
-from hw5.metrics import bits_per_dimension, bits_per_pixel, dequantize, iwae_bound, log_likelihood
+from hw5.metrics import (
+    bits_per_dimension,
+    bits_per_pixel,
+    dequantize,
+    importance_sampling,
+    iwae_bound,
+    log_likelihood,
+    mean_and_error,
+)
 from hw5.models import VAE
 
 RNG = np.random.default_rng(0)
@@ -40,6 +51,9 @@ class LinearGaussian:
         log_q = log_normal(epsilon) - np.log(np.linalg.det(self.cholesky))
         residual = (x - self.bias - z @ self.weights.T) / self.sigma
         return log_normal(residual) - 6 * np.log(self.sigma) + log_normal(z) - log_q
+
+    def get_weights(self):
+        return [self.weights, self.bias, self.to_mean, self.cholesky]
 
     def evidence(self, images):
         covariance = self.weights @ self.weights.T + self.sigma**2 * np.eye(6)
@@ -169,6 +183,63 @@ def test_no_more_is_decode_batch_size_than_allowed(num_samples, decode_batch_siz
     assert sum(seen) == 5 * num_samples
 
 
+def test_the_noise_of_a_sample_is_its_own_by_hand(monkeypatch):
+    # With q(z|x) too wide, the weights depend on the noise: that of sample k of image i is the k-th of the seed [s, i].
+    model, images = LinearGaussian(stretch=2.0), RNG.normal(size=(3, *SHAPE)).astype(np.float32)
+    drawn = [np.random.default_rng([6, 10 + i]).standard_normal((11, 2), np.float32)[8:] for i in range(3)]
+    expected = iwae_bound(model.log_weights(images, np.stack(drawn, axis=1)))
+    monkeypatch.setattr(importance_sampling, "NOISE_ROWS", 3)
+    where = dict(seed=6, first_image=10, first_sample=8)
+    for decode_batch_size in (1, 100):
+        measured = log_likelihood(model, images, 3, decode_batch_size=decode_batch_size, **where)
+        np.testing.assert_allclose(measured, expected, rtol=1e-6)
+    explicit = dict(seed=0, first_image=0, first_sample=0, decode_batch_size=500)
+    np.testing.assert_array_equal(log_likelihood(model, images), log_likelihood(model, images, 2000, **explicit))
+
+
+def test_shards_of_images_get_every_argument_and_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    model, images = LinearGaussian(stretch=2.0), RNG.normal(size=(5, *SHAPE)).astype(np.float32)
+    options = dict(seed=3, first_image=2, first_sample=4, decode_batch_size=7)
+    shards = SimpleNamespace(count=6, map=lambda function, tasks: [function(*task)[0] for task in tasks])
+    whole = log_likelihood(model, images, 9, **options)
+    np.testing.assert_allclose(log_likelihood(model, images, 9, shards=shards, **options), whole, rtol=1e-6)
+    files = list((tmp_path / "hw5" / "shards").iterdir())
+    assert len(files) == 5  # one image each; the sixth shard is empty
+    assert all(path.name.startswith("log-likelihood_") and path.suffix == ".npy" for path in files)
+
+    def kept(*arguments):
+        found, path = importance_sampling._kept_shard(*arguments)
+        return found, path.name
+
+    task = pickle.dumps(model), images[:2], 9, options
+    first, name = kept(*task)
+    monkeypatch.setattr(importance_sampling, "log_likelihood", None)  # calling it would fail
+    assert kept(*task)[1] == name
+    np.testing.assert_array_equal(kept(*task)[0], first)
+    other, wider = LinearGaussian(stretch=2.0), LinearGaussian(stretch=2.0)
+    other.bias = other.bias + 1
+    wider.sigma = 0.6  # not among its weights
+    for change in (
+        {0: pickle.dumps(other)},
+        {0: pickle.dumps(wider)},
+        {1: images[1:3]},
+        {1: np.float64(images[:2])},
+        {2: 8},
+        {3: {"seed": 4}},
+    ):
+        with pytest.raises(TypeError):
+            kept(*(change.get(index, value) for index, value in enumerate(task)))
+
+
+def test_progress_is_shown_if_it_is_asked_for(capsys):
+    model, images = LinearGaussian(), RNG.normal(size=(3, *SHAPE))
+    log_likelihood(model, images, 2)
+    assert capsys.readouterr().out == ""
+    log_likelihood(model, images, 2, verbose=True)
+    assert "3/3" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("num_samples", "decode_batch_size"), [(50, 8), (5, 12), (20, 20)])
 def test_few_shapes_are_traced(num_samples, decode_batch_size):
     model = LinearGaussian()
@@ -184,6 +255,11 @@ def test_iwae_bound_is_the_logarithm_of_the_mean_even_where_the_weights_underflo
     np.testing.assert_allclose(iwae_bound(far), [-2000, -9000 - np.log(2)], rtol=1e-12)
     with np.errstate(invalid="ignore"):
         assert np.isnan(iwae_bound([[0.0], [np.nan]])).all()
+
+
+def test_the_mean_and_its_standard_error_by_hand():
+    # The deviations −2, −1, 0, 3 have the squares 4 + 1 + 0 + 9 = 14, the variance 14/3; a mean of four has 14/12.
+    np.testing.assert_allclose(mean_and_error([1, 2, 3, 6]), (3, np.sqrt(14 / 12)), rtol=1e-15)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def test_against_the_definition(kernel, block, monkeypatch):
 def test_two_points_by_hand():
     # d = 1: k(0, 2) = 1, k(1, 1) = 8, k(0, 1) = 1, k(2, 1) = 27:  1 + 8 − 2 (1 + 27)/2
     np.testing.assert_allclose(maximum_mean_discrepancy([[0], [2]], [[1], [1]]), -19)
+    np.testing.assert_allclose(kernel_inception_distance([[0], [2]], [[1], [1]], subsets=1, subset_size=2), (-19, 0))
 
 
 def test_default_bandwidth_is_the_median_distance():
@@ -45,6 +46,14 @@ def test_default_bandwidth_is_the_median_distance():
     median = np.median([np.linalg.norm(a - b) for i, a in enumerate(pooled) for b in pooled[:i]])
     expected = maximum_mean_discrepancy(X, Y, "rbf", bandwidth=median)
     np.testing.assert_allclose(maximum_mean_discrepancy(X, Y, "rbf"), expected)
+
+
+def test_default_bandwidth_of_many_points_is_that_of_the_same_ones_in_each_call(monkeypatch):
+    monkeypatch.setattr(mmd, "MEDIAN_POINTS", 5)
+    first, second = (maximum_mean_discrepancy(X, Y, "rbf") for _ in range(2))
+    assert first == second
+    monkeypatch.setattr(mmd, "MEDIAN_POINTS", 12)
+    assert maximum_mean_discrepancy(X, Y, "rbf") != first
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -76,8 +85,20 @@ def test_rbf_between_gaussians():
 
 
 def test_rbf_keeps_its_digits_far_from_the_origin():
-    near, far = (maximum_mean_discrepancy(X + shift, Y + shift, "rbf", bandwidth=1.7) for shift in (0, 2.0**20))
+    origin = np.array([2.0**20, 0, -(2.0**20)])
+    near, far = (maximum_mean_discrepancy(X + shift, Y + shift, "rbf", bandwidth=1.7) for shift in (0, origin))
     np.testing.assert_allclose(far, near, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+def test_features_of_every_type_count_as_float64(kernel, dtype):
+    x, y = (100 + 60 * features / np.abs(features).max() for features in (X, Y))  # their products overflow 16 bits
+    x, y = x.astype(dtype), y.astype(dtype)
+    exact = maximum_mean_discrepancy(np.float64(x), np.float64(y), kernel)
+    assert maximum_mean_discrepancy(x, y, kernel) == exact
+    both = (kernel_inception_distance(a, b, 2, 3) for a, b in ((x, y), (np.float64(x), np.float64(y))))
+    assert next(both) == next(both)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -98,7 +119,7 @@ def test_kid_is_near_the_mmd_of_everything():
     x, y = rng.normal(size=(500, 4)), rng.normal(size=(400, 4)) + 0.5
     mean, std = kernel_inception_distance(x, y, subset_size=50)
     assert abs(mean - maximum_mean_discrepancy(x, y)) < 4 * std / np.sqrt(100)
-    assert kernel_inception_distance(x, y, subset_size=50) == (mean, std)
+    assert kernel_inception_distance(x, y, subsets=100, subset_size=50, seed=0) == (mean, std)
     assert kernel_inception_distance(x, y, subset_size=50, seed=1) != (mean, std)
 
 

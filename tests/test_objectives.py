@@ -40,7 +40,8 @@ def test_squared_error_is_a_mean_over_pixels():
 def test_kl_against_the_closed_form_by_hand():
     # μ = (1, −2), σ² = (1, 4):  ½ [(1 + 1 − 0 − 1) + (4 + 4 − ln 4 − 1)]
     expected = 0.5 * (1 + 7 - np.log(4))
-    np.testing.assert_allclose(gaussian_kl(np.array([[1.0, -2.0]]), np.log([[1.0, 4.0]])), [expected], rtol=1e-6)
+    mean, variance = np.array([[1.0, -2.0], [0.0, 0.0], [0.0, 3.0]]), np.array([[1.0, 4.0], [1.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_allclose(gaussian_kl(mean, np.log(variance)), [expected, 0, 4.5], rtol=1e-6)
 
 
 def test_kl_against_numerical_integration():

@@ -6,6 +6,16 @@ import scipy.linalg
 from hw5.metrics import pca
 
 
+def test_four_images_of_two_pixels_by_hand():
+    # 0.4 ± 0.4 on the diagonal, and 0.4 ± 0.2 across it: two of four images are (0.2² + 0.2²)/2 away from the diagonal.
+    images = np.uint8([[204, 204], [0, 0], [153, 51], [51, 153]]).reshape(4, 1, 2, 1)
+    mean, directions = pca.principal_components(images, 2)
+    np.testing.assert_allclose(mean, [0.4, 0.4], rtol=1e-15)
+    np.testing.assert_allclose(np.abs(directions.T @ [[1, 1], [1, -1]]), np.sqrt(2) * np.eye(2), atol=1e-15)
+    errors = [pca.reconstruction_error(images, mean, directions[:, :k]) for k in range(3)]
+    np.testing.assert_allclose(errors, [(2 * 0.4**2 + 2 * 0.2**2) / 4, 2 * 0.2**2 / 4, 0], atol=1e-15)
+
+
 def test_directions_are_the_right_singular_vectors(digits):
     mean, directions = pca.principal_components(digits, 784)
     pixels = digits.reshape(-1, 784) / 255

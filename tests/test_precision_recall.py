@@ -44,12 +44,35 @@ def test_copies_of_an_image_cover_it_in_spite_of_rounding(count):
     assert precision == 1
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+def test_only_what_rounding_explains_is_a_copy(scale):
+    # Balls of radius 0 around 500 images in 0 and 500 in 1 reach 10⁻⁶ of the largest distance to their mean, 5e-7.
+    real = scale * np.repeat([0.0, 1.0], 500)[:, None]
+    inside, outside = (scale * (np.array([[0], [0], [1], [1]]) + gap) for gap in (1e-7, 4e-6))
+    assert precision_recall(real, inside)[0] == 1
+    assert precision_recall(real, outside)[0] == 0
+
+
 def test_does_not_depend_on_the_origin():
-    assert precision_recall(REAL + 2.0**20, FAKE + 2.0**20) == precision_recall(REAL, FAKE)
+    origin = np.array([2.0**20, 0, -(2.0**20)])
+    assert precision_recall(REAL + origin, FAKE + origin) == precision_recall(REAL, FAKE)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+def test_features_of_every_type_count_as_float64(dtype):
+    real, fake = (100 + 20 * REAL).astype(dtype), (100 + 20 * FAKE).astype(dtype)  # their squares overflow 16 bits
+    expected = definition(np.float64(fake), np.float64(real), 3), definition(np.float64(real), np.float64(fake), 3)
+    assert precision_recall(real, fake) == expected
 
 
 def test_disjoint_sets_do_not():
     assert precision_recall(REAL, FAKE + 100) == (0, 0)
+
+
+def test_the_default_is_the_third_neighbour_as_in_the_paper():
+    # The third neighbours of 0, 1, 2 and 9 are 9, 8, 7 and 9 away: their balls cover −9 … 18.
+    real, fake = np.array([[0], [1], [2], [9]]), np.array([[10.5], [18.5], [-9.5], [-7]])
+    assert precision_recall(real, fake) == precision_recall(real, fake, 3) == (0.5, 1)
 
 
 def test_half_the_modes_cost_half_the_recall():

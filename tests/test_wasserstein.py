@@ -87,7 +87,9 @@ def test_ranks_noise_behind_other_samples(method):
     [
         (X[0], Y, r"not \[3\] and \[5, 3\]"),
         (X, Y[:, :2], r"not \[5, 3\] and \[5, 2\]"),
-        (X[:0], Y[:0], r"not \[0, 3\] and \[0, 3\]"),
+        (X[:0], Y, r"not \[0, 3\] and \[5, 3\]"),
+        (X, Y[:0], r"not \[5, 3\] and \[0, 3\]"),
+        (X[:, :0], Y[:, :0], r"not \[5, 0\] and \[5, 0\]"),
         (X * np.nan, Y, "NaN or infinity"),
         (X, Y + np.inf, "NaN or infinity"),
     ],
@@ -109,6 +111,19 @@ def test_refuses_invalid_points(method, x, y, message):
 def test_refuses_options(x, options, message):
     with pytest.raises(InputError, match=message):
         wasserstein_distance(x, Y, **options)
+
+
+def test_the_defaults_are_a_thousand_projections_and_order_1():
+    explicit = wasserstein_distance(X, Y, order=1, method="sliced", projections=1000, seed=0)
+    assert wasserstein_distance(X, Y, method="sliced") == explicit
+    assert wasserstein_distance(X, Y) == wasserstein_distance(X, Y, order=1, method="exact")
+
+
+def test_one_projection_and_as_many_points_as_allowed(monkeypatch):
+    x, y = np.array([[1.0], [2.0], [4.0]]), np.array([[2.0], [2.0], [1.0]])
+    monkeypatch.setattr(wasserstein, "MAX_EXACT_POINTS", 3)
+    for options in ({}, {"method": "sliced", "projections": 1}):
+        assert wasserstein_distance(x, y, **options) == pytest.approx(2 / 3)  # 1, 2, 4 to 1, 2, 2
 
 
 def test_exact_refuses_too_many_points():
