@@ -92,7 +92,8 @@ def draw(run, folder, history, shown, reconstructed, sampled):
     settings, (name, dim) = run.settings, folder.split("_z")
     title = f"{name}, latent dimension {dim}, batch size {settings.batch_size}, {settings.steps:,} training steps"
     steps = settings.steps // min(settings.steps, settings.num_epochs)
-    figures.training_curves(run.figure(f"curves_{folder}"), history, steps=steps, title=title)
+    how = dict(steps=steps, title=title, ylabel="nats per image", zoom=True)
+    figures.training_curves(run.figure(f"curves_{folder}"), history, **how)
     rows = [("validation", shown), ("reconstruction", reconstructed), ("sample", sampled)]
     figures.image_rows(run.figure(f"images_{folder}"), rows)
 

@@ -137,14 +137,17 @@ def draw_numbers(run, measured):
         lines = {name: (weights, [row[key] for row in measured.values()]) for key, name in terms.items()}
         axes = dict(xlabel="KL weight", ylabel="nats per image, validation", log="y")
         figures.curves(run.figure("sweep"), lines, **axes)
+    shown = {f"{weight:g}" for weight in (min(weights), 1, run.settings.kl_weight)}
     proportions = {
-        f"KL weight {weight}": (range(len(evaluated["class_proportions"])), 100 * evaluated["class_proportions"])
+        f"KL weight {weight}": 100 * evaluated["class_proportions"]
         for weight, row in measured.items()
         for evaluated in row["samples"].values()
+        if weight in shown
     }
     if proportions:
-        axes = dict(xlabel="class", ylabel=f"% of {NUM_SAMPLES:,} samples", markers=True)
-        figures.curves(run.figure("classes"), proportions, **axes)
+        share = 100 / len(next(iter(proportions.values())))
+        axes = dict(xlabel="class", ylabel=f"% of {NUM_SAMPLES:,} samples", reference=share)
+        figures.bars(run.figure("classes"), proportions, **axes)
 
 
 run = section(Settings, main)

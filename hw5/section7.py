@@ -19,7 +19,7 @@ from hw5.section_settings import StepTraining
 from hw5.settings import Several, setting
 
 PANEL_INTERVAL = 1000  # iterations between two panels
-VALUES_PER_PANEL = 5  # values of the curves between two panels
+VALUES_PER_PANEL = 50  # values of the curves between two panels
 NUM_POINTS = 1000  # points that are drawn and compared
 NUM_DRAWS = 40  # repetitions of a comparison
 BANDWIDTH = 0.7  # of the kernel, near the median distance of two real points
@@ -75,12 +75,13 @@ def main(settings, run):
         pair = networks.plane_gan(settings.latent_dim, **widths)
         return models.GAN(*pair, activation="linear", ema_decay=settings.ema_decay)
 
-    points = GeneratedPoints(run.run_dir / "samples", min(settings.steps, VALUES_PER_PANEL))
-    gan, history = run.fit(".", build, parabola(settings.train_size, rng), callbacks=[points])
+    real = parabola(settings.train_size, rng)
+    points = GeneratedPoints(run.run_dir / "samples", min(settings.steps, VALUES_PER_PANEL), real[:NUM_POINTS])
+    gan, history = run.fit(".", build, real, callbacks=[points])
     generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
     if not generated:
         raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
-    summaries = {step: mean_and_error(distances(draws, rng)) for step, draws in generated.items()}
+    summaries = {step: mean_and_error(distances(draws, rng)) for step, draws in generated.items() if step}
     of_real = distances([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
     compared = {
         "mmd": {step: mean for step, (mean, _) in summaries.items()},
@@ -90,7 +91,7 @@ def main(settings, run):
         "num_draws": NUM_DRAWS,
         "num_points": NUM_POINTS,
     }
-    draw_curves(run, history, compared)
+    draw_curves(run, history, np.load(points.folder / "losses.npy"), compared)
     draw_points(run, gan, generated, parabola(NUM_POINTS, rng))
     (*_, last), (*_, error) = compared["mmd"].values(), compared["mmd_error"].values()
     headline = {"MMD²": last, "±": error, "MMD² real to real": compared["mmd_real"]}
@@ -106,21 +107,35 @@ def parabola(count, rng):
 
 
 class GeneratedPoints(keras.callbacks.Callback):
-    """Callback that saves generated points, [NUM_DRAWS, NUM_POINTS, 2], after the iterations of every panel.
+    """Callback that saves generated points, [NUM_DRAWS, NUM_POINTS, 2], before the training and after every panel.
 
     Args:
-        folder: for the files, `ITERATION.npy`.
+        folder: for the files, `ITERATION.npy`; and for `losses.npy`, those of D and G before the training.
         epochs: length of a panel.
+        real: real points, for these losses.
     """
 
-    def __init__(self, folder, epochs):
+    def __init__(self, folder, epochs, real):
         super().__init__()
         self.folder = folder
         self.epochs = epochs
+        self.real = real
+
+    def on_train_begin(self, logs=None):
+        gan = self.model
+        if gan.steps_done:
+            return
+        self.save()
+        real, fake = gan.logits(self.real), gan.logits(gan(keras.random.normal((NUM_POINTS, gan.latent_dim), seed=0)))
+        losses = gan.objective.discriminator_loss(real, fake), gan.objective.generator_loss(fake)
+        with atomic_write(self.folder / "losses.npy") as partial:
+            np.save(partial, np.stack(losses))
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.epochs:
-            return
+        if not (epoch + 1) % self.epochs:
+            self.save()
+
+    def save(self):
         points = np.reshape(self.model.generate(NUM_DRAWS * NUM_POINTS, seed=0), (NUM_DRAWS, NUM_POINTS, 2))
         with atomic_write(self.folder / f"{self.model.steps_done:06}.npy") as partial:
             np.save(partial, points)
@@ -132,13 +147,15 @@ def distances(draws, rng):
     return np.array([maximum_mean_discrepancy(*pair, kernel="rbf", bandwidth=BANDWIDTH) for pair in pairs])
 
 
-def draw_curves(run, history, compared):
-    """Draw the losses with their values at the equilibrium, and MMD, over the iterations (7.2)."""
-    at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)[1:]
-    losses = {}
-    for (network, key), (label, value) in zip({"D": "d_loss", "G": "g_loss"}.items(), EQUILIBRIUM.items(), strict=True):
-        losses |= {network: (at, history[key]), label: (at, np.full(len(at), value))}
-    figures.curves(run.figure("losses"), losses, xlabel="iteration", ylabel="loss", dashed=list(EQUILIBRIUM))
+def draw_curves(run, history, first, compared):
+    """Draw the losses from the first iteration on, with their values at the equilibrium, and MMD (7.2)."""
+    at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)
+    at[0], losses = 1, {}
+    for network, initial, (label, value) in zip("DG", first, EQUILIBRIUM.items(), strict=True):
+        values = [initial, *history[f"{network.lower()}_loss"]]
+        losses |= {network: (at, values), label: (at, np.full(len(at), value))}
+    axes = dict(xlabel="iteration", ylabel="loss", log="x", dashed=list(EQUILIBRIUM))
+    figures.curves(run.figure("losses"), losses, **axes)
     at, generated, real = [*compared["mmd"]], "generated to real", "real to real"
     lines = {generated: (at, [*compared["mmd"].values()]), real: (at, [compared["mmd_real"]] * len(at))}
     errors = {generated: [*compared["mmd_error"].values()]}
@@ -148,7 +165,7 @@ def draw_curves(run, history, compared):
 
 
 def draw_points(run, gan, generated, real):
-    """Draw points every thousand iterations, and D's features of real points and the last generated ones (7.2)."""
+    """Draw points before the training and every thousand iterations, and D's features of the last ones (7.2)."""
     panels = {f"iteration {step:,}": {"real": real, "generated": draws[0]} for step, draws in generated.items()}
     figures.point_panels(run.figure("points"), panels)
     features = keras.Model(gan.discriminator.inputs[0], gan.discriminator.get_layer("features").output)

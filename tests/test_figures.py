@@ -73,6 +73,8 @@ def draw_all(folder):
     )
     points = {"one": rng.normal(size=(50, 2)), "two": rng.normal(size=(50, 2))}
     figures.scatter(folder / "scatter.png", points, np.arange(50) % 10, xlabel="x", ylabel="y")
+    figures.image_rows(folder / "columns.png", [("row", grey)], title="title", columns=["−3", "−1", "1", "3"])
+    figures.bars(folder / "bars.png", {"a": [1, 2, 3], "b": [3, 2, 1]}, xlabel="class", ylabel="%", reference=2)
     runs = {"lr 0.1": [1.0, 0.5, 0.2], "lr 0.2": [1.0, 2.0], "lr 9": []}
     figures.curve_panels(folder / "panels.png", dict.fromkeys(["D", "G", "D(x)"], runs), xlabel="steps", step=10)
     figures.point_panels(folder / "points.png", {f"step {i}": points for i in range(5)})
@@ -88,8 +90,8 @@ def test_figures_are_pngs_without_leftovers(tmp_path):
     draw_all(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png"}
     modes = {path.stem: Image.open(path).mode for path in tmp_path.iterdir()}
-    grey = {"rows": "L", "strip": "L"}
-    assert modes == dict.fromkeys(["grid", "curves", "scatter", "panels", "points"], "RGB") | grey
+    grey = {"rows": "L", "columns": "L", "strip": "L"}
+    assert modes == dict.fromkeys(["grid", "curves", "scatter", "panels", "points", "bars"], "RGB") | grey
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 300_000
 
 
@@ -152,6 +154,55 @@ def test_more_than_three_metrics_go_on_in_further_rows(tmp_path):
     assert height == pytest.approx(panel, rel=0.25)
     assert sizes[4] == pytest.approx((width, height + panel), rel=0.02)
     assert sizes[7] == pytest.approx((width, height + 2 * panel), rel=0.02)
+
+
+def axes_of(monkeypatch, draw):
+    """Return the axes of the figure that a function draws."""
+    kept = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: kept.append(figure))
+    draw()
+    return kept[0].axes
+
+
+def test_the_second_half_of_a_training_is_drawn_in_its_own_scale(monkeypatch):
+    history = {name: [100.0, 10.0, 2.0, 1.0] for name in ("loss", "kl", "val_loss")}
+    axes = axes_of(monkeypatch, lambda: figures.training_curves("", history, steps=5, ylabel="nats", zoom=True))
+    shown = [[(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in one.lines] for one in axes[:4]]
+    whole, half = ([5, 10, 15, 20], [100, 10, 2, 1]), ([15, 20], [2, 1])
+    assert shown == [[whole, whole], [whole], [half, half], [half]]
+    assert [one.get_title() for one in axes[:4]] == ["loss", "kl", "loss, second half", "kl, second half"]
+    assert [one.get_ylabel() for one in axes[:4]] == ["nats", "", "nats", ""]
+
+
+def test_a_reference_is_black_and_a_dashed_line_has_the_colour_before_it(monkeypatch):
+    lines = dict.fromkeys(["a", "bound of a", "equilibrium"], ([1, 2], [0.2, 0.3]))
+    how = dict(xlabel="x", ylabel="y", dashed=["bound of a"], references=["equilibrium"], ylim=(0, 1))
+    (axes,) = axes_of(monkeypatch, lambda: figures.curves("", lines, **how))
+    first, bound, equilibrium = (line.get_color() for line in axes.lines)
+    assert first == bound != equilibrium == "black"
+    assert axes.get_ylim() == (0, 1)
+
+
+def test_a_logarithmic_axis_of_few_decades_has_numbers_to_read(monkeypatch):
+    lines = {"a": ([1, 2], [0.003, 0.06])}
+    (axes,) = axes_of(monkeypatch, lambda: figures.curves("", lines, xlabel="x", ylabel="y", log="xy"))
+    ticks = [tick for tick in axes.get_yticks() if 0.003 <= tick <= 0.06]
+    np.testing.assert_allclose(ticks, [0.005, 0.01, 0.02, 0.05])
+    assert axes.yaxis.get_major_formatter()(0.005) == "0.005"
+
+
+def test_points_are_in_one_scale_for_both_axes_and_all_panels(monkeypatch):
+    panels = {"small": {"a": np.array([[0.0, 0.0], [1.0, 0.1]])}, "large": {"a": np.array([[-5.0, 0.0], [5.0, 2.0]])}}
+    axes = axes_of(monkeypatch, lambda: figures.point_panels("", panels))
+    assert axes[0].get_xlim() == axes[1].get_xlim()
+    assert axes[0].get_aspect() == axes[1].get_aspect() == 1
+
+
+def test_columns_are_labelled_over_their_middle(monkeypatch):
+    images = np.zeros((3, 8, 8, 1))
+    (axes,) = axes_of(monkeypatch, lambda: figures.image_rows("", [("row", images)], columns=["a", "b", "c"]))
+    at = {text.get_text(): text.get_position()[0] for text in axes.texts}
+    assert [at[label] for label in "abc"] == [3.5, 13.5, 23.5]  # of pixels 0 to 7, 10 to 17 and 20 to 27
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])

@@ -37,7 +37,7 @@ class Stripes:
 def test_training_figures(drawn, tmp_path, outputs_probability):
     names = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
     history = {name: [number, number + 0.5] for number, name in enumerate(names)}
-    grids = [tmp_path / f"{step:06}.png" for step in (3000, 1, 2000, 10, 4000, 5000)]
+    grids = [tmp_path / f"{step:06}.png" for step in (3000, 1, 2000, 10, 4000, 5000, 20, 50, 100, 1000)]
     noise = np.random.default_rng(0).normal(size=(64, 5))
     model = Stripes(0.0, outputs_probability)
     gan.training_figures(model, history, tmp_path, grids=grids, noise=noise, steps=100, loss="the loss")
@@ -52,7 +52,7 @@ def test_training_figures(drawn, tmp_path, outputs_probability):
     assert ("equilibrium" in outputs) == outputs_probability
     assert axes["ylabel"] == ("probability" if outputs_probability else "output of D")
     strip, _ = drawn["fixed_noise.png"]
-    assert list(strip) == ["step 1", "step 10", "step 2,000", "step 5,000"]
+    assert [name.removeprefix("step ") for name in strip] == ["1", "10", "20", "50", "100", "1,000", "2,000", "5,000"]
     assert strip["step 2,000"].name == "002000.png"
     assert "overfitting, $r_v$" not in outputs
     samples, _ = drawn["samples.png"]

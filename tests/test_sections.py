@@ -587,6 +587,10 @@ def test_section_7_needs_no_thousand_iterations(tmp_path):
     assert (results["num_draws"], results["num_points"]) == (40, 1000)
     assert measured["headline"]["MMD²"] == results["mmd"][3]
     assert len(measured["results"]["history"]["d_loss"]) == 3
+    first, last = (np.load(tmp_path / "runs" / "samples" / f"00000{step}.npy") for step in (0, 3))
+    assert first.shape == last.shape == (40, 1000, 2)
+    losses = np.load(tmp_path / "runs" / "samples" / "losses.npy")
+    assert losses == pytest.approx([2 * np.log(2), np.log(2)], abs=0.5)  # of an untrained D, which is undecided
     gan = models.load(tmp_path / "runs")
     assert [w.shape for w in gan.generator.weights if "kernel" in w.path] == [(2, 4), (4, 3), (3, 2)]
 

@@ -8,8 +8,17 @@ import numpy as np
 from hw5.figures import plots
 from hw5.figures.latent import LatentModel
 
-NUM_STRIP_GRIDS = 4  # grids of samples in a strip over the training
+NUM_STRIP_GRIDS = 8  # grids of samples in a strip over the training
 NUM_SHOWN = 8  # samples in a row
+NAMES = {
+    "d_loss": "loss of D",
+    "g_loss": "loss of G",
+    "d_real": "D(x)",
+    "d_fake_g_step": "D(G(z)) before G's step",
+    "d_fake_d_step": "D(G(z)) after G's step",
+    "overfitting": "overfitting, $r_v$",
+}
+PROBABILITIES = (-0.25, 1.05)  # the axis of probabilities and of the overfitting, which may be negative
 
 
 def training_figures(
@@ -36,22 +45,24 @@ def training_figures(
     at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
     losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
     plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
-    outputs = {
-        "D(x)": (at, history["d_real"]),
-        "D(G(z)) before G's step": (at, history["d_fake_g_step"]),
-        "D(G(z)) after G's step": (at, history["d_fake_d_step"]),
-    }
-    if "overfitting" in history:
-        outputs["overfitting, $r_v$"] = (at, history["overfitting"])
-    dashed, ylabel = [], "output of D"
+    shown = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
+    outputs = {NAMES[metric]: (at, history[metric]) for metric in shown if metric in history}
+    axes = dict(ylabel="output of D")
     if gan.objective.outputs_probability:
         outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        dashed, ylabel = ["equilibrium"], "probability"
-    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", ylabel=ylabel, dashed=dashed)
+        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
+    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
     grids = sorted(grids)
-    indices = np.unique(np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int) - 1)
-    plots.filmstrip(folder / f"fixed_noise{suffix}.png", {f"step {int(grids[i].stem):,}": grids[i] for i in indices})
+    numbers = np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int)
+    numbers = np.unique(np.minimum(np.maximum(numbers, np.arange(NUM_STRIP_GRIDS) + 1), len(grids)))  # none twice
+    shown = {f"step {int(grids[number - 1].stem):,}": grids[number - 1] for number in numbers}
+    plots.filmstrip(folder / f"fixed_noise{suffix}.png", shown)
     plots.image_grid(folder / f"samples{suffix}.png", plots.square(gan.decode(noise)), width=4)
+
+
+def named(history: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """Give the metrics of a GAN the names that the figures have, for `plots.training_curves`."""
+    return {NAMES.get(metric, metric): values for metric, values in history.items()}
 
 
 def upsampling_figures(

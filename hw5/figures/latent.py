@@ -91,7 +91,8 @@ def traversal(model: LatentModel, path: Path, codes: np.ndarray, rows: int = 8, 
     dimensions = np.argsort(np.abs(high - low).mean(axis=(1, 2, 3, 4)))[::-1][:rows]
     labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
     images = moved(codes[:1], dimensions, columns)[:, 0]
-    plots.image_rows(path, list(zip(labels, images, strict=True)))
+    values = [f"{value:g}".replace("-", "−") for value in np.linspace(-3, 3, columns)]
+    plots.image_rows(path, list(zip(labels, images, strict=True)), columns=values)
 
 
 def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.ndarray, pairs: int = 3) -> None:
@@ -108,4 +109,6 @@ def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.nda
     for images in model.interpolate(last, first, share):  # α = 0 is z₁
         mixed = share[:, None, None, None] * images[-1] + (1 - share[:, None, None, None]) * images[0]
         rows += [("codes", images), ("pixels", mixed)]
-    plots.image_rows(path, rows)
+    labels = [f"{alpha:.1f}" for alpha in share]
+    title = r"$\alpha z_0 + (1 - \alpha) z_1$ and $\alpha x_0 + (1 - \alpha) x_1$, by $\alpha$"
+    plots.image_rows(path, rows, title=title, columns=labels)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from PIL import Image
 
 from hw5.files import atomic_write
@@ -58,11 +59,17 @@ def to_floats(images: np.ndarray) -> np.ndarray:
     return images.astype(np.float32) * np.float32(1 / 255) if images.dtype == np.uint8 else images
 
 
-def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], title: str | None = None) -> None:
+def image_rows(
+    path: str | os.PathLike,
+    rows: Sequence[tuple[str, np.ndarray]],
+    title: str | None = None,
+    columns: Sequence[str] = (),
+) -> None:
     """Draw labelled rows of images.
 
     Args:
         rows: pairs (label, images [n, h, w, c]) with one n for all rows; the label stands left of its row.
+        columns: n labels, which stand above the columns.
     """
     canvas = make_grid(np.stack([images for _, images in rows]))
     with matplotlib.rc_context(STYLE):
@@ -72,7 +79,10 @@ def image_rows(path: str | os.PathLike, rows: Sequence[tuple[str, np.ndarray]], 
         height = (canvas.shape[0] + GAP) / len(rows)
         for index, (label, _) in enumerate(rows):
             axes.text(-2 * GAP, (index + 0.5) * height - GAP, label, ha="right", va="center")
-        axes.set_title(title)
+        width = (canvas.shape[1] + GAP) / max(len(columns), 1)
+        for index, label in enumerate(columns):
+            axes.text((index + 0.5) * width - GAP / 2 - 0.5, -2 * GAP, label, ha="center", va="bottom")
+        axes.set_title(title, pad=16 if columns and title else None)
         _save(figure, path)
 
 
@@ -91,14 +101,18 @@ def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: fl
         frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
 
 
-def filmstrip(path: str | os.PathLike, grids: Mapping[str, os.PathLike]) -> None:
-    """Draw PNG files of one size side by side, each under its title."""
+def filmstrip(path: str | os.PathLike, grids: Mapping[str, os.PathLike], columns: int = 4) -> None:
+    """Draw PNG files of one size, each under its title, in rows of `columns`."""
     with matplotlib.rc_context(STYLE):
         images = [np.asarray(Image.open(file)) for file in grids.values()]
-        width = WIDTH / len(images)
-        figure = Figure(figsize=(WIDTH, width * images[0].shape[0] / images[0].shape[1]))
-        row = figure.subplots(1, len(images), squeeze=False, gridspec_kw={"wspace": 0.04})
-        for axes, title, image in zip(row[0], grids, images, strict=True):
+        rows, columns = -(-len(images) // columns), min(columns, len(images))
+        width = WIDTH / columns
+        size = (WIDTH, rows * (width * images[0].shape[0] / images[0].shape[1] + 0.2))
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False)
+        for axes in panels.flat[len(images) :]:
+            axes.set_axis_off()
+        for axes, title, image in zip(panels.flat, grids, images, strict=False):
             _show(axes, image / 255)
             axes.set_title(title)
         _save(figure, path)
@@ -132,7 +146,9 @@ def curves(
     ylabel: str,
     log: str = "",
     dashed: Sequence[str] = (),
+    references: Sequence[str] = (),
     markers: bool = False,
+    ylim: tuple[float, float] | None = None,
     errors: Mapping[str, Sequence[float]] | None = None,
     bands: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
@@ -141,6 +157,8 @@ def curves(
     Args:
         log: "x", "y" or "xy": axes with a logarithmic scale.
         dashed: labels drawn as dashed lines, in the colour of the line before them or else in black.
+        references: labels drawn as dashed black lines, values to compare all others with.
+        ylim: ends of the y axis; lines beyond are cut.
         markers: mark the points, and tick the x axis at them.
         errors: label of a line → standard errors of its y, drawn as bars of one up and one down.
         bands: label → (low, high), a grey area between these y.
@@ -151,23 +169,52 @@ def curves(
         colour = None
         for label, (x, y) in series.items():
             style = dict(marker="o" if markers else None)
-            if label in dashed:
-                style = dict(linestyle=(0, (3, 3)), color=colour or "black", zorder=3)
+            if label in (*dashed, *references):
+                style = dict(
+                    linestyle=(0, (3, 3)), zorder=3, color="black" if label in references else colour or "black"
+                )
             (line,) = axes.plot(x, y, label=label, **style)
             colour = line.get_color()
             if errors and label in errors:
                 axes.errorbar(x, y, errors[label], fmt="none", ecolor=colour, capsize=3)
         for label, (low, high) in (bands or {}).items():
             axes.axhspan(low, high, color="black", alpha=0.1, linewidth=0, label=label, zorder=0)
-        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
         if "x" in log:
             axes.set_xscale("log")
         if "y" in log:
             axes.set_yscale("log")
+            low, high = axes.get_ylim()
+            if high < 1000 * low:  # else powers of ten are enough
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_locator(NullLocator())
         if markers:
             points = sorted({value for x, _ in series.values() for value in x})
             axes.set_xticks(points, [f"{value:g}" for value in points])
             axes.minorticks_off()
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        _save(figure, path)
+
+
+def bars(
+    path: str | os.PathLike, series: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str, reference: float
+) -> None:
+    """Draw bars, one group per position and one colour per entry of `series`.
+
+    Args:
+        series: label → heights, as many as there are groups.
+        reference: height of a dashed line to compare all bars with.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(0.75 * WIDTH, 0.45 * WIDTH))
+        axes, width = figure.subplots(), 0.8 / len(series)
+        for index, (label, heights) in enumerate(series.items()):
+            offset = (index - (len(series) - 1) / 2) * width
+            axes.bar(np.arange(len(heights)) + offset, heights, width, label=label)
+        axes.axhline(reference, color="black", linestyle=(0, (3, 3)), label="equal shares")
+        axes.set(xlabel=xlabel, ylabel=ylabel, xticks=np.arange(len(heights)))
+        axes.grid(False, axis="x")
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         _save(figure, path)
 
@@ -178,28 +225,39 @@ def training_curves(
     *,
     steps: int | None = None,
     title: str | None = None,
+    ylabel: str | None = None,
+    zoom: bool = False,
 ) -> None:
     """Draw every metric of a training on training and validation images (`val_…`), one panel per metric.
 
     Args:
         history: metric → one value per epoch; without a complete epoch, nothing is drawn.
         steps: steps per epoch, to label the axis with steps in place of epochs.
+        ylabel: unit of all metrics.
+        zoom: draw the second half of the training once more, below, in a scale of its own.
     """
     names = [name for name in history if not name.startswith("val_")]
     if not names:
         return
+    half = max(len(values) for values in history.values()) // 2
+    drawn = [(name, 0) for name in names]
+    if zoom and half > 1:
+        start = range(0, len(names), 3)
+        drawn = [(name, first) for i in start for first in (0, half) for name in names[i : i + 3]]
     with matplotlib.rc_context(STYLE):
-        rows, columns = -(-len(names) // 3), min(len(names), 3)
+        rows, columns = -(-len(drawn) // 3), min(len(names), 3)
         figure = Figure(figsize=(WIDTH / 3 * columns, WIDTH / 3 * rows), layout="tight")
         panels = figure.subplots(rows, columns, squeeze=False)
-        for axes in panels.flat[len(names) :]:
+        for axes in panels.flat[len(drawn) :]:
             axes.set_axis_off()
-        for axes, name in zip(panels.flat, names, strict=False):
+        for axes, (name, first) in zip(panels.flat, drawn, strict=False):
             for label, key in (("training", name), ("validation", f"val_{name}")):
                 if key in history:
                     epochs = np.arange(1, len(history[key]) + 1)
-                    axes.plot(epochs * (steps or 1), history[key], label=label)
-            axes.set(xlabel="training steps" if steps else "epoch", title=name)
+                    axes.plot(epochs[first:] * (steps or 1), history[key][first:], label=label)
+            axes.set(xlabel="training steps" if steps else "epoch", title=f"{name}, second half" if first else name)
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel(ylabel)
         handles, labels = panels.flat[0].get_legend_handles_labels()
         if len(labels) > 1:
             figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, borderpad=0)
@@ -243,15 +301,16 @@ def spectra(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
         row = figure.subplots(1, len(panels), squeeze=False)
         for axes, (title, level) in zip(row[0], levels.items(), strict=True):
             image = axes.imshow(level, cmap="gray", vmin=low, vmax=high, extent=(-0.5, 0.5, -0.5, 0.5))
-            axes.set(title=title, xticks=[-0.5, 0, 0.5], yticks=[])
+            axes.set(title=title, xticks=[-0.5, 0, 0.5], yticks=[-0.5, 0, 0.5], xlabel="cycles per pixel")
+            axes.label_outer()
             axes.grid(False)
-        row[0][0].set_xlabel("cycles per pixel")
+        row[0][0].set_ylabel("cycles per pixel")
         figure.colorbar(image, ax=row[0], label="power, $\\log_{10}$", shrink=0.8)
         _save(figure, path)
 
 
 def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Draw sets of points in the plane, one panel per entry of `panels` and one colour per set.
+    """Draw sets of points in the plane, one panel per entry of `panels` and one colour per set, all in one scale.
 
     Args:
         panels: title → (label → points [n, 2]).
@@ -261,13 +320,15 @@ def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.n
         rows = -(-len(panels) // columns)
         width = WIDTH / max(columns, 2)
         figure = Figure(figsize=(width * columns, width * rows), layout="tight")
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
         for axes, (title, sets) in zip(grid.flat, panels.items(), strict=False):
             for label, points in sets.items():
                 axes.plot(*points.T, ".", markersize=1.5, label=label)
-            axes.set(title=title, box_aspect=1)
+            axes.set(title=title, aspect="equal")
+        for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
+            axes.tick_params(labelbottom=True)  # the lowest of its column
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
         _save(figure, path)
