@@ -1,11 +1,13 @@
 """Programs as a user starts them, each in its own process, without waiting for TensorFlow's import each time."""
 
+import contextlib
 import multiprocessing
 import os
 import runpy
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 # A server that has imported what takes seconds, and used none of it, forks a process for every program.
@@ -40,3 +42,32 @@ def _main(module, arguments, cwd, without, environment, outputs):
             os.dup2(file.fileno(), stream.fileno())
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def descendants(ancestor: int) -> list[int]:
+    """List the processes that descend from one; Linux alone."""
+    parents = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(place.parent.name)] = int(place.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found = [ancestor]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found[1:]
+
+
+def ended(processes: list[int], seconds: float = 15) -> bool:
+    """Wait until processes have ended; one that only waits to be waited for has."""
+    until = time.monotonic() + seconds
+    while any(map(_runs, processes)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _runs(process):
+    try:
+        return Path("/proc", str(process), "stat").read_text(errors="replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

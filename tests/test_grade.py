@@ -1,10 +1,10 @@
 """The grading: points by the plugin, inputs that are refused, and the points that broken copies do not get."""
 
+import csv
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -12,17 +12,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from processes import python_m
+from processes import descendants, ended, python_m
+from toy_grading import GRADING, WORK, graded, make_grader, make_submission
 
 from hw5.errors import InputError
 from hw5.homework import grade
 
-GRADING = Path(__file__).with_name("grading")
 PACKAGE = Path(grade.__file__).parents[1]
-MACHINERY = ("conftest.py", "points_plugin.py", "submission.py", "pytest.ini")
 
 TESTS = """
-import os, time
+import time
 import pytest
 from submission import hw5
 
@@ -77,7 +76,7 @@ def test_slow(grade):
 
 @pytest.mark.points(1, part="2.10")
 def test_crash():
-    os._exit(3)
+    hw5.work.crash()
 
 @pytest.mark.points(1, part="2.10", visibility="after_due_date")
 def test_after_the_crash():
@@ -87,32 +86,14 @@ def test_after_the_crash():
 
 @pytest.fixture
 def grader(tmp_path):
-    """A folder of grading tests of its own; `write(text)` replaces its tests."""
-    folder = tmp_path / "grader"
-    folder.mkdir()
-    for name in MACHINERY:
-        shutil.copy(GRADING / name, folder)
-    (folder / "test_toy.py").write_text(TESTS)
-    return folder
+    """A folder of grading tests of its own."""
+    return make_grader(tmp_path / "grader", {"test_toy.py": TESTS})
 
 
 @pytest.fixture
 def package(tmp_path):
     """A submission with the right answer."""
-    return submission(tmp_path / "alice", "def answer():\n    return 42\n")
-
-
-def submission(folder, work, init=""):
-    (folder / "hw5").mkdir(parents=True)
-    (folder / "hw5" / "__init__.py").write_text(init)
-    (folder / "hw5" / "work.py").write_text(work)
-    return folder
-
-
-def graded(folder, grader, **arguments):
-    """Grade a package; return the results, and its tests by name."""
-    results = grade.run(str(folder), tests=grader, **arguments)
-    return results, {test["name"]: test for test in results["tests"]}
+    return make_submission(tmp_path / "alice", WORK + "def crash():\n    import os\n    os._exit(3)\n")
 
 
 def test_everything_is_counted_with_its_reason(package, grader, tmp_path, capfd):
@@ -166,42 +147,26 @@ def test_everything_is_counted_with_its_reason(package, grader, tmp_path, capfd)
 
 def test_a_package_that_cannot_be_imported_costs_its_points_alone(tmp_path, grader):
     for name, init in {"raises": "import no_such_module", "leaves": "raise SystemExit(0)"}.items():
-        results, tests = graded(submission(tmp_path / name, "", init), grader)
+        results, tests = graded(make_submission(tmp_path / name, "", init), grader)
         assert results["score"] == 4  # tests that do not need the package
         assert sum(test["max_score"] for test in results["tests"]) == 19
-        assert tests["right"]["output"]
-
-
-def test_a_package_that_takes_python_down_costs_its_points_alone(tmp_path, grader):
-    results, tests = graded(submission(tmp_path / "bob", "import os\nos._exit(0)\n"), grader)
-    assert results["score"] == 4
-    assert tests["right"]["output"].startswith("crashed")
-
-
-def test_a_hang_outside_python_is_ended(tmp_path, grader):
-    ini = grader / "pytest.ini"
-    ini.write_text(re.sub("_timeout = 150", "_timeout = 3", ini.read_text()))
-    text = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\nwhile True: pass\n"
-    (grader / "test_toy.py").write_text(TESTS.replace("timeout(1)", "timeout(2)"))
-    results, tests = graded(submission(tmp_path / "bob", text), grader)
-    assert results["score"] == 4
-    assert tests["right"]["output"].startswith("crashed")
+        assert tests["right"]["output"].endswith("raised in hw5/__init__.py, line 1")
 
 
 def test_the_wrong_package_is_refused(tmp_path, grader, package):
-    with pytest.raises(InputError, match="holds no package hw5"):
-        grade.run(str(tmp_path), tests=grader)
     with pytest.raises(InputError, match="no such folder"):
         grade.run(str(tmp_path / "nobody"), tests=grader)
     (tmp_path / "mallory").mkdir()
+    with pytest.raises(InputError, match="holds no package hw5"):
+        grade.run(str(tmp_path / "mallory"), tests=grader)
     (tmp_path / "mallory" / "hw5").symlink_to(package / "hw5")
     with pytest.raises(InputError, match="lies elsewhere"):
         grade.run(str(tmp_path / "mallory"), tests=grader)
     # a mistake that shows only at run time costs the points
-    elsewhere = f"__path__ = [{str(package / 'hw5')!r}]"
-    results, tests = graded(submission(tmp_path / "trudy", "", elsewhere), grader)
+    elsewhere = "__path__ = ['/nonexistent']"
+    results, tests = graded(make_submission(tmp_path / "trudy", "", elsewhere), grader)
     assert tests["right"]["score"] == 0
-    assert "is not of the submission" in tests["right"]["output"]
+    assert "the submission has no module hw5.work" in tests["right"]["output"]
     assert results["score"] == 4
 
 
@@ -233,47 +198,177 @@ def test_pickles_in_weights_are_not_run(package, tmp_path):
     assert not (tmp_path / "exploded").exists()
 
 
-def test_many_submissions_make_a_table(tmp_path, grader, package):
-    inbox = tmp_path / "inbox"
-    shutil.copytree(package, inbox / "alice")
-    submission(inbox / "bob", "def answer():\n    return 41\n")
-    (inbox / "carol").mkdir()
-    (inbox / "notes.txt").touch()
-    grade.run(str(inbox / "*"), csv=str(tmp_path / "grades.csv"), tests=grader)
-    header, *rows = [line.split(",", 7) for line in (tmp_path / "grades.csv").read_text().splitlines()]
-    assert header[:8] == ["submission", "score", "max_score", "1.1", "1.2", "2.1", "2.2", "2.10,note"]
-    assert [row[:5] for row in rows[:2]] == [["alice", "6.0", "19", "2.0", "3.0"], ["bob", "6.0", "19", "2.0", "3.0"]]
-    assert rows[2][:3] == ["carol", "0", ""]
-    assert "holds no package hw5" in rows[2][-1]
-    assert {path.name for path in (tmp_path / "grades").iterdir()} >= {"alice.json", "alice.log", "bob.json"}
+@pytest.fixture
+def inbox_of_three(tmp_path, package):
+    """Submissions of alice, who is right, bob, who is not, and carol, who handed in nothing."""
+    folder = tmp_path / "inbox"
+    shutil.copytree(package, folder / "alice")
+    make_submission(folder / "bob", "def answer():\n    return 43  # Reference: carol\n# Reference: a book\n")
+    (folder / "carol").mkdir()
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def read_table(path):
+    with open(path, newline="") as file:
+        return {row["submission"]: row for row in csv.DictReader(file)}
+
+
+def test_many_submissions_make_a_table(tmp_path, grader, inbox_of_three, capfd):
+    table = tmp_path / "grades.csv"
+    arguments = dict(csv=str(table), tests=grader, jobs=2)
+    with pytest.raises(InputError, match=r"1 of 3 submissions were not graded to the end: carol \(.*holds no package"):
+        grade.run(str(inbox_of_three / "*"), **arguments)
+    rows = read_table(table)
+    parts = ["1.1", "1.2", "2.1", "2.2", "2.10"]
+    assert [*rows["alice"]] == ["submission", "score", "max_score", *parts, "note"]
+    assert [rows["alice"][name] for name in ("score", "max_score", *parts)] == [
+        "6.0",
+        "19",
+        "2.0",
+        "3.0",
+        "0.0",
+        "0.0",
+        "1.0",
+    ]
+    assert rows["bob"]["1.1"] == "0.0"
+    assert [rows["carol"][name] for name in ("score", "max_score", *parts)] == [""] * 7
+    assert "holds no package hw5" in rows["carol"]["note"]
+    assert {path.name for path in (tmp_path / "grades").iterdir()} == {
+        f"{name}.{suffix}" for name in ("alice", "bob") for suffix in ("json", "log", "md")
+    }
+
+
+def test_what_was_graded_is_not_graded_again(tmp_path, grader, inbox_of_three):
+    shutil.rmtree(inbox_of_three / "carol")
+    arguments = dict(csv=str(tmp_path / "grades.csv"), tests=grader)
+    grade.run(str(inbox_of_three / "*"), **arguments)
+    before = read_table(tmp_path / "grades.csv")
+    results = tmp_path / "grades" / "bob.json"
+    changed = {name: (tmp_path / "grades" / f"{name}.json").stat().st_mtime_ns for name in ("alice", "bob")}
+    (tmp_path / "grades.csv").unlink()
+    (inbox_of_three / "bob" / "hw5" / "work.py").write_text(WORK)
+    grade.run(str(inbox_of_three / "*"), **arguments)
+    assert read_table(tmp_path / "grades.csv")["alice"] == before["alice"]
+    assert (tmp_path / "grades" / "alice.json").stat().st_mtime_ns == changed["alice"]
+    assert results.stat().st_mtime_ns > changed["bob"]
+    assert json.loads(results.read_text())["score"] == 6
+    # after a change of the tests, everything is
+    (grader / "test_toy.py").write_text(TESTS.replace("== 42", "== 44"))
+    grade.run(str(inbox_of_three / "*"), **arguments)
+    assert read_table(tmp_path / "grades.csv")["alice"]["score"] == "4.0"
+
+
+def test_parts_are_graded_again_alone(tmp_path, grader, package):
+    arguments = dict(csv=str(tmp_path / "grades.csv"), tests=grader)
+    grade.run(str(package), **arguments)
+    (grader / "test_toy.py").write_text(
+        TESTS.replace("grade(0.25", "grade(0.75").replace("== 42", "== 44")  # 1.2 and 1.1
+    )
+    (row,) = grade.run(str(package), parts="1.2", **arguments)
+    assert (row["1.1"], row["1.2"], row["score"], row["max_score"]) == (2, 5, 8, 19)
+    results = json.loads((tmp_path / "grades" / "alice.json").read_text())
+    numbers = [test["number"] for test in results["tests"]]
+    assert [numbers.count(part) for part in ("1.1", "1.2", "2.1", "2.2", "2.10")] == [2, 2, 3, 2, 2]
+    alone = grade.run(str(package), parts="1.1", tests=grader)
+    assert (alone["score"], len(alone["tests"])) == (0, 2)
+
+
+def test_the_feedback_says_what_was_tried_expected_and_got(tmp_path, grader, inbox_of_three):
+    text = TESTS.replace("def test_right(leaderboard):", 'def test_right(leaderboard):\n    """The answer."""')
+    (grader / "test_toy.py").write_text(text)
+    grade.run(str(inbox_of_three / "bob"), csv=str(tmp_path / "grades.csv"), tests=grader)
+    feedback = (tmp_path / "grades" / "bob.md").read_text()
+    assert "**4 of 19 points**" in feedback
+    right = feedback[feedback.index("**Right**") :]
+    assert re.match(r"\*\*Right\*\*: 0 of 2\s+Tried:\s+The answer\.\s+Expected:\s+42\s+Got:\s+43\s", right)
+    assert "**A check that is not shown**: 0 of 2" in feedback
+    assert "41" not in feedback  # of the hidden test
+    assert "a quarter" in feedback
+    assert "the submission has no" not in feedback
+    assert "hw5.work has no crash" in feedback
+
+
+def test_changes_against_the_code_that_was_handed_out_are_counted(tmp_path, grader, inbox_of_three):
+    handout = make_submission(tmp_path / "handout", WORK.replace("\n", "\r\n"))
+    pattern, table = str(inbox_of_three / "[ab]*"), tmp_path / "grades.csv"
+    grade.run(pattern, csv=str(table), tests=grader, reference=str(handout))
+    rows = read_table(table)
+    assert [rows["alice"][name] for name in ("lines_added", "lines_removed", "references")] == ["3", "0", ""]
+    assert [rows["bob"][name] for name in ("lines_added", "lines_removed")] == ["2", "1"]
+    assert rows["bob"]["references"] == "work.py: a book"
+    assert "2 lines are new and 1 gone" in (tmp_path / "grades" / "bob.md").read_text()
 
 
 def test_the_time_of_a_submission_is_limited(tmp_path, grader):
-    (grader / "test_toy.py").write_text(
-        TESTS.replace("@pytest.mark.timeout(1)", "").replace("os._exit(3)", "time.sleep(60)")
-    )
+    text = TESTS.replace("@pytest.mark.timeout(1)", "")
+    (grader / "test_toy.py").write_text(text)
+    work = WORK + "def crash():\n    pass\n"
     started = time.time()
-    results, tests = graded(submission(tmp_path / "bob", "def answer():\n    return 42\n"), grader, limit=12)
-    assert time.time() - started < 30
-    assert results["note"] == "stopped after 12 s"
+    folder = make_submission(tmp_path / "bob", work)
+    with pytest.raises(InputError, match="not graded to the end: bob \\(stopped after 5 s"):
+        grade.run(str(folder), tests=grader, limit=5, csv=str(tmp_path / "grades.csv"))
+    assert time.time() - started < 20
+    results = json.loads((tmp_path / "grades" / "bob.json").read_text())
+    tests = {test["name"]: test for test in results["tests"]}
+    assert results["notes"] == ["stopped after 5 s"]
     assert results["score"] == 5
     assert tests["after the crash"]["output"].startswith("not run")
     assert "stopped before its end" in results["output"]
+    assert read_table(tmp_path / "grades.csv")["bob"]["note"] == "stopped after 5 s"
 
 
-def test_a_kill_keeps_what_was_earned(tmp_path, grader, package):
+def test_a_kill_keeps_what_was_earned_and_leaves_no_process(tmp_path, grader, package):
     (grader / "test_toy.py").write_text(TESTS.replace("@pytest.mark.timeout(1)", ""))
     path = tmp_path / "results.json"
-    process = subprocess.Popen(grade.command(grader, package, path), start_new_session=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(grade.command(grader, package, path), stdout=subprocess.DEVNULL)
     seen = []
     while not seen or seen[-1]["score"] < 5:
         if path.exists():
             seen.append(json.loads(path.read_text()))  # complete at every moment
         assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
+    children = descendants(process.pid)
+    assert len(children) >= 3  # the starter, the keeper and the worker
+    process.kill()
     process.wait()
     assert json.loads(path.read_text())["score"] == 5
     assert {sum(test["max_score"] for test in each["tests"]) for each in seen} <= {0, 19}
+    assert ended(children)
+
+
+def test_changed_tests_end_the_grading_at_no_ones_cost(tmp_path, grader, inbox_of_three, monkeypatch):
+    judge = grade.Grader.judge
+
+    def changing(self, path, *arguments):
+        content = judge(self, path, *arguments)
+        (grader / "test_toy.py").write_text("")
+        return content
+
+    monkeypatch.setattr(grade.Grader, "judge", changing)
+    with pytest.raises(InputError, match="was changed while alice was graded"):
+        grade.run(str(inbox_of_three / "*"), csv=str(tmp_path / "grades.csv"), tests=grader)
+    assert not (tmp_path / "grades.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("pytest.ini", "preload = no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        (
+            "rubric.json",
+            '{"1": {"parts": {"1.1": {"title": "", "points": 5}}}}',
+            "1.1 has 4 points of tests and 5",
+        ),
+        ("rubric.json", '{"1": {"parts": []}}', "is no rubric"),
+        ("test_toy.py", "import no_such_module", "exit code 2"),
+    ],
+)
+def test_a_broken_grader_ends_the_grading_at_no_ones_cost(tmp_path, grader, inbox_of_three, file, text, message):
+    with open(grader / file, "a") as stream:
+        stream.write(f"{text}\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        grade.run(str(inbox_of_three / "*"), csv=str(tmp_path / "grades.csv"), tests=grader)
+    assert not (tmp_path / "grades.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -282,9 +377,9 @@ def test_a_kill_keeps_what_was_earned(tmp_path, grader, package):
 )
 def test_marks_that_make_no_sense_are_refused(grader, package, mark, message, capfd):
     (grader / "test_toy.py").write_text(f"import pytest\n@pytest.mark.points({mark})\ndef test_x(): pass\n")
-    results = grade.run(str(package), tests=grader)
-    assert "exit code 4" in results["note"]
-    assert message in capfd.readouterr().err
+    with pytest.raises(InputError, match="exit code 4"):
+        grade.run(str(package), tests=grader)
+    assert message in capfd.readouterr().out
 
 
 def test_mistakes_on_the_command_line_get_one_line(tmp_path):
@@ -293,6 +388,7 @@ def test_mistakes_on_the_command_line_get_one_line(tmp_path):
         ("elsewhere",): "no such folder",
         (str(tmp_path),): "holds no package hw5",
         ("nobody*", "--csv=grades.csv"): "names no folder",
+        (str(tmp_path), "--parts=7.9"): "--parts=7.9: the rubric has 1.1, 1.2",
         (str(tmp_path), "--csv=grades"): "--csv=grades: must be the name of a file, as in --csv=grades.csv",
         (str(tmp_path), "--tests=/nonexistent"): "holds no grading tests",
         (str(tmp_path), "--limit=0"): "--limit=0",
@@ -307,28 +403,25 @@ def test_mistakes_on_the_command_line_get_one_line(tmp_path):
 def test_the_autograder_works_as_gradescope_runs_it(tmp_path, grader, package):
     root = tmp_path / "autograder"
     grade.run(autograder=str(root / "source"), tests=grader)
-    assert {"setup.sh", "run_autograder", "requirements.txt", "constraints.txt", "grading"} == {
-        path.name for path in (root / "source").iterdir()
+    assert {path.name for path in (root / "source").iterdir()} == {
+        *("setup.sh", "run_autograder", "requirements.txt", "constraints.txt", "setup.cfg", "hw5", "tests"),
     }
+    assert not list((root / "source").rglob("networks.py"))  # nothing of the homework
     subprocess.run(["bash", "-n", root / "source" / "setup.sh"], check=True)
     assert "tensorflow>=2.19\n" in (root / "source" / "requirements.txt").read_text()
     shutil.copytree(package, root / "submission")
     (root / "run_autograder").symlink_to(root / "source" / "run_autograder")
     environment = {**os.environ, "AUTOGRADER_ROOT": str(root), "PYTHON": sys.executable}
+    environment.pop("PYTHONPATH", None)
     subprocess.run([root / "run_autograder"], env=environment, check=True, stdout=subprocess.DEVNULL)
     assert json.loads((root / "results" / "results.json").read_text())["score"] == 6
 
 
 def test_the_rubric_is_what_the_tests_give(tmp_path):
     path = tmp_path / "results.json"
-    line = [*grade.command(GRADING, PACKAGE.parent, path), "--collect-only", "-q", "-n", "0"]
+    line = [*grade.command(GRADING, PACKAGE.parent, path), "--collect-only", "-q"]
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL, cwd=tmp_path)
-    points = {}
-    for test in json.loads(path.read_text())["tests"]:
-        points[test["number"]] = points.get(test["number"], 0) + test["max_score"]
     sheets = json.loads((GRADING / "rubric.json").read_text())
-    parts = {name: part["points"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
-    assert points == parts
     for sheet in sheets.values():
         assert sheet["weight"] in (None, sum(part["points"] for part in sheet["parts"].values()))
     marks = [

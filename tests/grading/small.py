@@ -4,7 +4,7 @@ Keras is imported within the functions, so that collecting the tests does not wa
 """
 
 import numpy as np
-from submission import hw5
+from submission import hw5, keras, tf
 
 SHAPE = (2, 2, 1)
 IMAGES = np.float32([[0.0, 1.0, 0.25, 0.5], [1.0, 1.0, 0.0, 0.75]]).reshape(2, *SHAPE)
@@ -30,9 +30,7 @@ def kl(mean, log_var):
 
 def affine(inputs, kernel, bias):
     """Apply a dense layer with these weights."""
-    from keras import layers
-
-    layer = layers.Dense(len(bias))
+    layer = keras.layers.Dense(len(bias))
     outputs = layer(inputs)
     layer.set_weights([np.broadcast_to(np.float32(kernel), (inputs.shape[-1], len(bias))), np.float32(bias)])
     return outputs
@@ -40,21 +38,15 @@ def affine(inputs, kernel, bias):
 
 def constant_encoder(*outputs, shape=SHAPE):
     """Build an encoder with the same outputs for every image: one list of numbers per output."""
-    import keras
-    from keras import layers
-
     images = keras.Input(shape)
-    codes = [affine(layers.Flatten()(images), 0.0, values) for values in outputs]
+    codes = [affine(keras.layers.Flatten()(images), 0.0, values) for values in outputs]
     return keras.Model(images, codes if len(codes) > 1 else codes[0])
 
 
 def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE):
     """Build a decoder with the same output for every code."""
-    import keras
-    from keras import layers
-
     codes = keras.Input((latent_dim,))
-    return keras.Model(codes, layers.Reshape(shape)(affine(codes, 0.0, values)))
+    return keras.Model(codes, keras.layers.Reshape(shape)(affine(codes, 0.0, values)))
 
 
 def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
@@ -65,9 +57,6 @@ def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
 
 def loss(model, images=IMAGES, batch_size=100):
     """Compute the model's loss by Keras' `evaluate`."""
-    import keras
-    import tensorflow as tf
-
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     batches = tf.data.Dataset.from_tensor_slices(np.float32(images)).batch(batch_size)
     return model.evaluate(batches, verbose=0, return_dict=True)["loss"]
@@ -79,9 +68,6 @@ def point_gan(objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0
     Returns:
         (w, c, b) after the step.
     """
-    import keras
-    import tensorflow as tf
-
     z, x = keras.Input((1,)), keras.Input((1,))
     generator, discriminator = keras.Model(z, affine(z, 0.0, [b])), keras.Model(x, affine(x, w, [c]))
     gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **arguments)

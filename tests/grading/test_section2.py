@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 from small import IMAGES, LOGITS, affine, constant_encoder, constant_vae, cross_entropy, kl, loss, sigmoid
-from submission import hw5
+from submission import hw5, keras
 
 MEAN, LOG_VAR = [1.0, -0.5], [0.7, -1.2]
 
@@ -25,11 +25,8 @@ def test_the_layers_of_the_sheet():
 
 @pytest.mark.points(4, part="2.1")
 def test_z_is_drawn_with_the_standard_deviation_exp_half_s():
-    import keras
-    from keras import layers
-
     code = keras.Input((1,))
-    decoder = keras.Model(code, layers.Reshape((1, 1, 1))(affine(code, 1.0, [0.0])))  # the logit is z
+    decoder = keras.Model(code, keras.layers.Reshape((1, 1, 1))(affine(code, 1.0, [0.0])))  # the logit is z
     encoder = constant_encoder([0.5], [np.log(9.0)], shape=(1, 1, 1))
     vae = hw5.models.VAE(encoder, decoder, kl_weight=0.0)
     # The cross-entropy of a black pixel is log(1 + exp z) with z ~ N(0.5, 3²); its deviation is about 2.

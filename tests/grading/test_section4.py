@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from small import constant_vae, cross_entropy, kl, loss
-from submission import hw5
+from submission import hw5, keras, tf
 
 
 @pytest.mark.points(8, part="4.1")
@@ -23,8 +23,6 @@ def test_the_layers_of_the_sheet():
 
 @pytest.mark.points(3, part="4.1")
 def test_only_the_encoder_drops_units():
-    import keras
-
     encoder, decoder = hw5.networks.tanh_vae()
     drops = [any(isinstance(layer, keras.layers.Dropout) for layer in network.layers) for network in (encoder, decoder)]
     assert drops == [True, False]
@@ -76,9 +74,6 @@ def test_samples_are_counted_by_class(section_run):
 
 @pytest.mark.points(8, part="4.5")
 def test_a_few_images_are_learnt_without_the_kl_divergence():
-    import keras
-    import tensorflow as tf
-
     keras.utils.set_random_seed(0)
     images = hw5.data.load("mnist", limit=8).astype(np.float32) / 255
     vae = hw5.models.VAE(*hw5.networks.tanh_vae(dropout=0.0), kl_weight=0.0)
