@@ -14,7 +14,7 @@ usage() {
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; its summary lists the changes
                              compared with a folder among ARGS
-./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --weights=DIR, go to python -m hw5.grade
+./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --csv=FILE, go to python -m hw5.grade
 ./run_all.sh setup           only install the package in .venv
 
 If a run was stopped, the same command resumes it. Finished trainings are not repeated; their figures are

@@ -151,6 +151,7 @@ def test_a_package_that_cannot_be_imported_costs_its_points_alone(tmp_path, grad
         assert results["score"] == 4  # tests that do not need the package
         assert sum(test["max_score"] for test in results["tests"]) == 19
         assert tests["right"]["output"].endswith("raised in hw5/__init__.py, line 1")
+        assert tests["wrong"]["output"] == tests["right"]["output"]  # and nothing of the hidden test
 
 
 def test_the_wrong_package_is_refused(tmp_path, grader, package):
@@ -257,6 +258,28 @@ def test_what_was_graded_is_not_graded_again(tmp_path, grader, inbox_of_three):
     (grader / "test_toy.py").write_text(TESTS.replace("== 42", "== 44"))
     grade.run(str(inbox_of_three / "*"), **arguments)
     assert read_table(tmp_path / "grades.csv")["alice"]["score"] == "4.0"
+
+
+def test_a_killed_grading_goes_on(tmp_path, grader, inbox_of_three):
+    shutil.rmtree(inbox_of_three / "carol")
+    slow = inbox_of_three / "bob" / "hw5" / "work.py"
+    slow.write_text("import time\ntime.sleep(60)\n")
+    line = [sys.executable, "-m", "hw5.grade", f"{inbox_of_three}/*", "--csv=grades.csv", f"--tests={grader}"]
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    process = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout.readline() == b"alice: 6 of 19\n"
+    alice, children = tmp_path / "grades" / "alice.json", descendants(process.pid)
+    while len(children) < 4:  # judge, starter, keeper and worker of bob
+        children = descendants(process.pid)
+        assert process.poll() is None
+    process.kill()
+    process.wait()
+    assert ended(children)
+    written = alice.stat().st_mtime_ns
+    slow.write_text(WORK)
+    subprocess.run(line, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert alice.stat().st_mtime_ns == written
+    assert [row["score"] for row in read_table(tmp_path / "grades.csv").values()] == ["6.0", "6.0"]
 
 
 def test_parts_are_graded_again_alone(tmp_path, grader, package):
@@ -388,6 +411,7 @@ def test_mistakes_on_the_command_line_get_one_line(tmp_path):
         ("elsewhere",): "no such folder",
         (str(tmp_path),): "holds no package hw5",
         ("nobody*", "--csv=grades.csv"): "names no folder",
+        (str(tmp_path), "--reference=elsewhere"): "--reference=elsewhere: holds no folder hw5",
         (str(tmp_path), "--parts=7.9"): "--parts=7.9: the rubric has 1.1, 1.2",
         (str(tmp_path), "--csv=grades"): "--csv=grades: must be the name of a file, as in --csv=grades.csv",
         (str(tmp_path), "--tests=/nonexistent"): "holds no grading tests",

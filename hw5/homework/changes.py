@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from hw5.errors import InputError
-
 ROOT_FILES = ("README.md", "LICENSE", "run_all.sh", "setup.cfg", "pyproject.toml", "constraints.txt")
 FOLDERS = ("hw5", "tests", "benchmarks", "docs", "report")
 CODE_SUFFIXES = {".svg", ".py", ".sh", ".cfg", ".toml", ".txt", ".md", ".tex", ".css"}
@@ -30,14 +28,7 @@ def compare(source: Path, code: list[str], reference: Path, before: list[str]) -
 
     Returns:
         Path → ("added", "modified" or "removed", its unified diff), for the files that differ.
-
-    Raises:
-        InputError: the reference is no folder, or has none of the files.
     """
-    if not reference.is_dir():
-        raise InputError(f"{reference}: no such folder to compare with")
-    if not set(before) & set(code):
-        raise InputError(f"{reference}: holds none of the files that are handed in; name a checkout of this homework")
     changes = {}
     for path in sorted({*before, *code}):
         old, new = (

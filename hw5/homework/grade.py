@@ -82,6 +82,8 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
     weights = weights and check_weights(weights.expanduser())
     if arguments.csv and weights:
         raise InputError(f"weights={arguments.weights}: goes with one submission, not with csv=FILE")
+    if arguments.reference and not (arguments.reference / "hw5").is_dir():
+        raise InputError(f"reference={arguments.reference}: holds no folder hw5 to compare with")
     rubric = read_rubric(tests)
     for part in arguments.parts:
         if rubric and part not in rubric:
@@ -95,6 +97,8 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
         results = arguments.results or grader.scratch / "results.json"
         graded = grader.grade(path, results)
         report(str(path), graded)
+        if graded["ungraded"]:
+            raise InputError(f"{path}: not graded to the end: {graded['ungraded']}")
         return graded
 
 
@@ -144,9 +148,9 @@ class Grader:
         self.tests, self.rubric, self.weights = tests, rubric, weights
         self.limit, self.parts, self.reference = arguments.limit, arguments.parts, arguments.reference
         self.threads = max(1, (os.cpu_count() or 1) // arguments.jobs) if arguments.jobs > 1 else None
-        self.hidden = [CHECKOUT, Path(tempfile.gettempdir())]
+        self.hidden = {CHECKOUT, Path(tempfile.gettempdir())}
         with contextlib.suppress(RuntimeError):
-            self.hidden.append(Path.home())
+            self.hidden.add(Path.home())
         self.running, self.stopped, self.warned = set(), False, False
 
     def __enter__(self):
@@ -192,7 +196,8 @@ class Grader:
 
         Returns:
             The contents of `results`, as in results.json, with `notes`: what the grader has to say about the whole,
-            `ungraded`: why it did not come to its end, or "", and `keys`, the state in which each part was graded.
+            `ungraded`: why it did not come to its end, or ""; `keys`, the state in which each part was graded;
+            `limit`, and `whole`, whether these are all parts.
 
         Raises:
             InputError: it cannot be graded.
@@ -204,23 +209,29 @@ class Grader:
             prepared = inbox.prepare(path, place / "submission", self.supplied, self.tests)
             key = f"{prepared.digest[:20]} {self.state[str(self.tests)][:20]}"
             before = _read(results) if resume else None
-            if before and "keys" in before:
-                wanted = self.parts or tuple(self.rubric) or tuple(before["keys"])
-                if wanted and all(before["keys"].get(part) == key for part in wanted):
-                    return before | self.compared(path, prepared)
-            if before and self.parts and not any(kept.startswith(key.split()[0]) for kept in before["keys"].values()):
-                before = None  # another submission: there is nothing to keep
+            before = before if before and "keys" in before else None
+            if before and self.is_graded(before, key):
+                return before | self.compared(prepared)
             started = place / "results.json"
             content = self.judge(path, prepared.folder, started if resume else results.absolute(), place, log)
             self.check(path.name)
             content["notes"] = prepared.notes + [content["ungraded"]] * bool(content["ungraded"])
-            content["keys"] = {} if content["ungraded"] else {test["number"]: key for test in content["tests"]}
-            if before and self.parts:
+            content |= {"keys": {test["number"]: key for test in content["tests"]}}
+            content |= {"limit": self.limit, "whole": not self.parts}
+            if before and self.parts and any(kept.startswith(prepared.digest[:20]) for kept in before["keys"].values()):
                 content = merge(before, content)
-            content |= self.compared(path, prepared)
+            content |= self.compared(prepared)
             with atomic_write(results) as partial:
                 partial.write_text(json.dumps(content, indent=1, allow_nan=False))
             return content
+
+    def is_graded(self, before: dict, key: str) -> bool:
+        """Check whether earlier results are those of this state, and of all that is to be graded."""
+        if before["ungraded"] and before["limit"] < self.limit:
+            return False
+        if self.parts:
+            return all(before["keys"].get(part) == key for part in self.parts)
+        return before["whole"] and set(before["keys"].values()) == {key}
 
     def judge(self, path, package, results, place, log):
         """Run pytest, and return its results."""
@@ -233,7 +244,7 @@ class Grader:
             environment |= dict.fromkeys(names, str(self.threads))
         line = command(self.tests, package, results) + [f"--basetemp={place}/pytest", f"--show={place}/pytest"]
         line += [f"--show={self.supplied}"]
-        line += [f"--hide={folder}" for folder in [*self.hidden, path.absolute().parent, results.parent]]
+        line += [f"--hide={folder}" for folder in sorted({*self.hidden, path.absolute().parent, results.parent})]
         line += [f"--weights={self.weights}"] if self.weights else []
         line += [f"--parts={','.join(self.parts)}"] if self.parts else []
         empty = place / "empty"
@@ -263,13 +274,10 @@ class Grader:
             raise BrokenGrader(f"the grading itself does not work, and charged nobody: {said}")
         if content["extra_data"].get("namespaces") is False and not self.warned:
             self.warned = True
-            print(
-                "note: no namespaces on this machine; docs/grading.md says what that means",
-                file=sys.stderr,
-            )
+            print("note: no namespaces on this machine; docs/grading.md says what that means", file=sys.stderr)
         return content | {"ungraded": ungraded}
 
-    def compared(self, path, prepared) -> dict:
+    def compared(self, prepared) -> dict:
         """Compare a package with that of the reference; return nothing if there is none."""
         if self.reference is None:
             return {}
@@ -315,7 +323,7 @@ def merge(before: dict, after: dict) -> dict:
     tests.sort(key=lambda test: feedback.version(test["number"]))
     keys = {part: key for part, key in before["keys"].items() if part not in again} | after["keys"]
     score = round(sum(test["score"] for test in tests), 6)
-    return after | {"tests": tests, "score": score, "keys": keys}
+    return after | {"tests": tests, "score": score, "keys": keys, "whole": before["whole"]}
 
 
 def report(name, content) -> None:
@@ -338,7 +346,7 @@ def grade_all(submissions: dict[str, Path], table: Path, grader: Grader, jobs: i
         raise InputError(f"csv={table}: must be the name of a file, as in csv=grades.csv")
     kept = table.with_suffix("").absolute()
     kept.mkdir(parents=True, exist_ok=True)
-    grader.hidden += [kept, *(path.absolute().parent for path in submissions.values())]
+    grader.hidden |= {kept, *(path.absolute().parent for path in submissions.values())}
     rows = {}
     with ThreadPoolExecutor(jobs) as pool:
         tasks = {pool.submit(_grade_one, name, path, kept, grader): name for name, path in submissions.items()}

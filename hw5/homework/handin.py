@@ -90,7 +90,14 @@ def summarise(source: Path, code: list[str], reference: Path | None = None) -> s
     if reference is None:
         lines += ["No reference was given to compare with.", ""]
     else:
-        changes = compare(source, code, reference, code_files(reference))
+        if not reference.is_dir():
+            raise InputError(f"{reference}: no such folder to compare with")
+        before = code_files(reference)
+        if not set(before) & set(code):
+            raise InputError(
+                f"{reference}: holds none of the files that are handed in; name a checkout of this homework"
+            )
+        changes = compare(source, code, reference, before)
         lines += ["Changed against the reference, in lines", ""]
         for path, (kind, diff) in changes.items():
             added, removed = count(diff)
