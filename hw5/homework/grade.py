@@ -167,8 +167,10 @@ class Grader:
         self.stack.close()
 
     def measure(self) -> dict[str, str]:
-        """Return the checksums of all that a submission must not change."""
-        return {str(folder): inbox.digest(folder) for folder in (self.tests, self.supplied)}
+        """Return the state of all that a submission must not change: a checksum, and the time of each large file."""
+        times = {path.name: path.stat() for path in self.supplied.rglob("*")}
+        changed = str({name: (place.st_size, place.st_mtime_ns, place.st_ctime_ns) for name, place in times.items()})
+        return {str(self.tests): inbox.digest(self.tests), str(self.supplied): changed}
 
     def check(self, name: str) -> None:
         """Check that nothing was changed.
@@ -269,6 +271,8 @@ class Grader:
         if self.stopped:
             raise BrokenGrader("the grading was stopped")
         content = _read(results)
+        if status == 3 or status < 0:  # pytest's "internal error", or a signal: of this submission alone, it seems
+            raise InputError(f"{path}: its grading ended with exit code {status}; see the output of pytest")
         if content is None or status not in (0, 1):
             said = (content or {}).get("output") or f"pytest ended with exit code {status}; see its output"
             raise BrokenGrader(f"the grading itself does not work, and charged nobody: {said}")

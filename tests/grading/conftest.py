@@ -42,6 +42,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     points_plugin.pytest_configure(config)
     config.addinivalue_line("markers", "runs: calls a section's run, which takes seconds")
+    config.addinivalue_line("markers", "seconds(n): how long the submission may take for the test")
 
 
 def pytest_sessionstart(session):
@@ -95,8 +96,9 @@ def stop(config, reason):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def process_of_this_file(request):
-    """Every file of tests has a process of the submission of its own."""
+def process_of_this_file(request, tmp_path_factory):
+    """Every file of tests has a process of the submission of its own, which can read what tests write."""
+    tmp_path_factory.getbasetemp().chmod(0o755)
     CLIENT.begin()
     yield
     CLIENT.end()
@@ -105,6 +107,15 @@ def process_of_this_file(request):
         "cpu_seconds": round(CLIENT.cpu_seconds, 1),
         "peak_megabytes": CLIENT.peak_bytes >> 20,
     }
+
+
+@pytest.fixture(autouse=True)
+def time_of_this_test(request):
+    """Every test has its time, which the mark `seconds` can change."""
+    mark = request.node.get_closest_marker("seconds")
+    CLIENT.begin_test(*(mark.args if mark else ()))
+    yield
+    CLIENT.end_test()
 
 
 @pytest.fixture(scope="module")

@@ -148,9 +148,7 @@ def _become_nobody(folder, needed):
 
 def _others_can_read(path):
     path = Path(path).resolve()
-    if not path.exists() or path.stat().st_mode & 0o005 != 0o005:
-        return False
-    return all(place.stat().st_mode & 0o001 for place in path.parents)
+    return path.stat().st_mode & 0o004 and all(place.stat().st_mode & 0o001 for place in path.parents)
 
 
 def _limit():
@@ -169,13 +167,14 @@ def _limit():
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, the kernel ends this one
 
 
-def keep(control: socket.socket, folder: Path, work, *, namespaces: bool, hidden=(), shown=()) -> None:
+def keep(control: socket.socket, folder: Path, work, *, namespaces: bool, hidden=(), shown=(), needed=()) -> None:
     """Run `work()` in a sandbox, and end this process.
 
     Args:
         control: its other end is closed to end the worker; here goes why it ended, and what it used.
         folder: the only one that the worker may write to.
         hidden, shown: folders that look empty, and what can be read in them nevertheless.
+        needed: files without which nobody cannot work.
     """
     os.setsid()
     adopt_orphans()
@@ -187,7 +186,7 @@ def keep(control: socket.socket, folder: Path, work, *, namespaces: bool, hidden
             if namespaces:
                 _in_namespaces(folder, hidden, shown)
             else:
-                _become_nobody(folder, [*shown, os.__file__])
+                _become_nobody(folder, needed)
             _limit()
             _give_up_rights() if namespaces else None
             work()
@@ -252,19 +251,29 @@ def _watch(control, folder, worker, namespaces):
                 return f"was ended: more than {FOLDER_BYTES / (1 << 30):g} GB of files"
 
 
+def cpu_seconds(ancestor: int) -> float:
+    """Add up the processor time of all processes that descend from one, and of those that they waited for."""
+    return sum(seconds for _, seconds in _descendants(ancestor).values())
+
+
 def descendants(ancestor: int) -> dict[int, int]:
     """List the processes that descend from one, each with its resident memory in bytes."""
-    parents, memory = {}, {}
+    return {process: memory for process, (memory, _) in _descendants(ancestor).items()}
+
+
+def _descendants(ancestor):
+    parents, used = {}, {}
     for name in os.listdir("/proc") if sys.platform == "linux" else ():
         if name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 fields = Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()
                 parents.setdefault(int(fields[1]), []).append(int(name))
-                memory[int(name)] = int(fields[21]) * resource.getpagesize()
+                ticks = sum(map(int, fields[11:15]))
+                used[int(name)] = int(fields[21]) * resource.getpagesize(), ticks / os.sysconf("SC_CLK_TCK")
     found, left = {}, [ancestor]
     while left:
         for child in parents.get(left.pop(), ()):
-            found[child] = memory[child]
+            found[child] = used[child]
             left.append(child)
     return found
 

@@ -35,7 +35,10 @@ import wire
 
 PACKAGE = "hw5"
 IMPORT_SECONDS = 60
+TEST_SECONDS = 120
 SECTION_SECONDS = 400  # of one file of tests, all together
+LOOK_SECONDS = 0.5
+PATIENCE = 1  # seconds in which a worker may end by itself
 END_SECONDS = 15
 KEPT_BYTES = 4000  # of the output, from its beginning and from its end
 MAX_OUTPUT_CHARS = 500
@@ -84,6 +87,23 @@ class Output:
         return (self.first + middle + self.last).decode(errors="replace")
 
 
+class Clock:
+    """Counts the seconds that a submission took, whatever else the machine has to do.
+
+    A second counts in full if the submission had at least half a processor, and in any case as a fifth.
+    """
+
+    def __init__(self, process: int):
+        self.process, self.started, self.cpu = process, time.monotonic(), sandbox.cpu_seconds(process)
+
+    def seconds(self) -> float:
+        wall = time.monotonic() - self.started
+        if sys.platform != "linux":
+            return wall
+        cpu = sandbox.cpu_seconds(self.process) - self.cpu
+        return max(wall / 5, min(wall, 2 * cpu))
+
+
 class Worker:
     """One process with the submission in it, in a folder of its own."""
 
@@ -100,24 +120,28 @@ class Worker:
         os.close(writer)
         self.output = Output(reader)
         self.used = False  # whether it has answered yet
+        self.is_gone = False  # whether it has closed its end
 
-    def ask(self, message, arrays, timeout):
-        """Send a request and receive its answer.
+    def ask(self, message, arrays, check):
+        """Send a request and receive its answer; while there is none, call `check` now and then.
 
         Raises:
-            OutOfTime: there is none in time.
             EOFError, OSError, ValueError: the process ended, or its answer is none.
         """
         wire.send(self.channel, message, arrays)
-        if not select.select([self.channel], [], [], timeout)[0]:
-            raise OutOfTime
+        while not select.select([self.channel], [], [], LOOK_SECONDS)[0]:
+            check()
         return wire.receive(self.channel)
 
-    def end(self, patience: float = 0) -> str:
-        """End the process and all that it started; return why it had ended before, if it does within `patience` s."""
-        ended = select.select([self.control], [], [], patience)[0]
+    def end(self, patience: float) -> str:
+        """End the process and all that it started; return why it had ended before, if it did.
+
+        Args:
+            patience: seconds in which it may end by itself, and so tell what it used.
+        """
+        ended = select.select([self.control], [], [], patience)[0] if self.is_gone else False
         self.channel.close()
-        if not ended:
+        if not ended and not select.select([self.control], [], [], 0 if self.is_gone else patience)[0]:
             self.control.shutdown(socket.SHUT_WR)
             select.select([self.control], [], [], END_SECONDS)
         report = self.control.recv(1 << 16) if select.select([self.control], [], [], 0)[0] else b""
@@ -186,9 +210,16 @@ class Client:
     def begin(self) -> None:
         """Begin with another file of tests."""
         self.end()
-        self.failures, self.spent = {}, 0.0
+        self.failures, self.spent, self.clock, self.limit = {}, 0.0, None, TEST_SECONDS
 
-    def end(self, patience: float = 0) -> tuple[str, str]:
+    def begin_test(self, limit: float = TEST_SECONDS) -> None:
+        """Begin with another test, which may take so many seconds."""
+        self.clock, self.limit = Clock(self.process.pid), limit
+
+    def end_test(self) -> None:
+        self.spent, self.clock = self.spent + self.clock.seconds(), None
+
+    def end(self, patience: float = PATIENCE) -> tuple[str, str]:
         """End the worker, if there is one; return why it had ended, and what it wrote."""
         worker, self.worker, self.dead_refs = self.worker, None, []
         if worker is None:
@@ -233,36 +264,40 @@ class Client:
         Raises:
             Ended, OutOfTime: as the classes say; another exception: the built-in one nearest to that of the worker.
         """
-        left = SECTION_SECONDS - self.spent
-        if left <= 0:
+        if self.spent > SECTION_SECONDS:
             raise OutOfTime(f"the {SECTION_SECONDS} s for all tests of this section are used up")
         if self.worker is None:
             self.worker = self.new_worker()
-        worker, arrays, started = self.worker, [], time.monotonic()
+        worker, arrays = self.worker, []
+        clock = Clock(self.process.pid) if seconds else None
+
+        def check():
+            if clock and clock.seconds() > seconds:
+                raise OutOfTime(f"it took longer than {seconds} s")
+            if self.clock and self.clock.seconds() > min(self.limit, SECTION_SECONDS - self.spent):
+                raise OutOfTime(f"the test took longer than {self.limit} s, or all of this section {SECTION_SECONDS} s")
+
         tree = wire.encode({"do": do, "of": list(of)}, _reference, arrays)
         dead, self.dead_refs = self.dead_refs, []
         try:
-            message, arrays = worker.ask({"request": tree, "forget": dead}, arrays, min(left, seconds or left))
+            message, arrays = worker.ask({"request": tree, "forget": dead}, arrays, check)
             answer = wire.decode(message, functools.partial(Remote, worker), arrays)
             error, value = answer.get("error"), answer.get("value")
             if error is not None:
                 error = _exception(error["type"], error["bases"], error["text"], error["where"])
             worker.used = True
         except OutOfTime:
-            self.end()
-            limit = f"{seconds:g} s" if seconds and seconds < left else f"the {SECTION_SECONDS} s of this section"
-            raise OutOfTime(f"it took longer than {limit}") from None
+            self.end(0)
+            raise
         except Exception as problem:  # the worker ended, or its answer is none
-            is_gone = isinstance(problem, EOFError | OSError)
-            reason, output = self.end(4 * sandbox.LOOK_SECONDS if is_gone else 0)
+            worker.is_gone = isinstance(problem, EOFError | OSError)
+            reason, output = self.end()
             reason = reason or f"sent no answer that makes sense ({type(problem).__name__})"
             output = output.strip()[-MAX_OUTPUT_CHARS:]
             raise Ended(f"its process {reason}" + (f"; it wrote: {output}" if output else "")) from None
         except BaseException:  # the test's own time is up, and nobody will read the answer
-            self.end()
+            self.end(0)
             raise
-        finally:
-            self.spent += time.monotonic() - started
         if error is not None:
             raise error
         return value

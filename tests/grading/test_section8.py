@@ -20,6 +20,7 @@ def pictures(tmp_path_factory):
     for number in range(8):
         pixels[8:16, :, :3] = 30 * number
         Image.fromarray(pixels).save(folder / f"{number}.png")
+    folder.chmod(0o755)  # the submission may be another user
     return folder
 
 
