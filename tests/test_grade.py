@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from processes import descendants, ended, python_m
 from toy_grading import GRADING, WORK, graded, make_grader, make_submission
 
 from hw5.errors import InputError
-from hw5.homework import grade
+from hw5.homework import changes, grade
 
 PACKAGE = Path(grade.__file__).parents[1]
 
@@ -567,8 +568,13 @@ def unbroken(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_package_itself_gets_everything():
-    results = grade.run(str(PACKAGE.parent))
+def test_the_packages_own_hand_in_gets_everything(tmp_path):
+    checkout = PACKAGE.parent
+    with zipfile.ZipFile(tmp_path / "2023 012345.zip", "w") as archive:
+        for path in changes.code_files(checkout):
+            archive.write(checkout / path, f"codes/{path}")
+    results = grade.run(str(tmp_path / "2023 012345.zip"))
+    assert results["score"] == 450
     assert [test["number"] for test in results["tests"] if test["score"] < test["max_score"]] == []
 
 

@@ -280,6 +280,8 @@ class Client:
         tree = wire.encode({"do": do, "of": list(of)}, _reference, arrays)
         dead, self.dead_refs = self.dead_refs, []
         try:
+            if self.clock and time.monotonic() - self.clock.started > self.limit:  # also of many short requests
+                check()
             message, arrays = worker.ask({"request": tree, "forget": dead}, arrays, check)
             answer = wire.decode(message, functools.partial(Remote, worker), arrays)
             error, value = answer.get("error"), answer.get("value")
@@ -424,7 +426,7 @@ class Library:
     """A library of the worker, imported when it is first used, and again after the worker ended."""
 
     def __init__(self, name):
-        self._name = name
+        self._name, self._imported = name, (None, None)
 
     def __getattr__(self, name):
         if name.startswith("_"):  # pytest asks for such when it collects, before any test
@@ -435,7 +437,11 @@ class Library:
         return self._name
 
     def _module(self):
-        return CLIENT.request("import", self._name, seconds=IMPORT_SECONDS)
+        worker, module = self._imported
+        if worker is None or worker is not CLIENT.worker:
+            module = CLIENT.request("import", self._name, seconds=IMPORT_SECONDS)
+            self._imported = CLIENT.worker, module
+        return module
 
 
 class Submission(Library):
