@@ -448,6 +448,9 @@ def test_a_prior_is_fitted_and_not_trained():
     prior, _ = fitted_prior(count=4)
     assert not prior.trainable_variables
     assert [weight.name for weight in prior.weights] == ["mean", "cholesky"]
+    samples = GaussianPrior()
+    samples.build((None, 5, 3))  # several samples of each image
+    assert samples.cholesky.shape == (3, 3)
 
 
 def test_a_prior_needs_more_images_than_latents():

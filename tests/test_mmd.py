@@ -41,6 +41,12 @@ def test_two_points_by_hand():
     np.testing.assert_allclose(kernel_inception_distance([[0], [2]], [[1], [1]], subsets=1, subset_size=2), (-19, 0))
 
 
+def test_rbf_of_two_points_by_hand():
+    # σ = ½ and q = exp(−1/(2σ²)) = e⁻²:  q + q − 2 (2 + 2q)/4
+    points = [[0], [1]]
+    np.testing.assert_allclose(maximum_mean_discrepancy(points, points, "rbf", bandwidth=0.5), np.exp(-2) - 1)
+
+
 def test_default_bandwidth_is_the_median_distance():
     pooled = np.concatenate([X, Y])
     median = np.median([np.linalg.norm(a - b) for i, a in enumerate(pooled) for b in pooled[:i]])

@@ -12,6 +12,8 @@ def test_four_images_of_two_pixels_by_hand():
     mean, directions = pca.principal_components(images, 2)
     np.testing.assert_allclose(mean, [0.4, 0.4], rtol=1e-15)
     np.testing.assert_allclose(np.abs(directions.T @ [[1, 1], [1, -1]]), np.sqrt(2) * np.eye(2), atol=1e-15)
+    _, first = pca.principal_components(images, 1)
+    np.testing.assert_allclose(np.abs(first), [[np.sqrt(0.5)], [np.sqrt(0.5)]], rtol=1e-15)
     errors = [pca.reconstruction_error(images, mean, directions[:, :k]) for k in range(3)]
     np.testing.assert_allclose(errors, [(2 * 0.4**2 + 2 * 0.2**2) / 4, 2 * 0.2**2 / 4, 0], atol=1e-15)
 

@@ -48,7 +48,7 @@ def test_copies_of_an_image_cover_it_in_spite_of_rounding(count):
 def test_only_what_rounding_explains_is_a_copy(scale):
     # Balls of radius 0 around 500 images in 0 and 500 in 1 reach 10⁻⁶ of the largest distance to their mean, 5e-7.
     real = scale * np.repeat([0.0, 1.0], 500)[:, None]
-    inside, outside = (scale * (np.array([[0], [0], [1], [1]]) + gap) for gap in (1e-7, 4e-6))
+    inside, outside = (scale * (np.repeat([0, 1], 100)[:, None] + gap) for gap in (1e-7, 4e-6))
     assert precision_recall(real, inside)[0] == 1
     assert precision_recall(real, outside)[0] == 0
 
@@ -63,6 +63,9 @@ def test_features_of_every_type_count_as_float64(dtype):
     real, fake = (100 + 20 * REAL).astype(dtype), (100 + 20 * FAKE).astype(dtype)  # their squares overflow 16 bits
     expected = definition(np.float64(fake), np.float64(real), 3), definition(np.float64(real), np.float64(fake), 3)
     assert precision_recall(real, fake) == expected
+    # 0 and 0.1 are one number in 16 bits as soon as the mean, about 450, is subtracted.
+    apart = np.array([[0], [0.1], [900], [900.5]]).astype(np.float16)
+    assert precision_recall(apart, np.array([[0.15], [0.05]]), 1) == (1, 0.5)
 
 
 def test_disjoint_sets_do_not():
