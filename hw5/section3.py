@@ -21,13 +21,14 @@ CURVES = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_
 
 class Settings(SmoothGANTraining, SampleEvaluation):
     study: Several[float] = setting(
-        (2e-5, 2e-4, 1e-3, 5e-3), "Learning rates to compare (3.2).", at_least=0, may_be_empty=True
+        (2e-5, 2e-4, 2e-3, 5e-3), "Learning rates to compare (3.2).", at_least=0, may_be_empty=True
     )
     study_beta_1: Several[float] = setting(
         (0.9,), "Values of β₁ to compare (3.2).", at_least=0, at_most=0.9999, may_be_empty=True
     )
     steps = 2000
     batch_size = 64
+    learning_rate = 2e-3
     ema_decay = 0.998
     num_epochs = 40
     PRESETS = {
