@@ -11,7 +11,7 @@ from hw5.errors import InputError
 from hw5.objectives import bernoulli_loss, gaussian_kl
 
 LOG_2_PI = log(2 * pi)
-SCALE_SHARINGS = ("shared", "per_pixel", "per_image")
+SCALE_SHARINGS = ("shared", "per_pixel", "per_image", "predicted")
 # An eighth of a grey level. Without this bound, the density grows without limit at pixels that never change.
 # PixelCNN++ has the same bound, log s ≥ −7 for images in [−1, 1].
 MIN_SCALE = 5e-4
@@ -31,14 +31,16 @@ class Likelihood(Distribution):
     """p(x|z) with independent pixels, whose location is the sigmoid of the decoder's output.
 
     Attributes:
-        extra_channels: channels of the decoder's output beyond those of the images.
         has_sigma: whether there is a `sigma`.
         is_continuous: whether `log_prob` is a log-density of continuous images, not a log-probability.
     """
 
-    extra_channels = 0
     has_sigma = False
     is_continuous = False
+
+    def output_channels(self, channels: int) -> int:
+        """Return the number of channels of the decoder's output, for images with that many channels."""
+        return channels
 
     def sigma(self, outputs):
         """Return the standard deviation of a pixel, in the units of the images; it broadcasts to their shape."""
@@ -49,7 +51,7 @@ class Likelihood(Distribution):
 
         Args:
             images: [batch, h, w, c] in [0, 1].
-            outputs: [batch, h, w, c + extra_channels], the decoder's output for z.
+            outputs: [batch, h, w, output_channels(c)], the decoder's output for z.
 
         Returns:
             [batch], in nats per image.
@@ -73,13 +75,26 @@ class Bernoulli(Likelihood):
         return -bernoulli_loss(images, outputs)
 
 
+def positive(raw_scale):
+    """Map real numbers to scales above MIN_SCALE."""
+    return MIN_SCALE + ops.softplus(raw_scale)
+
+
+def raw_scale_initializer(initial_scale: float):
+    """Return the initializer of a variable that `positive` maps to `initial_scale`."""
+    return keras.initializers.Constant(log(expm1(initial_scale - MIN_SCALE)))
+
+
 class LocationScale(Likelihood):
-    """A likelihood with a learned scale, kept positive as MIN_SCALE + softplus(variable).
+    """A likelihood with a learned scale, kept positive as MIN_SCALE + softplus(variable + predicted).
 
     Args:
-        scale_sharing: "shared", one scale for all; "per_pixel", one for each h, w, c; or "per_image", a
-            function of z: the decoder returns one more channel, whose mean over the pixels is added to the variable.
-        initial_scale: the scale before training (where the extra channel is 0), in the units of the images.
+        scale_sharing: which numbers have one scale together. "shared": all. "per_pixel": those at one h, w, c, of all
+            images; a variable for each. "per_image": those of one image; a function of z, the mean over the pixels of
+            one more channel of the decoder's output. "predicted": none; the decoder's output has a second half of its
+            channels, for the scale at each h, w, c as a function of z.
+        initial_scale: the scale before training (where the decoder's channels for it are 0), in the units of the
+            images.
     """
 
     has_sigma = True
@@ -92,20 +107,26 @@ class LocationScale(Likelihood):
             raise InputError(f"initial_scale={initial_scale}: must be above {MIN_SCALE}")
         self.scale_sharing = scale_sharing
         self.initial_scale = initial_scale
-        self.extra_channels = int(scale_sharing == "per_image")
+
+    def output_channels(self, channels):
+        return channels + {"per_image": 1, "predicted": channels}.get(self.scale_sharing, 0)
 
     def build(self, output_shape):
         shape = output_shape[1:] if self.scale_sharing == "per_pixel" else ()
-        initializer = keras.initializers.Constant(log(expm1(self.initial_scale - MIN_SCALE)))
-        self.raw_scale = self.add_weight(shape, initializer, name="raw_scale")
+        self.raw_scale = self.add_weight(shape, raw_scale_initializer(self.initial_scale), name="raw_scale")
 
     def scale(self, outputs):
         """Return the scale, of a shape that broadcasts to that of the images."""
-        offset = ops.mean(outputs[..., -1:], axis=(1, 2, 3), keepdims=True) if self.extra_channels else 0.0
-        return MIN_SCALE + ops.softplus(self.raw_scale + offset)
+        predicted = 0.0
+        if self.scale_sharing == "per_image":
+            predicted = ops.mean(outputs[..., -1:], axis=(1, 2, 3), keepdims=True)
+        elif self.scale_sharing == "predicted":
+            predicted = outputs[..., outputs.shape[-1] // 2 :]
+        return positive(self.raw_scale + predicted)
 
     def mean(self, outputs):
-        return super().mean(outputs[..., :-1] if self.extra_channels else outputs)
+        end = {"per_image": -1, "predicted": outputs.shape[-1] // 2}.get(self.scale_sharing)
+        return super().mean(outputs[..., :end])
 
     def get_config(self):
         return {
@@ -149,16 +170,77 @@ class DiscretizedLogistic(LocationScale):
         return self.scale(outputs) * (pi / sqrt(3))
 
     def log_prob(self, images, outputs):
-        # With S the sigmoid and a < b the ends of a bin,  S(b) − S(a) = S(b) · S(−a) · (1 − exp(a − b)):
-        # this avoids a difference of nearly equal numbers. The open end of a tail turns two of the factors into 1.
-        scale = self.scale(outputs)
-        centre = (images - self.mean(outputs)) / scale
-        half = 0.5 / 255 / scale
-        first, last = images < 0.5 / 255, images > 254.5 / 255
-        log_upper = ops.where(last, 0.0, ops.log_sigmoid(centre + half))
-        log_lower = ops.where(first, 0.0, ops.log_sigmoid(half - centre))
-        log_width = ops.where(first | last, 0.0, ops.log(-ops.expm1(-2.0 * half)))
-        return ops.sum(log_upper + log_lower + log_width, axis=(1, 2, 3))
+        return ops.sum(log_logistic_mass(images, self.mean(outputs), self.scale(outputs)), axis=(1, 2, 3))
+
+
+def log_logistic_mass(images, location, scale):
+    """Compute the logarithm of the mass of a logistic distribution within half a level of each pixel k/255.
+
+    Args:
+        images: k/255; levels 0 and 255 take the tails as well.
+        location, scale: of the distributions; all three broadcast.
+    """
+    # With S the sigmoid and a < b the ends of a bin,  S(b) − S(a) = S(b) · S(−a) · (1 − exp(a − b)):
+    # this avoids a difference of nearly equal numbers. The open end of a tail turns two of the factors into 1.
+    centre = (images - location) / scale
+    half = 0.5 / 255 / scale
+    first, last = images < 0.5 / 255, images > 254.5 / 255
+    log_upper = ops.where(last, 0.0, ops.log_sigmoid(centre + half))
+    log_lower = ops.where(first, 0.0, ops.log_sigmoid(half - centre))
+    log_width = ops.where(first | last, 0.0, ops.log(-ops.expm1(-2.0 * half)))
+    return log_upper + log_lower + log_width
+
+
+@keras.saving.register_keras_serializable("hw5")
+class LogisticMixture(Likelihood):
+    """8-bit pixels: a mixture of discretised logistic distributions, its parameters predicted for each pixel.
+
+    P(x | z) = Π over pixels of Σ_k π_k Π_c P(x_c; μ_kc, s_kc), with P of `DiscretizedLogistic`. The channels of a
+    pixel choose their component together, so a component is a colour (Salimans et al. 2017, section 2.1, without
+    the linear dependence of a channel on those before it). At an edge whose place z does not tell, two colours are
+    possible, and the one in the middle is not: a mixture can say so, one distribution cannot.
+
+    The variables are the locations and the scale where the decoder's output is 0. At the start the components are
+    grey levels spread over [0, 1].
+
+    Args:
+        components: K.
+        initial_scale: s of every component before training, in the units of the images.
+    """
+
+    def __init__(self, components: int = 5, initial_scale: float = 0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.components = components
+        self.initial_scale = initial_scale
+
+    def output_channels(self, channels):
+        """Return K (1 + 2 c): a logit of π_k, and c locations and c scales, for each component."""
+        return self.components * (1 + 2 * channels)
+
+    def build(self, output_shape):
+        shares = (np.arange(self.components) + 0.5) / self.components
+        locations = keras.initializers.Constant(np.log(shares / (1 - shares))[:, None])
+        self.raw_locations = self.add_weight((self.components, 1), locations, name="raw_locations")
+        self.raw_scale = self.add_weight((), raw_scale_initializer(self.initial_scale), name="raw_scale")
+
+    def parameters(self, outputs):
+        """Return (log π [batch, h, w, K], μ and s [batch, h, w, K, c])."""
+        outputs = ops.reshape(outputs, (*ops.shape(outputs)[:-1], self.components, -1))
+        logits, locations, scales = outputs[..., 0], *ops.split(outputs[..., 1:], 2, axis=-1)
+        locations, scales = ops.sigmoid(self.raw_locations + locations), positive(self.raw_scale + scales)
+        return ops.log_softmax(logits, axis=-1), locations, scales
+
+    def log_prob(self, images, outputs):
+        log_shares, locations, scales = self.parameters(outputs)
+        log_masses = ops.sum(log_logistic_mass(images[..., None, :], locations, scales), axis=-1)
+        return ops.sum(ops.logsumexp(log_shares + log_masses, axis=-1), axis=(1, 2))
+
+    def mean(self, outputs):
+        log_shares, locations, _ = self.parameters(outputs)
+        return ops.sum(ops.exp(log_shares)[..., None] * locations, axis=-2)
+
+    def get_config(self):
+        return {**super().get_config(), "components": self.components, "initial_scale": self.initial_scale}
 
 
 # Posteriors q(z|x)

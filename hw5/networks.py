@@ -294,7 +294,7 @@ def dcgan_vae(
     image_shape: Sequence[int] = (64, 64, 3),
     upsampling: str = "deconv",
     *,
-    extra_channels: int = 0,
+    output_channels: int | None = None,
     context: int = 0,
 ):
     """Build a VAE with the networks of `dcgan` (sheet 002, 3).
@@ -306,18 +306,18 @@ def dcgan_vae(
 
     Args:
         latent_dim, hidden, image_shape, upsampling: as in `dcgan`.
-        extra_channels: channels of the decoder's output beyond those of the images (`hw5.distributions`).
+        output_channels: channels of the decoder's output (default: those of the images; `hw5.distributions`).
         context: width of a third output of the encoder, for a flow; 0 for none.
 
     Returns:
         (encoder, decoder): images [batch, h, w, c] → [μ, log σ²] and the context; z → logits
-        [batch, h, w, c + extra_channels].
+        [batch, h, w, output_channels].
     """
     volume, doublings = _dcgan_size(image_shape, hidden)
     images = keras.Input(image_shape, name="images")
     features = keras.Sequential(_dcgan_down(hidden, doublings, "batch"), name="convolutions")(images)
     encoder = keras.Model(images, _posterior_outputs(features, latent_dim, context), name="dcgan_encoder")
-    channels = image_shape[-1] + extra_channels
+    channels = output_channels or image_shape[-1]
     decoder = _dcgan_generator("dcgan_decoder", latent_dim, volume, doublings, channels, upsampling, use_bias=True)
     return encoder, decoder
 

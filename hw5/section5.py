@@ -1,8 +1,8 @@
 """Section 5: faces at 64×64, by GANs and by VAEs (sheet 002).
 
 A DCGAN and a VAE with the same networks, in all their variants. There are three ways to double the size of a feature
-map, and four likelihoods of the VAE. By default the section trains every variant and likelihood with the first
-upsampling, and the plain GAN and the plain VAE with every upsampling.
+map, and several likelihoods of the VAE; their bits per dimension are compared with PNG's. By default the section trains
+every variant and likelihood with the first upsampling, and the plain GAN and the plain VAE with every upsampling.
 
     python -m hw5.section5
     python -m hw5.section5 --model=gan --upsampling=bilinear --variant=wgan     # one run
@@ -79,6 +79,9 @@ def main(settings, run):
         if variant.upsampling == settings.upsampling[0] and variant.likelihood in (None, settings.likelihood[0]):
             measured[name]["samples"] = evaluate(model)  # 5.6
 
+    if bits_of_images:
+        bits_of_images["png"] = metrics.png_bits_per_dimension(test[: settings.likelihood_images])
+        measured["png"] = summary_of_bits(bits_of_images, images.shape[-1])
     draw_upsamplings(trained, images, run)
     print_results(measured)
     evaluated = {name: row["samples"].get("inception") for name, row in measured.items() if "samples" in row}
@@ -110,7 +113,7 @@ def bits(vae, test, settings):
 
 
 def summary_of_bits(bits_of_images, channels):
-    """Summarise the bits of the last VAE, and their differences, image by image, from those of the first VAE."""
+    """Summarise the bits of the last model, and their differences, image by image, from those of the first one."""
     (first, reference), (*_, values) = next(iter(bits_of_images.items())), bits_of_images.values()
     mean, error = metrics.mean_and_error(values)
     row = {"bits_per_dimension": mean, "bits_per_dimension_error": error, "bits_per_pixel": mean * channels}

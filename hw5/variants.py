@@ -32,8 +32,12 @@ LIKELIHOODS = {
     "gaussian": lambda: distributions.Gaussian("shared"),
     "gaussian_per_pixel": lambda: distributions.Gaussian("per_pixel"),
     "gaussian_per_image": lambda: distributions.Gaussian("per_image"),
+    "gaussian_predicted": lambda: distributions.Gaussian("predicted"),
     "logistic": lambda: distributions.DiscretizedLogistic("shared"),
+    "logistic_predicted": lambda: distributions.DiscretizedLogistic("predicted"),
+    "logistic_mixture": lambda: distributions.LogisticMixture(),
 }
+SHEET_LIKELIHOODS = ("gaussian", "gaussian_per_pixel", "gaussian_per_image", "logistic")
 NAMES = tuple(dict.fromkeys([*GANS, *VAES]))
 FLOW_STEPS = 2
 
@@ -45,6 +49,7 @@ def defaults_of(argument: str) -> str:
 
 # The sheet's variants, without the additions of this package.
 PLAIN = PLAIN_DCGAN | dict(fit_prior=False, variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
+PLAIN |= dict(likelihood=SHEET_LIKELIHOODS)
 
 
 class VariantSettings(SmoothGANTraining):
@@ -59,7 +64,12 @@ class VariantSettings(SmoothGANTraining):
     upsampling: Several[str] = setting(
         ("nearest", "deconv", "bilinear"), "How the generator doubles the size (5.3).", choices=networks.UPSAMPLINGS
     )
-    likelihood: Several[str] = setting(tuple(LIKELIHOODS), "p(x|z) of the VAE (5.7).", choices=tuple(LIKELIHOODS))
+    likelihood: Several[str] = setting(
+        (*SHEET_LIKELIHOODS, "logistic_predicted", "logistic_mixture"),
+        "p(x|z) of the VAE (5.7): densities of dequantised pixels, or probabilities of 8-bit ones, with one scale for "
+        "all, or one for each pixel, for each image, or predicted for each pixel of each image.",
+        choices=tuple(LIKELIHOODS),
+    )
     vae_learning_rate: float = setting(2e-3, "Highest learning rate of the VAEs.", at_least=0)
     normalization: str | None = setting(
         None, "The discriminator's normalisation (default: the variant's).", choices=networks.NORMALIZATIONS
@@ -169,7 +179,7 @@ def build_vae(variant: Variant, settings, image_shape) -> models.VAE:
     """Build one of the VAEs (5.4 b), untrained. With a density as likelihood, it trains on dequantised images (5.7)."""
     likelihood = LIKELIHOODS[variant.likelihood]()
     context = settings.latent_dim if variant.name == "flow" else 0
-    extras = {"extra_channels": likelihood.extra_channels, "context": context}
+    extras = {"output_channels": likelihood.output_channels(image_shape[-1]), "context": context}
     shape = (settings.latent_dim, settings.hidden, image_shape, variant.upsampling)
     with networks.precision(settings.mixed_precision):
         pair = networks.dcgan_vae(*shape, **extras)

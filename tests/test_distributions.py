@@ -16,6 +16,7 @@ from hw5.distributions import (
     Gaussian,
     GaussianPrior,
     InverseAutoregressiveFlow,
+    LogisticMixture,
     StandardNormal,
 )
 from hw5.errors import InputError
@@ -44,6 +45,16 @@ def logistic_bins(mean, scale):
     right = lower + upper > 0
     lower, upper = np.where(right, -upper, lower), np.where(right, -lower, upper)
     return log_expit(upper) + np.log(-np.expm1(log_expit(lower) - log_expit(upper)))
+
+
+def logistic_masses(images, location, scale):
+    """Return P of images k/255 in float64, by SciPy; right of the location from the upper tail, to keep the digits."""
+    levels = np.round(255 * np.float64(images))
+    lower = np.where(levels == 0, -np.inf, (levels - 0.5) / 255)
+    upper = np.where(levels == 255, np.inf, (levels + 0.5) / 255)
+    left = logistic.cdf(upper, location, scale) - logistic.cdf(lower, location, scale)
+    right = logistic.sf(lower, location, scale) - logistic.sf(upper, location, scale)
+    return np.where(lower > location, right, left)
 
 
 @pytest.fixture
@@ -143,6 +154,7 @@ def test_a_scale_per_pixel_is_that_of_its_pixel(likelihood, batch):
 def test_a_scale_per_image_is_moved_by_the_extra_channel(likelihood, batch):
     images, outputs = batch
     layer = built(likelihood("per_image", initial_scale=0.2), (4, 5, 4))
+    assert layer.output_channels(3) == 4
     extra = np.random.default_rng(0).normal(size=(*outputs.shape[:-1], 1)).astype(np.float32)
     both = np.concatenate([outputs, extra], axis=-1)
     np.testing.assert_allclose(layer.mean(both), expit(outputs), rtol=1e-6)
@@ -153,6 +165,96 @@ def test_a_scale_per_image_is_moved_by_the_extra_channel(likelihood, batch):
         np.testing.assert_allclose(value, alone[0], rtol=1e-5)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     np.testing.assert_array_equal(again.log_prob(images, both), layer.log_prob(images, both))
+
+
+@pytest.mark.parametrize("likelihood", LEARNED)
+def test_a_predicted_scale_is_that_of_its_pixel_and_image(likelihood, batch):
+    images, outputs = batch
+    layer = built(likelihood("predicted", initial_scale=0.2), (4, 5, 6))
+    assert layer.output_channels(3) == 6
+    predicted = np.random.default_rng(0).normal(size=outputs.shape).astype(np.float32)
+    both = np.concatenate([outputs, predicted], axis=-1)
+    np.testing.assert_allclose(layer.mean(both), expit(outputs), rtol=1e-6)
+    scales = MIN_SCALE + np.logaddexp(0, np.log(np.expm1(0.2 - MIN_SCALE)) + np.float64(predicted))
+    np.testing.assert_allclose(layer.scale(both), scales, rtol=1e-5)
+    if likelihood is Gaussian:
+        expected = norm.logpdf(images, expit(np.float64(outputs)), scales).sum(axis=(1, 2, 3))
+    else:
+        expected = np.log(logistic_masses(images, expit(np.float64(outputs)), scales)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(layer.log_prob(images, both), expected, rtol=1e-4)
+
+
+# Mixtures of discretised logistics
+
+
+def mixture_outputs(likelihood, shape, spread=2.0):
+    channels = likelihood.output_channels(shape[-1])
+    return np.random.default_rng(3).normal(size=(*shape[:-1], channels), scale=spread).astype(np.float32)
+
+
+@pytest.mark.parametrize("components", [1, 3, 5])
+@pytest.mark.parametrize("spread", [0.0, 1.0, 5.0])
+def test_the_256_probabilities_of_a_mixture_sum_to_one(components, spread):
+    likelihood = LogisticMixture(components)
+    outputs = mixture_outputs(likelihood, (1, 1, 1, 1), spread)
+    images = (LEVELS / 255).astype(np.float32).reshape(-1, 1, 1, 1)
+    log_probs = built(likelihood, outputs.shape[1:]).log_prob(images, np.repeat(outputs, 256, axis=0)).numpy()
+    assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1, abs=2e-5)
+
+
+def test_the_65536_probabilities_of_two_channels_sum_to_one():
+    likelihood = LogisticMixture(3)
+    outputs = mixture_outputs(likelihood, (1, 1, 1, 2))
+    images = np.stack(np.meshgrid(LEVELS, LEVELS), axis=-1).reshape(-1, 1, 1, 2).astype(np.float32) / 255
+    log_probs = built(likelihood, outputs.shape[1:]).log_prob(images, np.repeat(outputs, len(images), axis=0)).numpy()
+    assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1, abs=2e-5)
+
+
+def test_a_mixture_against_scipy(batch):
+    """Check Σ_k π_k Π_c P(x_c; μ_kc, s_kc) in float64, from the decoder's outputs in the order that they have."""
+    images, likelihood = batch[0], LogisticMixture(4, initial_scale=0.05)
+    outputs = mixture_outputs(likelihood, images.shape, spread=1.0)
+    layer = built(likelihood, outputs.shape[1:])
+    by_component = np.float64(outputs).reshape(*images.shape[:3], 4, 7)
+    shares = np.exp(by_component[..., 0]) / np.exp(by_component[..., 0]).sum(axis=-1, keepdims=True)
+    grey = np.log(np.array([1, 3, 5, 7]) / np.array([7, 5, 3, 1]))[:, None]  # the logits of 1/8, 3/8, 5/8, 7/8
+    locations = expit(grey + by_component[..., 1:4])
+    scales = MIN_SCALE + np.logaddexp(0, np.log(np.expm1(0.05 - MIN_SCALE)) + by_component[..., 4:])
+    masses = logistic_masses(images[..., None, :], locations, scales)
+    expected = np.log((shares * masses.prod(axis=-1)).sum(axis=-1)).sum(axis=(1, 2))
+    np.testing.assert_allclose(layer.log_prob(images, outputs), expected, rtol=1e-4)
+    mean = (shares[..., None] * locations).sum(axis=-2)
+    np.testing.assert_allclose(layer.mean(outputs), mean, rtol=1e-4)
+
+
+def test_a_mixture_of_one_component_is_the_logistic_with_a_predicted_scale(batch):
+    images, outputs = batch
+    scales = np.random.default_rng(0).normal(size=outputs.shape).astype(np.float32)
+    logits = np.full((*images.shape[:3], 1), 7.0, np.float32)  # of the only component: without effect
+    mixture = built(LogisticMixture(1), (4, 5, 7)).log_prob(images, np.concatenate([logits, outputs, scales], axis=-1))
+    both = np.concatenate([outputs, scales], axis=-1)
+    expected = built(DiscretizedLogistic("predicted"), (4, 5, 6)).log_prob(images, both)
+    np.testing.assert_allclose(mixture, expected, rtol=1e-5)
+
+
+def test_a_mixture_is_finite_at_the_extremes():
+    images = (LEVELS / 255).astype(np.float32).reshape(-1, 1, 1, 1)
+    likelihood = built(LogisticMixture(2), (1, 1, 6))
+    for raw in (-200.0, 0.0, 200.0):
+        for place in (-200.0, 0.0, 200.0):
+            outputs = tf.constant([[[[raw, place, raw, -raw, -place, raw]]]] * 256)
+            with tf.GradientTape() as tape:
+                tape.watch(outputs)
+                log_prob = likelihood.log_prob(images, outputs)
+            gradients = tape.gradient(log_prob, [outputs, *[weight.value for weight in likelihood.trainable_weights]])
+            assert all(np.isfinite(value).all() for value in (log_prob, *gradients)), (raw, place)
+
+
+def test_a_mixture_is_serialized():
+    layer = built(LogisticMixture(3, initial_scale=0.2), (4, 5, 21))
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert (again.components, again.initial_scale) == (3, 0.2)
+    np.testing.assert_allclose(again.raw_locations, layer.raw_locations)
 
 
 def test_sigma_is_the_standard_deviation():
@@ -182,7 +284,9 @@ def test_the_arguments_are_kept_and_checked(likelihood):
     assert type(again) is likelihood
     assert (again.scale_sharing, again.initial_scale) == ("per_pixel", 0.25)
     assert again.raw_scale.shape == (4, 5, 3)
-    with pytest.raises(InputError, match="scale_sharing=per_row: must be one of shared, per_pixel, per_image"):
+    with pytest.raises(
+        InputError, match="scale_sharing=per_row: must be one of shared, per_pixel, per_image, predicted"
+    ):
         likelihood("per_row")
     for scale in (0, MIN_SCALE):
         with pytest.raises(InputError, match=f"initial_scale={scale}: must be above {MIN_SCALE}"):
@@ -192,7 +296,7 @@ def test_the_arguments_are_kept_and_checked(likelihood):
 @pytest.mark.parametrize(("likelihood", "scale"), [(Gaussian, 0.2), (DiscretizedLogistic, 0.1)])
 def test_by_default_one_scale_is_shared_by_all_pixels(likelihood, scale):
     layer = built(likelihood(name="of_pixels"))
-    assert (layer.name, layer.scale_sharing, layer.extra_channels) == ("of_pixels", "shared", 0)
+    assert (layer.name, layer.scale_sharing, layer.output_channels(3)) == ("of_pixels", "shared", 3)
     assert layer.raw_scale.shape == ()
     assert float(layer.scale(None)) == pytest.approx(scale, rel=1e-6)
 

@@ -1,12 +1,15 @@
 """log p(x) compared with models whose likelihood is known: a linear one exactly, small VAEs by integration."""
 
+import io
 import pickle
+import zlib
 from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from scipy.stats import multivariate_normal, norm
 
 from hw5 import distributions, networks
@@ -19,6 +22,7 @@ from hw5.metrics import (
     iwae_bound,
     log_likelihood,
     mean_and_error,
+    png_bits_per_dimension,
 )
 from hw5.models import VAE
 
@@ -325,3 +329,25 @@ def test_dequantized_values_fill_the_cell_of_their_level_and_do_not_leave_it(low
 def test_only_bytes_are_dequantized():
     with pytest.raises(InputError, match="must be uint8, not float32"):
         dequantize(np.zeros((1, 2, 2, 1), np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bits_of_png_are_those_of_its_file(channels):
+    """Check noise, which no code shortens, and a flat image: the 57 bytes of a PNG's chunks and its packed rows."""
+    images = RNG.integers(0, 256, (3, 64, 64, channels), np.uint8)
+    images[2] = 200
+    noise, _, flat = png_bits_per_dimension(images)
+    size = 64 * 64 * channels
+    # stored as it is: one byte a row for the filter, and less than 120 bytes around the rows
+    assert size + 64 + 57 <= noise * size / 8 <= size + 64 + 57 + 63
+    # about as short as rows that are not filtered
+    rows = np.concatenate([np.zeros((64, 1), np.uint8), images[2].reshape(64, -1)], axis=1)
+    assert flat * size / 8 == pytest.approx(57 + len(zlib.compress(rows.tobytes(), 9)), rel=0.1)
+
+
+def test_a_png_holds_the_image():
+    image = RNG.integers(0, 4, (1, 16, 16, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(image[0]).save(file, "PNG", optimize=True)
+    assert png_bits_per_dimension(image)[0] == 8 * len(file.getvalue()) / (16 * 16 * 3)
+    np.testing.assert_array_equal(np.asarray(Image.open(file)), image[0])

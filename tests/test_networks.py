@@ -388,7 +388,7 @@ def test_without_normalization_the_signal_keeps_its_size():
 
 
 def test_dcgan_vae_mirrors_its_decoder():
-    encoder, decoder = networks.dcgan_vae(10, 4, (64, 64, 3), extra_channels=1, context=7)
+    encoder, decoder = networks.dcgan_vae(10, 4, (64, 64, 3), output_channels=4, context=7)
     assert encoder.output_shape == [(None, 10), (None, 10), (None, 7)]
     assert decoder.output_shape == (None, 64, 64, 4)
     downwards = volumes(encoder.get_layer("convolutions"))

@@ -321,7 +321,7 @@ def test_images_of_any_size_are_scaled_to_the_sheets(section, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("choice", "count"),
     [
-        ((["gan", "vae"], variants.NAMES, ["deconv", "nearest", "bilinear"], list(variants.LIKELIHOODS)), 7 + 8),
+        ((["gan", "vae"], variants.NAMES, ["deconv", "nearest", "bilinear"], list(variants.LIKELIHOODS)), 7 + 11),
         ((["gan"], ["wgan"], ["bilinear"], ["gaussian"]), 1),
         ((["vae"], ["iwae", "flow", "wgan"], ["nearest"], ["logistic", "gaussian"]), 3),
     ],
@@ -376,7 +376,9 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
         "gan_wgan_bilinear",
         "vae_flow_bilinear_gaussian_per_image",
         "vae_iwae_bilinear_gaussian_per_image",
+        "png",
     ]
+    png = measured.pop("png")
     for row in measured.values():
         evaluated = row["samples"]["inception"]
         assert isinstance(evaluated["fid"], float)
@@ -396,6 +398,8 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
         assert row["num_images"] == 2
     assert "bits_difference" not in measured["vae_flow_bilinear_gaussian_per_image"]
     bits = [row["bits_per_dimension"] for row in measured.values() if "bits_per_dimension" in row]
+    assert 1 < png["bits_per_dimension"] < 4
+    assert png["bits_difference"] == pytest.approx(png["bits_per_dimension"] - bits[0])
     assert measured["vae_iwae_bilinear_gaussian_per_image"]["bits_difference"] == pytest.approx(bits[1] - bits[0])
 
 

@@ -16,6 +16,7 @@ from hw5.metrics.likelihood import (
     iwae_bound,
     mean_and_error,
     merge_bounds,
+    png_bits_per_dimension,
 )
 from hw5.metrics.linear_head import LinearHead, find_head
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
@@ -59,6 +60,7 @@ __all__ = [
     "merge_bounds",
     "mode_score",
     "pca",
+    "png_bits_per_dimension",
     "precision_recall",
     "real_images_for_fid",
     "wasserstein_distance",

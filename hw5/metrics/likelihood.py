@@ -1,9 +1,11 @@
 """Likelihoods of images in nats and in bits: the bound from importance weights, bits per dimension, dequantisation."""
 
+import io
 from collections.abc import Sequence
 from math import log, prod
 
 import numpy as np
+from PIL import Image
 
 from hw5.errors import InputError
 
@@ -84,6 +86,27 @@ def bits_per_pixel(
 ) -> np.ndarray:
     """Compute the code length of images in bits per pixel (h·w); otherwise as `bits_per_dimension`."""
     return image_shape[-1] * bits_per_dimension(log_likelihood, image_shape, value_range=value_range, levels=levels)
+
+
+def png_bits_per_dimension(images: np.ndarray) -> np.ndarray:
+    """Compute the size of each image as a PNG file, in bits per dimension: a code that needs no training images.
+
+    Each image is a file of its own, because a VAE as well codes an image by itself. The file is what Pillow writes with
+    `optimize`. About 60 of its bytes are no pixels: 0.04 bits per dimension at 64×64×3.
+
+    Args:
+        images: uint8 [n, h, w, 1 or 3].
+
+    Returns:
+        float64 [n].
+    """
+
+    def size(image):
+        file = io.BytesIO()
+        Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(file, "PNG", optimize=True)
+        return file.tell()
+
+    return np.array([8 * size(image) / image.size for image in images], np.float64)
 
 
 def dequantize(images: np.ndarray, seed: int = 0, value_range: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:

@@ -36,7 +36,7 @@ class VAE(EncoderDecoder):
 
     Args:
         encoder: images [batch, h, w, c] → (μ, log σ²), each [batch, latent_dim].
-        decoder: z [batch, latent_dim] → [batch, h, w, c + likelihood.extra_channels].
+        decoder: z [batch, latent_dim] → [batch, h, w, likelihood.output_channels(c)].
         kl_weight: weight of the KL divergence; 0 leaves the reconstruction alone.
         likelihood: p(x|z), one of `hw5.distributions`; None is Bernoulli, of the decoder's outputs as logits.
         preprocessing: layer that is applied to images in training and evaluation, such as
@@ -120,7 +120,7 @@ class VAE(EncoderDecoder):
 
         Returns:
             (log p(x|z), log p(z), log q(z|x), outputs): three times [batch] or [count, batch] in nats, and the
-            decoder's outputs [count · batch, h, w, c + extra_channels].
+            decoder's outputs [count · batch, h, w, likelihood.output_channels(c)].
         """
         z, log_posterior = posterior.sample(epsilon)
         if len(epsilon.shape) == 3:
