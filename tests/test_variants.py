@@ -202,7 +202,7 @@ def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
     model = build(prior=prior and prior(), preprocessing=layers.Binarization())
     before, codes = model.reconstruct(images), np.random.default_rng(0).normal(size=(9, LATENT)).astype(np.float32)
     decoded = model.decode(codes)
-    model.fit_prior([images[:9], images[9:]])
+    model.fit_prior(model.draw_latents([images[:9], images[9:]]))
     np.testing.assert_allclose(model.reconstruct(images), before, atol=1e-5)
     z = model.prior.mean + codes @ np.transpose(model.prior.cholesky)
     np.testing.assert_allclose(model.decode(codes), model.likelihood.mean(model.decoder(z)), atol=1e-6)
@@ -210,12 +210,34 @@ def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
     assert np.abs(np.mean(model.encode(images), axis=0)).max() < 1  # a mean of 16, of variance 1 at most
 
 
+@pytest.mark.parametrize("build", ALL)
+def test_a_mixture_prior_is_kept_and_its_samples_are_of_its_clusters(build, images, tmp_path):
+    model = build()
+    model.compile()
+    before = len(model.weights)
+    model.fit_prior(model.draw_latents([images]))
+    latents = np.random.default_rng(0).normal(size=(400, LATENT)).astype(np.float32)
+    latents[::2] += 8
+    model.fit_prior(latents, distributions.GaussianMixturePrior(2))
+    assert len(model.weights) == before + 5  # those of the mixture, and none of the Gaussian before it
+    codes = model.draw_codes(1000, seed=0)
+    z = np.asarray(model.prior.color(codes))
+    assert 0.4 < np.mean(z.mean(axis=1) > 4) < 0.6
+    assert np.mean(np.abs(z.mean(axis=1) - 4) < 2) < 0.01  # between the clusters, 3.5 standard deviations from both
+    np.testing.assert_array_equal(model.sample(5, seed=3), model.decode(model.draw_codes(5, seed=3)))
+    models.save(model, tmp_path)
+    loaded = models.load(tmp_path)
+    np.testing.assert_array_equal(loaded.sample(5, seed=3), model.sample(5, seed=3))
+    np.testing.assert_array_equal(loaded.log_weights(images, noise(2)), model.log_weights(images, noise(2)))
+    assert np.isfinite(model.evaluate(images, verbose=0, return_dict=True)["kl"])
+
+
 def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
     """Check it although Keras has compiled the evaluation with the earlier prior."""
     model = models.VAE(*networks_of())
     model.compile()
     before = model.evaluate(images, verbose=0, return_dict=True)["kl"]
-    model.fit_prior([images])
+    model.fit_prior(model.draw_latents([images]))
     after = model.evaluate(images, verbose=0, return_dict=True)["kl"]
     np.testing.assert_allclose(after, np.mean(model.prior.kl(model.posterior(images))), rtol=1e-5)
     assert abs(after - before) > 1e-3
@@ -230,7 +252,7 @@ def test_a_training_resumes_after_the_prior_was_fitted(build, digits, tmp_path):
         model, _ = training.fit(
             build, digits[:64], digits[64:96], run_dir=tmp_path, schedule=schedule, optimizers=training.adam(1e-3)
         )
-        model.fit_prior(data.pipeline(digits[:64], 30))
+        model.fit_prior(model.draw_latents(data.pipeline(digits[:64], 30)))
         return model
 
     first = fit()
@@ -261,7 +283,7 @@ def test_variants_are_saved_and_loaded(build, prior, images, tmp_path):
     )
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     model.fit(images, verbose=0)
-    model.fit_prior([images])
+    model.fit_prior(model.draw_latents([images]))
     models.save(model, tmp_path)
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)

@@ -146,13 +146,14 @@ class VAE(EncoderDecoder):
         return log_likelihood + log_prior - log_posterior
 
     def bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Compute the terms of the loss, here with the KL divergence in closed form.
+        """Compute the terms of the loss, with the KL divergence in closed form where there is one.
 
         Returns:
             (terms, reconstruction, KL divergence): scalars whose sum is minimised, and both of each image, [batch] in
             nats.
         """
-        reconstruction, kl = -log_likelihood, self.prior.kl(posterior)
+        kl = self.prior.kl(posterior) if self.prior.has_closed_kl else log_posterior - log_prior
+        reconstruction = -log_likelihood
         return [ops.mean(reconstruction), self.kl_weight * ops.mean(kl)], reconstruction, kl
 
     def call(self, images, training=False):
@@ -213,24 +214,35 @@ class VAE(EncoderDecoder):
             mean = np.clip(mean, MIN_MEAN, 1 - MIN_MEAN)
             last.bias.assign(np.log(mean / (1 - mean)).ravel())
 
-    def fit_prior(self, batches):
-        """Replace the prior by the Gaussian that fits one z ~ q(z|x) of every image.
+    def draw_codes(self, count, seed=None):
+        return self.prior.draw_codes(count, self.latent_dim, self.seed_generator if seed is None else seed)
+
+    def draw_latents(self, batches):
+        """Draw one z ~ q(z|x) of every image. Returns [n, latent_dim].
 
         Args:
             batches: an iterable of batches, as in training.
+        """
+        drawn = [self.posterior(x).sample(self.draw_epsilon(len(x)))[0] for x in map(self.preprocess, batches)]
+        return ops.concatenate(drawn)
+
+    def fit_prior(self, latents, prior: StandardNormal | None = None):
+        """Replace the prior by one that is fitted to latents of the training images (`draw_latents`).
+
+        Args:
+            latents: [n, latent_dim].
+            prior: one of `hw5.distributions`; None is a Gaussian.
 
         Raises:
             InputError: too few images.
         """
-        z = []
-        for images in map(self.preprocess, batches):
-            drawn, _ = self.posterior(images).sample(self.draw_epsilon(len(images)))
-            z.append(drawn)
-        if not isinstance(self.prior, GaussianPrior):
-            self.prior = GaussianPrior()
-            self.prior.build((None, self.latent_dim))
-            self.trace_steps_again()
-        self.prior.fit(ops.concatenate(z))
+        prior = GaussianPrior() if prior is None else prior
+        if not prior.built:
+            prior.build((None, self.latent_dim))
+        prior.fit(latents)
+        self._tracker.untrack(self.prior)  # Keras would keep its weights as the model's
+        self.prior = prior
+        self.trace_steps_again()
 
 
 @keras.saving.register_keras_serializable("hw5")
