@@ -269,6 +269,15 @@ class DiagonalGaussian(NamedTuple):
         z = self.mean + ops.exp(0.5 * self.log_var) * epsilon
         return z, -0.5 * ops.sum(ops.square(epsilon) + self.log_var + LOG_2_PI, axis=-1)
 
+    def log_prob(self, z):
+        """Compute log q(z|x) of z [..., batch, latent_dim]. Returns [..., batch], in nats."""
+        squares = ops.square(z - self.mean) * ops.exp(-self.log_var)
+        return -0.5 * ops.sum(squares + self.log_var + LOG_2_PI, axis=-1)
+
+    def stop_gradient(self):
+        """Return the same distribution, through whose parameters no gradient passes."""
+        return DiagonalGaussian(ops.stop_gradient(self.mean), ops.stop_gradient(self.log_var))
+
 
 class FlowPosterior(NamedTuple):
     """The posterior of z = f(z₀, context) with z₀ from a Gaussian and f a flow (Rezende & Mohamed 2015).

@@ -348,6 +348,29 @@ def test_the_density_of_a_sample_is_that_of_the_gaussian(shape):
     np.testing.assert_allclose(log_prob, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(16, 3), (5, 16, 3)])
+def test_the_density_as_a_function_of_z_is_that_of_its_sample(shape):
+    q = posterior()
+    z, log_prob = q.sample(np.random.default_rng(5).normal(size=shape).astype(np.float32))
+    np.testing.assert_allclose(q.log_prob(z), log_prob, rtol=1e-5, atol=1e-5)
+
+
+def test_the_path_gradient_of_the_density_is_that_of_z_alone():
+    """Check d log q(z)/dz · dz/dμ = −ε/σ, where in the total derivative the two parts cancel."""
+    mean, log_var, epsilon = tf.constant([[0.5, -1.0]]), tf.constant([[0.2, -0.4]]), tf.constant([[0.3, -2.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([mean, log_var])
+        q = DiagonalGaussian(mean, log_var)
+        z, total = q.sample(epsilon)
+        total_of_z, path = q.log_prob(z), q.stop_gradient().log_prob(z)
+    sigma = np.exp(log_var.numpy() / 2)
+    np.testing.assert_allclose(tape.gradient(path, mean), -epsilon / sigma, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(path, log_var), -np.square(epsilon) / 2, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(total_of_z, mean), [[0, 0]], atol=1e-6)
+    for log_prob in (total, total_of_z):
+        np.testing.assert_allclose(tape.gradient(log_prob, log_var), [[-0.5, -0.5]], rtol=1e-5)
+
+
 def test_no_noise_gives_the_mode():
     q = posterior()
     z, log_prob = q.sample(0.0)

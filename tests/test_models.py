@@ -208,14 +208,16 @@ def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
     ("build", "arguments"),
     [
         (nonlinear, {"loss": "cross_entropy"}),
-        (lambda: vae(kl_weight=0.25), {"kl_weight": 0.25}),
+        (lambda: vae(kl_weight=0.25), {"kl_weight": 0.25, "gradient": "total"}),
         (
             lambda: models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=5, noise_std=0.3),
             {"patch": 5, "noise_std": 0.3},
         ),
         (
-            lambda: models.ImportanceWeightedVAE(*networks.dense_vae(3, hidden=8), importance_samples=3),
-            {"importance_samples": 3},
+            lambda: models.ImportanceWeightedVAE(
+                *networks.dense_vae(3, hidden=8), importance_samples=3, gradient="path"
+            ),
+            {"importance_samples": 3, "gradient": "path"},
         ),
     ],
 )
