@@ -228,6 +228,19 @@ def test_the_arguments_are_part_of_a_saved_model(build, arguments, tmp_path):
     assert {name: config[name] for name in config.keys() - {*loaded.PARTS, "name", "trainable", "dtype"}} == arguments
 
 
+def test_a_model_that_was_saved_before_it_had_an_argument_loads_with_its_default(batch, tmp_path):
+    model = vae()
+    models.save(model, tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    for name in ("flow", "gradient", "prior"):
+        del config["config"][name]
+    path.write_text(json.dumps(config))
+    loaded = models.load(tmp_path)
+    assert (loaded.flow, loaded.gradient) == (None, "total")
+    np.testing.assert_array_equal(loaded.encode(batch), model.encode(batch))
+
+
 def started(pair, images, **arguments):
     """Return the biases of the decoder's last layer before the first step of a training on these images."""
     model = models.VAE(*pair, **arguments)

@@ -184,7 +184,8 @@ class LatentModel(SavesRandomState, keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in cls.PARTS}
+        known = [name for name in cls.PARTS if name in config]  # a model that was saved earlier may lack some
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in known}
         return cls(**{**config, **parts})
 
 
