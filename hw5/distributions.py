@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from hw5.errors import InputError
+from hw5.gaussian_mixture import fit_gaussian_mixture
 from hw5.objectives import bernoulli_loss, gaussian_kl
 
 LOG_2_PI = log(2 * pi)
@@ -268,6 +269,15 @@ class DiagonalGaussian(NamedTuple):
         z = self.mean + ops.exp(0.5 * self.log_var) * epsilon
         return z, -0.5 * ops.sum(ops.square(epsilon) + self.log_var + LOG_2_PI, axis=-1)
 
+    def log_prob(self, z):
+        """Compute log q(z|x) of z [..., batch, latent_dim]. Returns [..., batch], in nats."""
+        squares = ops.square(z - self.mean) * ops.exp(-self.log_var)
+        return -0.5 * ops.sum(squares + self.log_var + LOG_2_PI, axis=-1)
+
+    def stop_gradient(self):
+        """Return the same distribution, through whose parameters no gradient passes."""
+        return DiagonalGaussian(ops.stop_gradient(self.mean), ops.stop_gradient(self.log_var))
+
 
 class FlowPosterior(NamedTuple):
     """The posterior of z = f(z₀, context) with z₀ from a Gaussian and f a flow (Rezende & Mohamed 2015).
@@ -362,7 +372,24 @@ class InverseAutoregressiveFlow(Distribution):
 
 @keras.saving.register_keras_serializable("hw5")
 class StandardNormal(Distribution):
-    """The prior N(0, I)."""
+    """The prior N(0, I).
+
+    Attributes:
+        has_closed_kl: whether there is a `kl`.
+    """
+
+    has_closed_kl = True
+
+    def fit(self, z):
+        """Fit the prior to latents [n, latent_dim]; N(0, I) stays as it is."""
+
+    def draw_codes(self, count, latent_dim, seed):
+        """Draw z ~ p(z), whitened (`whiten`). Returns [count, latent_dim].
+
+        Args:
+            seed: an integer or a `SeedGenerator`.
+        """
+        return keras.random.normal((count, latent_dim), seed=seed)
 
     def log_prob(self, z):
         """Compute log p(z) of z [..., latent_dim]. Returns [...], in nats."""
@@ -373,11 +400,11 @@ class StandardNormal(Distribution):
         return gaussian_kl(posterior.mean, posterior.log_var)
 
     def whiten(self, z):
-        """Map z ~ p(z) to ε ~ N(0, I), both [..., latent_dim]."""
+        """Map z ~ p(z) to ε with mean 0 and covariance I, ε ~ N(0, I) if p(z) is Gaussian, both [..., latent_dim]."""
         return z
 
     def color(self, epsilon):
-        """Map ε ~ N(0, I) to z ~ p(z), both [..., latent_dim]."""
+        """Map ε to z, the inverse of `whiten`."""
         return epsilon
 
 
@@ -405,9 +432,7 @@ class GaussianPrior(StandardNormal):
         Raises:
             InputError: n is too small.
         """
-        count, size = np.shape(z)
-        if count <= size:
-            raise InputError(f"a prior of {size} latents cannot be fitted to {count} images: it needs more images")
+        check_prior("gaussian", *np.shape(z))
         z = np.asarray(z, np.float64)
         self.mean.assign(z.mean(axis=0))
         self.cholesky.assign(np.linalg.cholesky(np.cov(z, rowvar=False)))
@@ -432,3 +457,85 @@ class GaussianPrior(StandardNormal):
 
     def _log_det(self):
         return ops.sum(ops.log(ops.diagonal(self.cholesky)))
+
+
+@keras.saving.register_keras_serializable("hw5")
+class GaussianMixturePrior(GaussianPrior):
+    """The prior Σ_k π_k N(m_k, L_k L_kᵀ): N(0, I) until it is fitted to the latents of images.
+
+    Latents of images are clusters, of digits or of styles, and a Gaussian has much mass between them. Ghosh et al.
+    (2020, section 4) fit ten components with full covariances, after the training.
+
+    `whiten` has the mean and the covariance of the mixture. So a code has mean 0 and covariance I, and a line or a step
+    in a code means what it means with a Gaussian; only `draw_codes` knows the clusters. There is no `kl`.
+
+    Args:
+        components: K.
+
+    Attributes:
+        mean, cholesky: as of `GaussianPrior`, of the whole mixture.
+        log_weights: log π, [K].
+        means, choleskys: m_k, [K, latent_dim], and L_k, lower triangular, [K, latent_dim, latent_dim].
+    """
+
+    has_closed_kl = False
+
+    def __init__(self, components: int = 10, **kwargs):
+        super().__init__(**kwargs)
+        self.components = components
+
+    def build(self, z_shape):
+        super().build(z_shape)
+        count, size = self.components, z_shape[-1]
+        self.log_weights = self._variable("log_weights", np.full(count, -log(count)))
+        self.means = self._variable("means", np.zeros((count, size)))
+        self.choleskys = self._variable("choleskys", np.tile(np.eye(size), (count, 1, 1)))
+
+    def _variable(self, name, value):
+        return self.add_weight(value.shape, keras.initializers.Constant(value), trainable=False, name=name)
+
+    def fit(self, z):
+        """Fit the mixture to latents [n, latent_dim] (`hw5.gaussian_mixture`), and m and L to its moments.
+
+        Raises:
+            InputError: n is too small.
+        """
+        super().fit(z)
+        mixture, _ = fit_gaussian_mixture(np.asarray(z), self.components)
+        self.log_weights.assign(np.log(mixture.weights))
+        self.means.assign(mixture.means)
+        self.choleskys.assign(mixture.choleskys)
+        mean, covariance = mixture.moments()
+        self.mean.assign(mean)
+        self.cholesky.assign(np.linalg.cholesky(covariance))
+
+    def draw_codes(self, count, latent_dim, seed):
+        generator = seed if isinstance(seed, keras.random.SeedGenerator) else keras.random.SeedGenerator(seed)
+        chosen = keras.random.categorical(self.log_weights[None], count, seed=generator)[0]
+        epsilon = keras.random.normal((count, latent_dim), seed=generator)
+        by_component = self.means[:, None] + ops.einsum("kij,nj->kni", self.choleskys, epsilon)
+        z = ops.einsum("nk,kni->ni", ops.one_hot(chosen, self.components), by_component)
+        return self.whiten(z)
+
+    def log_prob(self, z):
+        whitened = ops.einsum("kij,...kj->...ki", ops.inv(self.choleskys), z[..., None, :] - self.means)
+        log_dets = ops.sum(ops.log(ops.diagonal(self.choleskys, axis1=1, axis2=2)), axis=-1)
+        log_densities = -0.5 * ops.sum(ops.square(whitened) + LOG_2_PI, axis=-1) - log_dets
+        return ops.logsumexp(self.log_weights + log_densities, axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "components": self.components}
+
+
+def check_prior(name: str, num_images: int, latent_dim: int) -> None:
+    """Check that a prior of `PRIORS` can be fitted to so many images.
+
+    Raises:
+        InputError: it cannot: the covariance would have no inverse.
+    """
+    if name != "standard" and num_images <= latent_dim:
+        reason = f"{num_images} images are too few to fit a prior of {latent_dim} latents to"
+        raise InputError(f"prior={name}: {reason}; prior=standard keeps N(0, I)")
+
+
+PRIORS = {"standard": StandardNormal, "gaussian": GaussianPrior, "mixture": GaussianMixturePrior}

@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 from scipy.linalg import subspace_angles
 
-from hw5 import command_line, data, figures, models, networks, training
+from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.errors import InputError
 from hw5.metrics import pca
 from hw5.section import section
@@ -78,7 +78,9 @@ def main(settings, run):
     errors = {"PCA": bound} | mse
     draw_comparisons(run, trained, histories, errors, angles, data.scale(validation[:NUM_SHOWN]))
     rows = {name: {str(dim): value for dim, value in values.items()} for name, values in errors.items()}
-    print_table("validation MSE", rows, {f"k={dim}": (str(dim), ".5f") for dim in k})
+    trivial = metrics.trivial_losses(images, validation)
+    rows = {name: {"0": losses["mse"]} for name, losses in trivial.items()} | rows
+    print_table("validation MSE", rows, {f"k={dim}": (str(dim), ".5f") for dim in (0, *k)})
 
     headline = {f"MSE {name} k={k[-1]}": values[k[-1]] for name, values in errors.items()}
     if linear:
@@ -86,6 +88,7 @@ def main(settings, run):
     return headline, {
         "mse": mse,
         "pca_mse": bound,
+        "trivial_predictors": trivial,
         "principal_angles_degrees": angles,
         "history": {f"{name}, k={dim}": history for (name, dim), history in histories.items()},
     }

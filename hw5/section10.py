@@ -5,13 +5,14 @@ for comparison shallower or dense networks.
 
     python -m hw5.section10                                                # everything
     python -m hw5.section10 --architecture=convolutional --latent_dim=10   # one model
+    python -m hw5.section10 --prior=mixture,standard                       # another prior for the samples
     python -m hw5.section10 --notrain                                      # evaluate the latest checkpoints
     python -m hw5.section10 --fid_samples=10000                            # as many samples as in papers, for a GPU
 
 `tensorboard --logdir runs` shows the curves, images, reconstructions and samples during training.
 """
 
-from hw5 import command_line, data, figures, metrics, models, networks, training
+from hw5 import command_line, data, distributions, figures, metrics, models, networks, training
 from hw5.section import section
 from hw5.section_settings import InceptionEvaluation, MixedPrecision, OnImages, StepTraining
 from hw5.settings import Several, setting
@@ -24,6 +25,7 @@ ARCHITECTURES = {
     "dense": networks.dense_vae,
 }
 NUM_SHOWN = 10  # images per row
+MAX_PRIOR_IMAGES = 20_000  # whose latents priors are fitted to
 BY_DIGITS = metrics.MnistClassifier.key
 
 
@@ -34,12 +36,20 @@ class Settings(OnImages, StepTraining, MixedPrecision, InceptionEvaluation):
         "Networks: the sheet's table, or others (10.6). InceptionV3 evaluates the first, the digit classifier all.",
         choices=tuple(ARCHITECTURES),
     )
+    prior: Several[str] = setting(
+        ("standard", "gaussian"),
+        "Priors of the samples: standard, N(0, I), as on the sheet; or fitted to the latents after the training, a "
+        "gaussian or a mixture of ten (Ghosh et al. 2020). InceptionV3 evaluates the first, the digit classifier all.",
+        choices=tuple(distributions.PRIORS),
+        training=False,
+    )
     steps = 5000
     batch_size = 64
     learning_rate = 4e-3
     PRESETS = {
         "smoke": dict(steps=2, train_size=512, latent_dim=10, fid_samples=16),
         "paper": dict(steps=40_000, fid_samples=10_000),
+        "sheet": dict(prior="standard"),
     }
 
 
@@ -52,6 +62,8 @@ def main(settings, run):
     """
     images, validation = run.train_validation(SIZE)
     dims, shown = sorted(settings.latent_dim), data.scale(validation[:NUM_SHOWN])
+    for prior in settings.prior:
+        distributions.check_prior(prior, len(images), dims[-1])
     evaluate = settings.evaluator(SIZE)
 
     measured, histories = {name: {} for name in settings.architecture}, {}
@@ -70,21 +82,40 @@ def main(settings, run):
             model, histories[f"{name}, latent {dim}"] = run.fit(
                 folder, build, images, validation, latent_dim=dim, architecture=name
             )
-            reconstructed += [(f"latent {dim}", model.reconstruct(shown))]
-            sampled += [(f"sample, latent {dim}", model.decode(run.noise(folder, dim)[: len(shown)]))]
             terms = training.negative_elbo(model, validation) | {"parameters": model.count_params()}
-            measured[name][dim] = terms | {"samples": evaluate(model, keys)}  # 10.5
+            by_prior = evaluate_priors(model, images, settings.prior, evaluate, keys)  # 10.5
+            measured[name][dim] = terms | {"samples": by_prior[settings.prior[0]], "samples_by_prior": by_prior}
+            if settings.train and settings.prior[0] != "standard":
+                models.save(model, run.run_dir / folder)
+            reconstructed += [(f"latent {dim}", model.reconstruct(shown))]
+            sampled += [(f"sample, latent {dim}", model.sample(len(shown), seed=settings.seed))]
             draw(run, folder, histories[f"{name}, latent {dim}"], shown, reconstructed[-1][1], sampled[-1][1])
         figures.image_rows(run.figure(f"overview_{name}"), [*reconstructed, *sampled])
 
     draw_comparison(run, measured, dims)
-    print_results(measured)
+    trivial = metrics.trivial_losses(images, validation)
+    print_results(trivial, measured)
     first = measured[settings.architecture[0]]
     headline = {f"-ELBO z={dim}": row["negative_elbo"] for dim, row in first.items()}
     for dim, row in first.items():
         fids = [evaluated["fid"] for evaluated in row["samples"].values() if "fid" in evaluated]
         headline |= {f"FID z={dim}": fid for fid in fids[:1]}
-    return headline, {"validation": measured, "history": histories}
+    return headline, {"validation": measured, "trivial_predictors": trivial, "history": histories}
+
+
+def evaluate_priors(model, images, priors, evaluate, keys):
+    """Evaluate samples from each prior, the first one last, with which the model stays (10.5).
+
+    Returns:
+        prior → metrics by extractor: of `keys` for the first, of the digit classifier for the others.
+    """
+    chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
+    latents = model.draw_latents(data.pipeline(chosen, training.EVALUATION_BATCH))
+    by_prior = {}
+    for prior in reversed(priors):
+        model.fit_prior(latents, distributions.PRIORS[prior]())
+        by_prior[prior] = evaluate(model, keys if prior == priors[0] else [BY_DIGITS])
+    return {prior: by_prior[prior] for prior in priors}
 
 
 def draw(run, folder, history, shown, reconstructed, sampled):
@@ -112,13 +143,18 @@ def draw_comparison(run, measured, dims):
         figures.curves(run.figure("fid_mnist_classifier"), lines, ylabel="FID, features of digits", **axes)
 
 
-def print_results(measured):
-    """Print the validation terms, and the metrics of the samples by extractor, one row per model."""
+def print_results(trivial, measured):
+    """Print the validation terms, one row per model, and the metrics of the samples by prior and extractor."""
     rows = {f"{name}, latent {dim}": row for name, by_dim in measured.items() for dim, row in by_dim.items()}
     columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
     columns = {label: (key, ".2f") for label, key in columns.items()}
-    print_table("validation, nats per image", rows, {"parameters": ("parameters", ",d")} | columns)
-    print_evaluations({name: row["samples"] for name, row in rows.items()})
+    print_table("validation, nats per image", trivial | rows, {"parameters": ("parameters", ",d")} | columns)
+    by_prior = {
+        f"{name}, {prior}": evaluated
+        for name, row in rows.items()
+        for prior, evaluated in row["samples_by_prior"].items()
+    }
+    print_evaluations(by_prior)
 
 
 run = section(Settings, main)

@@ -11,7 +11,7 @@ import itertools
 
 import numpy as np
 
-from hw5 import command_line, data, figures, models, networks, training
+from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.section import section
 from hw5.section_settings import EpochTraining
 from hw5.settings import Several, setting
@@ -64,10 +64,11 @@ def main(settings, run):
         draw_codes(run, {weight: trained[weight, 2] for weight in weights}, validation, settings.dataset)
     rows = {f"{weight}, {dim}": terms for weight, by_k in measured.items() for dim, terms in by_k.items()}
     columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
-    print_table("validation, nats per image", rows, {label: (key, ".2f") for label, key in columns.items()})
+    trivial = metrics.trivial_losses(images, validation)
+    print_table("validation, nats per image", trivial | rows, {label: (key, ".2f") for label, key in columns.items()})
     elbos = measured[f"kl_weight={max(weights):g}"]
     headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in elbos.items()}
-    return headline, {"validation": measured, "history": histories}
+    return headline, {"validation": measured, "trivial_predictors": trivial, "history": histories}
 
 
 def draw_codes(run, models_of_two, validation, dataset):

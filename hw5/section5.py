@@ -128,7 +128,8 @@ def draw(name, model, history, run):
     steps = run.settings.steps // len(next(iter(history.values()), [1]))
     figures.training_curves(run.figure(f"curves_{name}"), figures.gan.named(history), steps=steps)
     noise = run.noise(name, model.latent_dim)
-    figures.image_grid(run.figure(f"samples_{name}"), figures.square(model.decode(noise)))
+    samples = model.sample(len(noise), seed=run.settings.seed)
+    figures.image_grid(run.figure(f"samples_{name}"), figures.square(samples))
     figures.latent.traversal(model, run.figure(f"traversal_{name}"), noise)
     figures.latent.latent_and_pixel_interpolation(model, run.figure(f"interpolation_{name}"), noise)
 

@@ -8,11 +8,12 @@ A dense VAE of the MNIST training set, and interpolations between pairs of test 
 
 import numpy as np
 
-from hw5 import command_line, data, figures, models, networks, training
+from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.errors import InputError
 from hw5.section import section
 from hw5.section_settings import EpochTraining
 from hw5.settings import setting
+from hw5.tables import print_table
 
 NUM_PAIRS = 10
 NUM_INTERPOLATES = 7
@@ -48,10 +49,13 @@ def main(settings, run):
     model, history = run.fit(".", build, images, validation)
     figures.training_curves(run.figure("curves"), history)
     measured = {"validation": training.negative_elbo(model, validation), "test": training.negative_elbo(model, test)}
+    trivial = metrics.trivial_losses(images, validation)
+    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
+    print_table("nats per image", trivial | measured, {label: (key, ".2f") for label, key in columns.items()})
     headline = {f"-ELBO {name}": terms["negative_elbo"] for name, terms in measured.items()}
     for name, pair in chosen.items():
         draw(run.figure(name), model, *(data.scale(test[positions]) for positions in pair))
-    return headline, measured | chosen
+    return headline, measured | {"trivial_predictors": trivial} | chosen
 
 
 def draw(path, model, first, last):

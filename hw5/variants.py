@@ -48,7 +48,7 @@ def defaults_of(argument: str) -> str:
 
 
 # The sheet's variants, without the additions of this package.
-PLAIN = PLAIN_DCGAN | dict(fit_prior=False, variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
+PLAIN = PLAIN_DCGAN | dict(prior="standard", variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
 PLAIN |= dict(likelihood=SHEET_LIKELIHOODS)
 
 
@@ -90,8 +90,12 @@ class VariantSettings(SmoothGANTraining):
         None, f"Bound of the critic's weights (default: {defaults_of('weight_clip')}).", at_least=0
     )
     importance_samples: int = setting(5, "Importance samples of the iwae's bound.", at_least=1)
-    fit_prior: bool = setting(
-        True, "Fit a VAE's prior to its latents after training; the sheet's is N(0, I).", training=False
+    prior: str = setting(
+        "gaussian",
+        "Prior of a VAE's samples: standard, N(0, I), as on the sheet; or fitted to its latents after the training, a "
+        "gaussian or a mixture of ten (Ghosh et al. 2020).",
+        choices=tuple(distributions.PRIORS),
+        training=False,
     )
     gradient_penalty: float | None = setting(
         None, f"Weight of the gradient penalty (default: {defaults_of('gradient_penalty')}).", at_least=0
@@ -153,11 +157,8 @@ def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int)
         value = getattr(settings, argument)
         if value and not settings.is_default(argument) and not any(argument in row for row in rows):
             raise InputError(f"{argument}={value}: no GAN to train has it; these have it: {defaults_of(argument)}")
-    dim = settings.latent_dim
-    if settings.fit_prior and num_images <= dim and len(rows) < len(chosen):
-        raise InputError(
-            f"{num_images} images are too few to fit a prior of {dim} latents to; fit_prior=False keeps N(0, I)"
-        )
+    if len(rows) < len(chosen):
+        distributions.check_prior(settings.prior, num_images, settings.latent_dim)
 
 
 def gan_row(name: str, settings) -> dict:
@@ -218,8 +219,9 @@ def fit(variant, run, images, validation):
         likelihood=variant.likelihood,
         **alone,
     )
-    if settings.fit_prior:
-        model.fit_prior(data.pipeline(images, training.EVALUATION_BATCH))
+    if settings.prior != "standard":
+        latents = model.draw_latents(data.pipeline(images, training.EVALUATION_BATCH))
+        model.fit_prior(latents, distributions.PRIORS[settings.prior]())
         if settings.train:
             models.save(model, run.run_dir / name)
     return model, history

@@ -14,6 +14,7 @@ from hw5.distributions import (
     DiscretizedLogistic,
     FlowPosterior,
     Gaussian,
+    GaussianMixturePrior,
     GaussianPrior,
     InverseAutoregressiveFlow,
     LogisticMixture,
@@ -347,6 +348,29 @@ def test_the_density_of_a_sample_is_that_of_the_gaussian(shape):
     np.testing.assert_allclose(log_prob, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(16, 3), (5, 16, 3)])
+def test_the_density_as_a_function_of_z_is_that_of_its_sample(shape):
+    q = posterior()
+    z, log_prob = q.sample(np.random.default_rng(5).normal(size=shape).astype(np.float32))
+    np.testing.assert_allclose(q.log_prob(z), log_prob, rtol=1e-5, atol=1e-5)
+
+
+def test_the_path_gradient_of_the_density_is_that_of_z_alone():
+    """Check d log q(z)/dz · dz/dμ = −ε/σ, where in the total derivative the two parts cancel."""
+    mean, log_var, epsilon = tf.constant([[0.5, -1.0]]), tf.constant([[0.2, -0.4]]), tf.constant([[0.3, -2.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([mean, log_var])
+        q = DiagonalGaussian(mean, log_var)
+        z, total = q.sample(epsilon)
+        total_of_z, path = q.log_prob(z), q.stop_gradient().log_prob(z)
+    sigma = np.exp(log_var.numpy() / 2)
+    np.testing.assert_allclose(tape.gradient(path, mean), -epsilon / sigma, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(path, log_var), -np.square(epsilon) / 2, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(total_of_z, mean), [[0, 0]], atol=1e-6)
+    for log_prob in (total, total_of_z):
+        np.testing.assert_allclose(tape.gradient(log_prob, log_var), [[-0.5, -0.5]], rtol=1e-5)
+
+
 def test_no_noise_gives_the_mode():
     q = posterior()
     z, log_prob = q.sample(0.0)
@@ -558,5 +582,59 @@ def test_a_prior_is_fitted_and_not_trained():
 
 
 def test_a_prior_needs_more_images_than_latents():
-    with pytest.raises(InputError, match="3 latents cannot be fitted to 3 images"):
+    with pytest.raises(InputError, match="^prior=gaussian: 3 images are too few to fit a prior of 3 latents to"):
         fitted_prior(count=3)
+
+
+def clusters(count=4000):
+    """Two clusters of equal size around (−3, 0) and (3, 1), with variances of 1/4 and 1."""
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(count, 2)) * [0.5, 1]
+    z[::2] += [-3, 0]
+    z[1::2] += [3, 1]
+    return z.astype(np.float32)
+
+
+def mixture_prior(components=2):
+    prior = GaussianMixturePrior(components)
+    prior.build((None, 2))
+    return prior
+
+
+def test_a_mixture_prior_is_standard_normal_until_it_is_fitted():
+    prior, z = mixture_prior(3), np.random.default_rng(0).normal(size=(7, 5, 2)).astype(np.float32)
+    np.testing.assert_allclose(prior.log_prob(z), StandardNormal().log_prob(z), rtol=1e-5)
+    np.testing.assert_array_equal(prior.whiten(z), z)
+    assert not prior.has_closed_kl
+    assert not prior.trainable_variables
+
+
+def test_a_fitted_mixture_prior_has_the_density_of_its_clusters():
+    prior, z = mixture_prior(), clusters()
+    prior.fit(z)
+    components = [multivariate_normal(m, np.diag([0.25, 1])).pdf(z) for m in ([-3, 0], [3, 1])]
+    difference = np.float64(prior.log_prob(z)) - np.log(np.mean(components, axis=0))
+    # at the maximum the mean gains half a nat for each of 11 parameters, in all; and the prior of EM has ν = 2
+    assert abs(difference.mean()) < 20 / len(z)
+    assert np.abs(difference).max() < 0.5
+
+
+def test_codes_of_a_mixture_prior_are_its_clusters_with_mean_0_and_covariance_1():
+    prior, count = mixture_prior(), 20_000
+    prior.fit(clusters())
+    codes = prior.draw_codes(count, 2, 5)
+    np.testing.assert_array_equal(codes, prior.draw_codes(count, 2, 5))
+    # five standard errors of a mean, 1/√n, and of a covariance, at most √(2/n)
+    np.testing.assert_allclose(np.mean(codes, axis=0), 0, atol=5 / np.sqrt(count))
+    np.testing.assert_allclose(np.cov(np.transpose(codes)), np.eye(2), atol=5 * np.sqrt(2 / count))
+    z = np.asarray(prior.color(codes))
+    np.testing.assert_allclose(prior.whiten(z), codes, atol=1e-5)
+    assert np.mean(np.abs(z[:, 0]) < 1) < 1e-3  # four standard deviations from both clusters
+    assert np.mean(z[:, 0] > 0) == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(count))
+
+
+def test_a_mixture_prior_is_serialized_with_its_components():
+    prior = mixture_prior(4)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(prior))
+    assert again.components == 4
+    assert [weight.shape for weight in again.weights] == [weight.shape for weight in prior.weights]

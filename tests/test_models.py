@@ -208,14 +208,16 @@ def test_a_trained_model_loads_in_a_process_of_its_own(digits, tmp_path):
     ("build", "arguments"),
     [
         (nonlinear, {"loss": "cross_entropy"}),
-        (lambda: vae(kl_weight=0.25), {"kl_weight": 0.25}),
+        (lambda: vae(kl_weight=0.25), {"kl_weight": 0.25, "gradient": "total"}),
         (
             lambda: models.DenoisingAutoencoder(*networks.denoising_autoencoder((8,)), patch=5, noise_std=0.3),
             {"patch": 5, "noise_std": 0.3},
         ),
         (
-            lambda: models.ImportanceWeightedVAE(*networks.dense_vae(3, hidden=8), importance_samples=3),
-            {"importance_samples": 3},
+            lambda: models.ImportanceWeightedVAE(
+                *networks.dense_vae(3, hidden=8), importance_samples=3, gradient="path"
+            ),
+            {"importance_samples": 3, "gradient": "path"},
         ),
     ],
 )
@@ -224,6 +226,19 @@ def test_the_arguments_are_part_of_a_saved_model(build, arguments, tmp_path):
     loaded = models.load(tmp_path)
     config = loaded.get_config()
     assert {name: config[name] for name in config.keys() - {*loaded.PARTS, "name", "trainable", "dtype"}} == arguments
+
+
+def test_a_model_that_was_saved_before_it_had_an_argument_loads_with_its_default(batch, tmp_path):
+    model = vae()
+    models.save(model, tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    for name in ("flow", "gradient", "prior"):
+        del config["config"][name]
+    path.write_text(json.dumps(config))
+    loaded = models.load(tmp_path)
+    assert (loaded.flow, loaded.gradient) == (None, "total")
+    np.testing.assert_array_equal(loaded.encode(batch), model.encode(batch))
 
 
 def started(pair, images, **arguments):

@@ -49,12 +49,24 @@ def iwae():
     return models.ImportanceWeightedVAE(*networks.tanh_vae(2, hidden=6, dropout=0.3), **how)
 
 
+def doubly_reparameterized():
+    how = dict(importance_samples=3, preprocessing=layers.Binarization(), gradient="path")
+    return models.ImportanceWeightedVAE(*networks.tanh_vae(2, hidden=6, dropout=0.3), **how)
+
+
+def flow_iwae():
+    encoder, decoder = networks.deep_tanh_vae(2, (8,), context=3)
+    return models.ImportanceWeightedVAE(encoder, decoder, 3, flow=InverseAutoregressiveFlow(2, 4))
+
+
 MODELS = {
     "autoencoder": lambda: models.Autoencoder(*networks.stacked_autoencoder(3, (8, 4))),
     "denoising": lambda: models.DenoisingAutoencoder(*networks.nonlinear_autoencoder(3)),
     "vae": lambda: models.VAE(*networks.tanh_vae(2, hidden=6), preprocessing=layers.Dequantization()),
     "flow_vae": flow_vae,
     "iwae": iwae,
+    "doubly_reparameterized": doubly_reparameterized,
+    "flow_iwae": flow_iwae,
     "gan": lambda: small_gan(ema_decay=0.9, r1=1.0),
     "critic": lambda: small_gan(objective="wasserstein", critic_steps=2, weight_clip=0.1, gradient_penalty=3.0),
 }

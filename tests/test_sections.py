@@ -414,10 +414,10 @@ def test_differences_of_bits_are_those_of_the_same_images():
 
 def test_section_5_keeps_the_standard_prior_or_has_enough_images_for_another(tmp_path, monkeypatch):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=60)
-    with pytest.raises(InputError, match="^60 images are too few to fit a prior of 100 latents to; fit_prior=F"):
+    with pytest.raises(InputError, match="^prior=gaussian: 60 images are too few to fit a prior of 100 latents"):
         section5.run(**where, model="vae")
     vae = variants.build_vae(variants.Variant("vae", "vanilla", "nearest", "gaussian"), faces(), (64, 64, 3))
-    run = SimpleNamespace(settings=faces(fit_prior=False), run_dir=tmp_path, fit=lambda *_, **__: (vae, {}))
+    run = SimpleNamespace(settings=faces(prior="standard"), run_dir=tmp_path, fit=lambda *_, **__: (vae, {}))
     images = np.zeros((200, 64, 64, 3), np.uint8)
     variant = variants.Variant("vae", "vanilla", "nearest", "gaussian")
     assert variants.fit(variant, run, images, images)[0].prior.__class__.__name__ == "StandardNormal"
@@ -520,7 +520,7 @@ def test_the_preset_sheet_is_exactly_the_sheet():
     sheet = section5.Settings(preset="sheet", hidden=2)
     assert set(sheet.variant) == {"vanilla", "wgan", "lsgan", "flow", "iwae"}
     assert sheet.upsampling == ("deconv", "nearest", "bilinear")
-    assert not sheet.fit_prior
+    assert sheet.prior == "standard"
     for name in ("vanilla", "wgan", "lsgan"):
         gan = gan_of(name, sheet)
         assert {key: gan.get_config()[key] for key in plain} == plain

@@ -163,7 +163,34 @@ def test_the_terms_of_a_flow_are_its_log_weights(images, fixed):
         np.testing.assert_allclose(-sum(model.losses), np.mean(model.log_weights(images, noise(1, seed))), rtol=1e-5)
 
 
+def importance_weighted_flow(**arguments):
+    """An importance weighted VAE of three samples whose posterior is a flow."""
+    flow = distributions.InverseAutoregressiveFlow(2, hidden=10)
+    return models.ImportanceWeightedVAE(*networks_of(context=4), 3, flow=flow, **arguments)
+
+
+def test_a_flow_with_one_importance_sample_is_the_flow_vae(images, fixed):
+    """Check equal losses for equal noise: both estimate the KL divergence with the z that is decoded."""
+    flow = flow_vae(2)
+    for weight in flow.flow.weights:
+        weight.assign(np.random.default_rng(3).normal(0, 0.3, weight.shape))
+    one = models.ImportanceWeightedVAE(flow.encoder, flow.decoder, 1, flow=flow.flow)
+    fixed(noise(1))
+    for model in (one, flow):
+        model(images)
+    np.testing.assert_allclose(sum(one.losses), sum(flow.losses), rtol=1e-5)
+
+
+def test_the_loss_of_an_importance_weighted_flow_is_its_bound(images, fixed):
+    model = importance_weighted_flow()
+    fixed(noise(3))
+    model(images)
+    weights = model.log_weights(images, noise(3))
+    np.testing.assert_allclose(sum(model.losses), -metrics.iwae_bound(weights).mean(), rtol=1e-5)
+
+
 BUILDERS = [lambda **kwargs: importance_weighted(3, **kwargs), lambda **kwargs: flow_vae(2, **kwargs)]
+BUILDERS += [importance_weighted_flow, lambda **kwargs: importance_weighted(3, gradient="path", **kwargs)]
 ALL = [lambda **kwargs: models.VAE(*networks_of(), **kwargs), *BUILDERS]
 
 
@@ -202,7 +229,7 @@ def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
     model = build(prior=prior and prior(), preprocessing=layers.Binarization())
     before, codes = model.reconstruct(images), np.random.default_rng(0).normal(size=(9, LATENT)).astype(np.float32)
     decoded = model.decode(codes)
-    model.fit_prior([images[:9], images[9:]])
+    model.fit_prior(model.draw_latents([images[:9], images[9:]]))
     np.testing.assert_allclose(model.reconstruct(images), before, atol=1e-5)
     z = model.prior.mean + codes @ np.transpose(model.prior.cholesky)
     np.testing.assert_allclose(model.decode(codes), model.likelihood.mean(model.decoder(z)), atol=1e-6)
@@ -210,12 +237,34 @@ def test_codes_are_standard_normal_by_a_fitted_prior(build, prior, images):
     assert np.abs(np.mean(model.encode(images), axis=0)).max() < 1  # a mean of 16, of variance 1 at most
 
 
+@pytest.mark.parametrize("build", ALL)
+def test_a_mixture_prior_is_kept_and_its_samples_are_of_its_clusters(build, images, tmp_path):
+    model = build()
+    model.compile()
+    before = len(model.weights)
+    model.fit_prior(model.draw_latents([images]))
+    latents = np.random.default_rng(0).normal(size=(400, LATENT)).astype(np.float32)
+    latents[::2] += 8
+    model.fit_prior(latents, distributions.GaussianMixturePrior(2))
+    assert len(model.weights) == before + 5  # those of the mixture, and none of the Gaussian before it
+    codes = model.draw_codes(1000, seed=0)
+    z = np.asarray(model.prior.color(codes))
+    assert 0.4 < np.mean(z.mean(axis=1) > 4) < 0.6
+    assert np.mean(np.abs(z.mean(axis=1) - 4) < 2) < 0.01  # between the clusters, 3.5 standard deviations from both
+    np.testing.assert_array_equal(model.sample(5, seed=3), model.decode(model.draw_codes(5, seed=3)))
+    models.save(model, tmp_path)
+    loaded = models.load(tmp_path)
+    np.testing.assert_array_equal(loaded.sample(5, seed=3), model.sample(5, seed=3))
+    np.testing.assert_array_equal(loaded.log_weights(images, noise(2)), model.log_weights(images, noise(2)))
+    assert np.isfinite(model.evaluate(images, verbose=0, return_dict=True)["kl"])
+
+
 def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
     """Check it although Keras has compiled the evaluation with the earlier prior."""
     model = models.VAE(*networks_of())
     model.compile()
     before = model.evaluate(images, verbose=0, return_dict=True)["kl"]
-    model.fit_prior([images])
+    model.fit_prior(model.draw_latents([images]))
     after = model.evaluate(images, verbose=0, return_dict=True)["kl"]
     np.testing.assert_allclose(after, np.mean(model.prior.kl(model.posterior(images))), rtol=1e-5)
     assert abs(after - before) > 1e-3
@@ -230,7 +279,7 @@ def test_a_training_resumes_after_the_prior_was_fitted(build, digits, tmp_path):
         model, _ = training.fit(
             build, digits[:64], digits[64:96], run_dir=tmp_path, schedule=schedule, optimizers=training.adam(1e-3)
         )
-        model.fit_prior(data.pipeline(digits[:64], 30))
+        model.fit_prior(model.draw_latents(data.pipeline(digits[:64], 30)))
         return model
 
     first = fit()
@@ -261,7 +310,7 @@ def test_variants_are_saved_and_loaded(build, prior, images, tmp_path):
     )
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     model.fit(images, verbose=0)
-    model.fit_prior([images])
+    model.fit_prior(model.draw_latents([images]))
     models.save(model, tmp_path)
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
@@ -292,3 +341,137 @@ def test_binarization_keeps_the_mean():
     assert set(np.unique(binary)) == {0, 1}
     assert binary.mean() == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / binary.size))
     np.testing.assert_array_equal(layers.Binarization()(np.round(grey)), np.round(grey))
+
+
+# Gradient estimators
+
+
+def linear_gaussian(cls=models.VAE, *, gradient, exact=False, **arguments):
+    """A model of x ~ N(Wz + b, σ²I) with z ~ N(0, I) of 2 dimensions, an encoder μ = Ax + a, and log σ² = s.
+
+    σ is ½ (`Linear`). With `exact`, q is the true posterior N(S Wᵀ(x − b)/σ², S) with S⁻¹ = WᵀW/σ² + I. The columns of
+    W are orthogonal, so S is diagonal.
+    """
+    keras.utils.set_random_seed(len(gradient))  # other noise for each estimator
+    rng = np.random.default_rng(1)
+    directions = np.linalg.qr(rng.normal(size=(6, 2)))[0] * [1.0, 0.4]  # W
+    offset = rng.normal(size=6)  # b
+    variance = 1 / (np.square(directions).sum(axis=0) / 0.25 + 1)
+    to_mean = directions / 0.25 * variance
+    log_var, displaced = np.log(variance), -offset @ to_mean
+    if not exact:
+        to_mean, log_var, displaced = to_mean + 0.3, log_var + 0.5, displaced - 0.4
+    images = keras.Input((2, 3, 1))
+    x = keras.layers.Flatten()(images)
+    mean, spread = keras.layers.Dense(2, name="mean"), keras.layers.Dense(2, kernel_initializer="zeros", name="spread")
+    encoder = keras.Model(images, [mean(x), spread(x)])
+    mean.set_weights([to_mean, displaced])
+    spread.set_weights([np.zeros((6, 2)), log_var])
+    pixels = keras.layers.Dense(6, name="pixels")
+    decoder = keras.Sequential([keras.Input((2,)), pixels, keras.layers.Reshape((2, 3, 1))])
+    pixels.set_weights([directions.T, offset])
+    return cls(encoder, decoder, likelihood=Linear(), gradient=gradient, **arguments)
+
+
+class Linear(distributions.Likelihood):
+    """x ~ N(outputs, ¼ I)."""
+
+    def log_prob(self, images, outputs):
+        return -0.5 * tf.reduce_sum(tf.square(images - outputs) / 0.25 + np.log(2 * np.pi * 0.25), axis=(1, 2, 3))
+
+    def mean(self, outputs):
+        return outputs
+
+
+def gradients_of(model, images, count):
+    """Return `count` estimates of the gradient of the loss, [count, number of weights], and the losses [count]."""
+    variables = model.trainable_variables
+
+    @tf.function
+    def estimate():
+        with tf.GradientTape() as tape:
+            terms, _ = model.bound_and_outputs(images)
+            loss = tf.add_n(terms)
+        return tf.concat([tf.reshape(part, [-1]) for part in tape.gradient(loss, variables)], axis=0), loss
+
+    pairs = [estimate() for _ in range(count)]
+    return np.array([pair[0] for pair in pairs], np.float64), np.array([pair[1] for pair in pairs])
+
+
+LINEAR_IMAGES = np.random.default_rng(2).normal(size=(20, 2, 3, 1)).astype(np.float32)
+CASES = [(models.VAE, {}), (models.VAE, {"kl_weight": 0.5}), (models.ImportanceWeightedVAE, {"importance_samples": 5})]
+CASES += [(models.ImportanceWeightedVAE, {"importance_samples": 1})]
+
+
+@pytest.mark.parametrize(("cls", "arguments"), CASES)
+def test_both_gradients_have_one_mean_and_one_bound(cls, arguments):
+    """Check 1,000 estimates: the means agree to five standard errors of their difference, weight by weight."""
+    estimates = {}
+    for gradient in ("total", "path"):
+        model = linear_gaussian(cls, gradient=gradient, **arguments)
+        estimates[gradient] = gradients_of(model, LINEAR_IMAGES, 1000)
+    (total, loss), (path, path_loss) = estimates.values()
+    error = np.sqrt(total.var(axis=0) / 1000 + path.var(axis=0) / 1000)
+    assert np.abs(total.mean(axis=0)).max() > 20 * error.min()  # there is a gradient to compare
+    np.testing.assert_array_less(np.abs(total.mean(axis=0) - path.mean(axis=0)), 5 * error + 1e-6)
+    error = np.sqrt(loss.var() / 1000 + path_loss.var() / 1000)
+    assert abs(loss.mean() - path_loss.mean()) < 5 * error
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_the_importance_weighted_bound_of_both_gradients_is_equal(k, fixed):
+    fixed(np.random.default_rng(0).normal(size=(k, 20, 2)).astype(np.float32))
+    losses = []
+    for gradient in ("total", "path"):
+        model = linear_gaussian(models.ImportanceWeightedVAE, gradient=gradient, importance_samples=k)
+        model(LINEAR_IMAGES)
+        losses.append(float(sum(model.losses)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+@pytest.mark.parametrize("cls", [models.VAE, models.ImportanceWeightedVAE])
+def test_at_the_true_posterior_the_path_gradient_of_the_encoder_is_0(cls):
+    """Check every estimate: log w is log p(x), whatever z is. The total gradient is noise there."""
+    spread = {}
+    for gradient in ("total", "path"):
+        model = linear_gaussian(cls, gradient=gradient, exact=True)
+        estimates, losses = gradients_of(model, LINEAR_IMAGES, 50)
+        encoder = sum(int(np.prod(weight.shape)) for weight in model.encoder.trainable_weights)
+        spread[gradient] = np.abs(estimates[:, :encoder]).max()
+        if gradient == "path":
+            np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+    assert spread["path"] < 1e-4  # rounding, of terms of size 10
+    assert spread["total"] > 0.05
+
+
+def test_the_doubly_reparameterized_gradient_by_hand(fixed):
+    """Check Tucker et al. 2019, equation 8, with the encoder's gradient by automatic differentiation in two parts."""
+    epsilon = np.random.default_rng(0).normal(size=(4, 20, 2)).astype(np.float32)
+    fixed(epsilon)
+    model = linear_gaussian(models.ImportanceWeightedVAE, gradient="path", importance_samples=4)
+    variables = model.encoder.trainable_variables
+    with tf.GradientTape() as tape:
+        terms, _ = model.bound_and_outputs(LINEAR_IMAGES)
+        loss = tf.add_n(terms)
+    found = tape.gradient(loss, variables)
+    with tf.GradientTape(persistent=True) as tape:
+        q = model.posterior(LINEAR_IMAGES)
+        z, _ = q.sample(epsilon)
+        fixed_z = tf.stop_gradient(z)
+        tape.watch(fixed_z)
+        outputs = tf.reshape(model.decoder(tf.reshape(fixed_z, (-1, 2))), (4, 20, 2, 3, 1))
+        squares = tf.reduce_sum(tf.square(LINEAR_IMAGES - outputs), axis=(2, 3, 4)) / 0.25
+        log_q = -0.5 * tf.reduce_sum((fixed_z - q.mean) ** 2 / tf.exp(q.log_var) + q.log_var, axis=-1)
+        log_w = -0.5 * squares - 0.5 * tf.reduce_sum(fixed_z**2, axis=-1) - log_q
+    direct = tape.gradient(log_w, fixed_z)  # ∂ log w_i / ∂z_i
+    shares = tf.nn.softmax(log_w, axis=0)[..., None]
+    expected = tape.gradient(z, variables, output_gradients=-(shares**2) * direct / 20)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_unknown_gradients_and_those_of_a_flow_are_refused():
+    with pytest.raises(InputError, match="gradient=both: must be one of total, path"):
+        importance_weighted(2, gradient="both")
+    with pytest.raises(InputError, match="gradient=path: is not for a posterior with a flow; gradient=total is"):
+        flow_vae(2, gradient="path")

@@ -22,6 +22,7 @@ from hw5.metrics.linear_head import LinearHead, find_head
 from hw5.metrics.mmd import kernel_inception_distance, maximum_mean_discrepancy
 from hw5.metrics.precision_recall import precision_recall
 from hw5.metrics.shards import Shards
+from hw5.metrics.trivial import trivial_losses
 from hw5.metrics.wasserstein import wasserstein_distance
 
 WITH_TENSORFLOW = {
@@ -63,6 +64,7 @@ __all__ = [
     "png_bits_per_dimension",
     "precision_recall",
     "real_images_for_fid",
+    "trivial_losses",
     "wasserstein_distance",
 ]
 

@@ -77,10 +77,13 @@ class LatentModel(SavesRandomState, keras.Model):
         starts = range(0, len(z), DECODE_BATCH)
         return ops.concatenate([self.decode(z[start : start + DECODE_BATCH]) for start in starts])
 
+    def draw_codes(self, count: int, seed: int | None = None):
+        """Draw codes of samples, [count, latent_dim]: new ones in each call, the same ones for the same seed."""
+        return keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
+
     def sample(self, count: int, seed: int | None = None):
-        """Decode `count` codes drawn from N(0, I): new codes in each call, the same codes for the same seed."""
-        z = keras.random.normal((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)
-        return self.decode_in_batches(z)
+        """Decode `count` codes drawn from N(0, I) or the model's prior (`draw_codes`). Returns [count, h, w, c]."""
+        return self.decode_in_batches(self.draw_codes(count, seed))
 
     def interpolate(self, first_codes, last_codes, shares) -> np.ndarray:
         """Decode first + share · (last − first) for each pair of codes and each share.
@@ -181,7 +184,8 @@ class LatentModel(SavesRandomState, keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in cls.PARTS}
+        known = [name for name in cls.PARTS if name in config]  # a model that was saved earlier may lack some
+        parts = {name: keras.saving.deserialize_keras_object(config[name]) for name in known}
         return cls(**{**config, **parts})
 
 

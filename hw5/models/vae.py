@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from hw5 import replicas
@@ -20,6 +21,7 @@ from hw5.distributions import (
 from hw5.errors import InputError
 from hw5.models.base import EncoderDecoder, update_mean
 
+GRADIENTS = ("total", "path")
 MIN_MEAN = 1e-3  # of a pixel whose logit is a bias: logits from −6.9 to 6.9, also of pixels that are always 0 or 1
 
 
@@ -42,13 +44,20 @@ class VAE(EncoderDecoder):
         preprocessing: layer that is applied to images in training and evaluation, such as
             `hw5.layers.Dequantization`; `call`, `encode` and the like take images that have passed it.
         prior: p(z), one of `hw5.distributions`; None is N(0, I).
+        flow: layer (z [..., latent_dim], context) → (z, log |det ∂z/∂z₀| [...]) that makes the posterior a
+            normalising flow (`FlowVAE`). The encoder then has a third output, the context [batch, n]. None for none.
+        gradient: how the gradient of log q(z|x) is estimated. "total": with respect to z and to the parameters of q.
+            "path": with respect to z alone. Its other part has the mean 0, and is noise that does not vanish where
+            q is the true posterior (Roeder et al. 2017, equation 7, "sticking the landing"). The KL divergence is
+            then estimated with the z that is decoded. A flow cannot have it.
 
     Metrics: `loss`, what is minimised; `reconstruction` and `kl`, its terms, the KL divergence without its
-    weight; with a likelihood that has one, `sigma`, the standard deviation of a pixel given z, averaged over pixels.
+    weight, in closed form or else an estimate, which may be negative for a batch; with a likelihood that has one,
+    `sigma`, the standard deviation of a pixel given z, averaged over pixels.
     """
 
-    PARTS = (*EncoderDecoder.PARTS, "likelihood", "preprocessing", "prior")
-    ARGUMENTS = ("kl_weight",)
+    PARTS = (*EncoderDecoder.PARTS, "likelihood", "preprocessing", "prior", "flow")
+    ARGUMENTS = ("kl_weight", "gradient")
     sample_axes: ClassVar[tuple[int, ...]] = ()  # of z in a training step, before the axis of the batch
 
     def __init__(
@@ -59,10 +68,21 @@ class VAE(EncoderDecoder):
         likelihood: Likelihood | None = None,
         preprocessing: keras.layers.Layer | None = None,
         prior: StandardNormal | None = None,
+        flow: InverseAutoregressiveFlow | None = None,
+        gradient: str = "total",
         **kwargs,
     ):
         super().__init__(encoder, decoder, **kwargs)
+        if gradient not in GRADIENTS:
+            raise InputError(f"gradient={gradient}: must be one of {', '.join(GRADIENTS)}")
+        if gradient == "path" and flow is not None:
+            # log q(z|x) as a function of z alone needs the inverse of the flow, one step per latent dimension.
+            raise InputError("gradient=path: is not for a posterior with a flow; gradient=total is")
         self._kl_weight = kl_weight
+        self.gradient = gradient
+        self.flow = flow
+        if flow is not None and not flow.built:
+            flow.build((None, self.latent_dim), encoder.output_shape[2])
         self.preprocessing = preprocessing
         self.likelihood = Bernoulli() if likelihood is None else likelihood
         self.prior = StandardNormal() if prior is None else prior
@@ -100,7 +120,9 @@ class VAE(EncoderDecoder):
 
     def posterior(self, images, training=False):
         """Compute q(z|x) of images [batch, h, w, c]."""
-        return DiagonalGaussian(*self.encoder(images, training=training))
+        mean, log_var, *context = self.encoder(images, training=training)
+        gaussian = DiagonalGaussian(mean, log_var)
+        return FlowPosterior(gaussian, self.flow, *context) if self.flow is not None and self.flow.steps else gaussian
 
     def encode(self, images):
         """Encode images as the z of ε = 0, [batch, latent_dim]: the mode μ of q(z|x) (sheet 000, II.4), or f(μ)."""
@@ -123,11 +145,22 @@ class VAE(EncoderDecoder):
             decoder's outputs [count · batch, h, w, likelihood.output_channels(c)].
         """
         z, log_posterior = posterior.sample(epsilon)
+        if self.gradient == "path":
+            z, set_gradient_factor = with_gradient_factor(z)
+            log_posterior = posterior.stop_gradient().log_prob(z)
         if len(epsilon.shape) == 3:
             images = ops.tile(images, (ops.shape(epsilon)[0], 1, 1, 1))
         outputs = self.decode_outputs(ops.reshape(z, (-1, self.latent_dim)), training)
         log_likelihood = ops.reshape(self.likelihood.log_prob(images, outputs), ops.shape(epsilon)[:-1])
-        return log_likelihood, self.prior.log_prob(z), log_posterior, outputs
+        log_prior = self.prior.log_prob(z)
+        if self.gradient == "path":
+            factor = self.path_gradient_factor(log_likelihood + log_prior - log_posterior)
+            set_gradient_factor(ops.stop_gradient(factor)[..., None])
+        return log_likelihood, log_prior, log_posterior, outputs
+
+    def path_gradient_factor(self, log_weights):
+        """Return the factor, of the shape of log w, of the gradient with respect to each z."""
+        return ops.ones_like(log_weights)
 
     def log_weights(self, images, epsilon):
         """Compute log w = log p(x|z) + log p(z) − log q(z|x) for z = μ + σ·ε: exp(log w) is p(x) on average.
@@ -146,13 +179,14 @@ class VAE(EncoderDecoder):
         return log_likelihood + log_prior - log_posterior
 
     def bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Compute the terms of the loss, here with the KL divergence in closed form.
+        """Compute the terms of the loss, with the KL divergence in closed form where there is one.
 
         Returns:
             (terms, reconstruction, KL divergence): scalars whose sum is minimised, and both of each image, [batch] in
             nats.
         """
-        reconstruction, kl = -log_likelihood, self.prior.kl(posterior)
+        closed = self.prior.has_closed_kl and isinstance(posterior, DiagonalGaussian) and self.gradient == "total"
+        reconstruction, kl = -log_likelihood, self.prior.kl(posterior) if closed else log_posterior - log_prior
         return [ops.mean(reconstruction), self.kl_weight * ops.mean(kl)], reconstruction, kl
 
     def call(self, images, training=False):
@@ -213,24 +247,49 @@ class VAE(EncoderDecoder):
             mean = np.clip(mean, MIN_MEAN, 1 - MIN_MEAN)
             last.bias.assign(np.log(mean / (1 - mean)).ravel())
 
-    def fit_prior(self, batches):
-        """Replace the prior by the Gaussian that fits one z ~ q(z|x) of every image.
+    def draw_codes(self, count, seed=None):
+        return self.prior.draw_codes(count, self.latent_dim, self.seed_generator if seed is None else seed)
+
+    def draw_latents(self, batches):
+        """Draw one z ~ q(z|x) of every image. Returns [n, latent_dim].
 
         Args:
             batches: an iterable of batches, as in training.
+        """
+        drawn = [self.posterior(x).sample(self.draw_epsilon(len(x)))[0] for x in map(self.preprocess, batches)]
+        return ops.concatenate(drawn)
+
+    def fit_prior(self, latents, prior: StandardNormal | None = None):
+        """Replace the prior by one that is fitted to latents of the training images (`draw_latents`).
+
+        Args:
+            latents: [n, latent_dim].
+            prior: one of `hw5.distributions`; None is a Gaussian.
 
         Raises:
             InputError: too few images.
         """
-        z = []
-        for images in map(self.preprocess, batches):
-            drawn, _ = self.posterior(images).sample(self.draw_epsilon(len(images)))
-            z.append(drawn)
-        if not isinstance(self.prior, GaussianPrior):
-            self.prior = GaussianPrior()
-            self.prior.build((None, self.latent_dim))
-            self.trace_steps_again()
-        self.prior.fit(ops.concatenate(z))
+        prior = GaussianPrior() if prior is None else prior
+        if not prior.built:
+            prior.build((None, self.latent_dim))
+        prior.fit(latents)
+        self._tracker.untrack(self.prior)  # Keras would keep its weights as the model's
+        self.prior = prior
+        self.trace_steps_again()
+
+
+def with_gradient_factor(z):
+    """Return z, and a function that sets the factor by which the gradient with respect to it is multiplied.
+
+    So the factor may depend on what is computed from z. It must be set before the gradient is computed.
+    """
+    factors = []
+
+    @tf.custom_gradient
+    def identity(value):
+        return tf.identity(value), lambda gradient: gradient * factors[-1]
+
+    return identity(z), factors.append
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -243,31 +302,11 @@ class FlowVAE(VAE):
 
     Args:
         encoder: images → (μ, log σ², context), the last [batch, n] for the flow.
-        flow: layer (z [..., latent_dim], context) → (z, log |det ∂z/∂z₀| [...]).
-        decoder, kl_weight, likelihood, preprocessing, prior: as in `VAE`.
-
-    Metrics: as of `VAE`; `kl` is an estimate and may be negative for a batch.
+        flow, decoder, kl_weight, likelihood, preprocessing, prior: as in `VAE`.
     """
 
-    PARTS = (*VAE.PARTS, "flow")
-
     def __init__(self, encoder: keras.Model, decoder: keras.Model, flow: InverseAutoregressiveFlow, **kwargs):
-        super().__init__(encoder, decoder, **kwargs)
-        self.flow = flow
-        if not flow.built:
-            flow.build((None, self.latent_dim), encoder.output_shape[2])
-
-    def posterior(self, images, training=False):
-        mean, log_var, context = self.encoder(images, training=training)
-        gaussian = DiagonalGaussian(mean, log_var)
-        return FlowPosterior(gaussian, self.flow, context) if self.flow.steps else gaussian
-
-    def bound(self, posterior, log_likelihood, log_prior, log_posterior):
-        """Compute the terms of the loss, the KL divergence estimated with the z that is decoded."""
-        if not self.flow.steps:
-            return super().bound(posterior, log_likelihood, log_prior, log_posterior)
-        reconstruction, kl = -log_likelihood, log_posterior - log_prior
-        return [ops.mean(reconstruction), self.kl_weight * ops.mean(kl)], reconstruction, kl
+        super().__init__(encoder, decoder, flow=flow, **kwargs)
 
 
 @keras.saving.register_keras_serializable("hw5")
@@ -277,15 +316,20 @@ class ImportanceWeightedVAE(VAE):
     −E log (1/k) Σ w_i  with  w_i = p(x|z_i) p(z_i) / q(z_i|x)  and z_i ~ q(z|x) independent, equation (8):
     the negative ELBO for k = 1, and lower with larger k, down to −log p(x).
 
+    With gradient "path" the encoder's gradient is doubly reparameterised (Tucker et al. 2019, equation 8):
+    Σ w̃_i² (∂ log w_i / ∂z_i) ∂z_i/∂φ with w̃ = w / Σ w. It has the mean of the other one, and a signal-to-noise ratio
+    that grows with k, where that of the other falls. For k = 1 it is that of `VAE`. The decoder's is the same for both.
+
     Args:
         importance_samples: k.
-        encoder, decoder, likelihood, preprocessing, prior: as in `VAE`. The KL divergence has no weight.
+        encoder, decoder, likelihood, preprocessing, prior, flow, gradient: as in `VAE`. The KL divergence has no
+            weight.
 
     Metrics: `loss`, the bound in nats per image; `reconstruction` and `kl`, the terms of the negative ELBO,
     which is not what is minimised; `sigma` as in `VAE`.
     """
 
-    ARGUMENTS = ("importance_samples",)
+    ARGUMENTS = ("importance_samples", "gradient")
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model, importance_samples: int = 5, **kwargs):
         super().__init__(encoder, decoder, **kwargs)
@@ -295,6 +339,10 @@ class ImportanceWeightedVAE(VAE):
             raise ValueError(f"kl_weight={self.kl_weight}: must be 1, as the bound has no term of its own for the KL")
         self.importance_samples = importance_samples
         self.sample_axes = (importance_samples,)
+
+    def path_gradient_factor(self, log_weights):
+        """Return w̃: `bound` multiplies the gradient by it as well."""
+        return ops.softmax(log_weights, axis=0)
 
     def bound(self, posterior, log_likelihood, log_prior, log_posterior):
         """Compute the loss, −log (1/k) Σ w_i."""
