@@ -314,7 +314,8 @@ def test_images_of_any_size_are_scaled_to_the_sheets(section, tmp_path, monkeypa
     with pytest.raises(Built) as caught:
         section.run(dataset="emojione", train_size=200, **where)
     size = {section3: 28, section5: 64}.get(section, 32)
-    assert caught.value.args == ((200, size, size, 1),)
+    count = 190 if section is section8 else 200  # it holds some out
+    assert caught.value.args == ((count, size, size, 1),)
     assert f"emojione: images of 25×23 are scaled to {size}×{size}" in capsys.readouterr().out
 
 
