@@ -60,7 +60,7 @@ SECTIONS = {
     3: {
         "flags": ["--fid_samples=20"],
         "figures": {"losses", "outputs", "fixed_noise", "samples", "study", "study_samples"},
-        "models": {"lr0.001_beta0.5", "lr0.0002_beta0.5", "lr0.001_beta0.9"},
+        "models": {"lr0.002_beta0.5", "lr0.0002_beta0.5", "lr0.002_beta0.9"},
     },
     4: {
         "flags": [],
@@ -714,7 +714,7 @@ def test_convolutional_sections_build_in_the_precision_that_is_asked_for(tmp_pat
     monkeypatch.setattr(training, "fit", no_training)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=20)
     with pytest.raises(Built) as caught:
-        section.run(mixed_precision=mixed, train_size=100, **where)
+        section.run(mixed_precision=mixed, train_size=150, **where)
     (model,) = caught.value.args
     part = model.decoder if section is section10 else model.generator
     assert part.layers[0].compute_dtype == ("bfloat16" if mixed else "float32")

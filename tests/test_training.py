@@ -22,6 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hw5 import models, networks, training
 from hw5.errors import InputError, TrainingFailed
 from hw5.files import locked
+from hw5.metrics import trivial_losses
 from hw5.training import Schedule, callbacks, checkpoints, schedule
 from hw5.training.identity import identity
 
@@ -242,7 +243,9 @@ def test_two_runs_with_one_seed_agree_and_another_seed_does_not(digits, tmp_path
 
 def test_training_lowers_the_validation_loss(digits, tmp_path):
     _, history = fit(tmp_path, small_vae, digits[:1500], digits[1500:], epochs=4, learning_rate=5e-3)
-    assert history["val_loss"][-1] < 0.9 * history["val_loss"][0]
+    # The decoder starts at the mean image; a lower loss needs codes that tell the images apart.
+    mean_image = trivial_losses(digits[:1500], digits[1500:])["mean image"]["negative_elbo"]
+    assert history["val_loss"][-1] < min(history["val_loss"][0], mean_image)
 
 
 def test_a_batch_larger_than_the_data(digits, tmp_path):
