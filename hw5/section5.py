@@ -126,7 +126,8 @@ def summary_of_bits(bits_of_images, channels):
 def draw(name, model, history, run):
     """Draw curves (5.8), samples (5.5 a), traversals (b), and both interpolations (c) of one run."""
     steps = run.settings.steps // len(next(iter(history.values()), [1]))
-    figures.training_curves(run.figure(f"curves_{name}"), figures.gan.named(history), steps=steps)
+    unit = None if name.startswith("gan") else "nats per image"
+    figures.training_curves(run.figure(f"curves_{name}"), history, steps=steps, ylabel=unit)
     noise = run.noise(name, model.latent_dim)
     samples = model.sample(len(noise), seed=run.settings.seed)
     figures.image_grid(run.figure(f"samples_{name}"), figures.square(samples))

@@ -10,14 +10,7 @@ from hw5.figures.latent import LatentModel
 
 NUM_STRIP_GRIDS = 8  # grids of samples in a strip over the training
 NUM_SHOWN = 8  # samples in a row
-NAMES = {
-    "d_loss": "loss of D",
-    "g_loss": "loss of G",
-    "d_real": "D(x)",
-    "d_fake_g_step": "D(G(z)) before G's step",
-    "d_fake_d_step": "D(G(z)) after G's step",
-    "overfitting": "overfitting, $r_v$",
-}
+OUTPUTS = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
 PROBABILITIES = (-0.25, 1.05)  # the axis of probabilities and of the overfitting, which may be negative
 
 
@@ -42,16 +35,8 @@ def training_figures(
         loss: name of the axis.
         suffix: of the files' names.
     """
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
-    shown = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
-    outputs = {NAMES[metric]: (at, history[metric]) for metric in shown if metric in history}
-    axes = dict(ylabel="output of D")
-    if gan.objective.outputs_probability:
-        outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
-    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
+    how = dict(steps=steps, loss=loss, suffix=suffix)
+    history_figures(history, folder, outputs_probability=gan.objective.outputs_probability, **how)
     grids = sorted(grids)
     numbers = np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int)
     numbers = np.unique(np.minimum(np.maximum(numbers, np.arange(NUM_STRIP_GRIDS) + 1), len(grids)))  # none twice
@@ -60,9 +45,29 @@ def training_figures(
     plots.image_grid(folder / f"samples{suffix}.png", plots.square(gan.decode(noise)), width=4)
 
 
-def named(history: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Give the metrics of a GAN the names that the figures have, for `plots.training_curves`."""
-    return {NAMES.get(metric, metric): values for metric, values in history.items()}
+def history_figures(
+    history: Mapping[str, Sequence[float]],
+    folder: Path,
+    *,
+    steps: int,
+    outputs_probability: bool,
+    loss: str = "loss",
+    suffix: str = "",
+) -> None:
+    """Draw `losses.png` and `outputs.png`, those of `training_figures` that need no model.
+
+    Args:
+        outputs_probability: whether an output of D is a probability; then ½ is that of the equilibrium.
+    """
+    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
+    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
+    plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
+    outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS if metric in history}
+    axes = dict(ylabel="output of D")
+    if outputs_probability:
+        outputs["equilibrium"] = (at, np.full(len(at), 0.5))
+        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
+    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
 
 
 def upsampling_figures(
