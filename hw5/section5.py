@@ -75,6 +75,8 @@ def main(settings, run):
         else:
             bits_of_images[name] = bits(model, test, settings)
             measured[name] |= training.negative_elbo(model, validation)
+            elbo = -measured[name]["negative_elbo"]
+            measured[name]["negative_elbo_bits_per_dimension"] = in_bits(elbo, model, images.shape[1:])
             measured[name] |= summary_of_bits(bits_of_images, images.shape[-1])
         if variant.upsampling == settings.upsampling[0] and variant.likelihood in (None, settings.likelihood[0]):
             measured[name]["samples"] = evaluate(model)  # 5.6
@@ -102,14 +104,20 @@ def load(settings, run, split):
 def bits(vae, test, settings):
     """Compute the bits per dimension of test images, [n] (5.7). All VAEs get the same images and the same noise."""
     images = test[: settings.likelihood_images]
-    if continuous := vae.likelihood.is_continuous:
+    if vae.likelihood.is_continuous:
         scaled = metrics.dequantize(images, settings.seed)
     else:
         scaled = np.asarray(data.scale(images))
     with metrics.Shards(settings.shards) as shards:
         how = dict(seed=settings.seed, shards=shards, verbose=True)
         nats = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, **how)
-    return metrics.bits_per_dimension(nats, images.shape[1:], value_range=(0.0, 1.0) if continuous else None)
+    return in_bits(nats, vae, images.shape[1:])
+
+
+def in_bits(nats, vae, image_shape):
+    """Convert log-likelihoods, densities of dequantised images or probabilities, to bits per dimension of images."""
+    value_range = (0.0, 1.0) if vae.likelihood.is_continuous else None
+    return metrics.bits_per_dimension(nats, image_shape, value_range=value_range)
 
 
 def summary_of_bits(bits_of_images, channels):

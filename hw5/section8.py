@@ -62,8 +62,8 @@ def main(settings, run):
     """Train the DCGANs, draw their figures and evaluate their samples.
 
     Returns:
-        The contents of metrics.json; `results` holds the history of the training, and the metrics of the samples
-        against all images; of a second objective under its name.
+        The contents of metrics.json; `results` holds the history of the training, its arguments, and the metrics of the
+        samples against all images; of a second objective under its name.
     """
     images = load(settings, run)
     extractors = settings.extractors("" if settings.data_dir else settings.dataset)
@@ -82,7 +82,9 @@ def main(settings, run):
         figures.contact_sheet(run.figure(f"fixed_noise_all{suffix}"), frames)
         how = dict(real_images=images, metrics=METRICS, seed=settings.seed, shards=settings.shards)
         generated = gan.generate(settings.fid_samples, seed=settings.seed)
-        measured[name] = {"history": history, "samples": metrics.evaluate_samples(generated, extractors, **how)}  # 8.4
+        samples = metrics.evaluate_samples(generated, extractors, **how)  # 8.4
+        design, arguments = TRAININGS[name]
+        measured[name] = {"history": history, "samples": samples, "arguments": design | arguments}
 
     print_evaluations({name: row["samples"] for name, row in measured.items()})
     (_, first), *others = measured.items()
