@@ -58,7 +58,8 @@ def main(settings, run):
 
     Returns:
         The contents of metrics.json; `results` holds by architecture and latent dimension reconstruction,
-        kl and negative_elbo (validation, nats per image), and the metrics of the samples (10.5).
+        kl and negative_elbo (validation, nats per image), the number of active latents, and the metrics of the samples
+        (10.5).
     """
     images, validation = run.train_validation(SIZE)
     dims, shown = sorted(settings.latent_dim), data.scale(validation[:NUM_SHOWN])
@@ -82,7 +83,9 @@ def main(settings, run):
             model, histories[f"{name}, latent {dim}"] = run.fit(
                 folder, build, images, validation, latent_dim=dim, architecture=name
             )
-            terms = training.negative_elbo(model, validation) | {"parameters": model.count_params()}
+            terms = training.negative_elbo(model, validation)
+            terms["active_latents"] = training.active_latents(model, validation)
+            terms["parameters"] = model.count_params()
             by_prior = evaluate_priors(model, images, settings.prior, evaluate, keys)  # 10.5
             measured[name][dim] = terms | {"samples": by_prior[settings.prior[0]], "samples_by_prior": by_prior}
             if settings.train and settings.prior[0] != "standard":
@@ -148,7 +151,8 @@ def print_results(trivial, measured):
     rows = {f"{name}, latent {dim}": row for name, by_dim in measured.items() for dim, row in by_dim.items()}
     columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
     columns = {label: (key, ".2f") for label, key in columns.items()}
-    print_table("validation, nats per image", trivial | rows, {"parameters": ("parameters", ",d")} | columns)
+    columns |= {"active latents": ("active_latents", "d"), "parameters": ("parameters", ",d")}
+    print_table("validation, nats per image", trivial | rows, columns)
     by_prior = {
         f"{name}, {prior}": evaluated
         for name, row in rows.items()

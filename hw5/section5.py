@@ -55,7 +55,8 @@ def main(settings, run):
     """Train the models of the comparison, draw their figures and measure them.
 
     Returns:
-        The contents of metrics.json; `results` holds by run the history, and what was measured.
+        The contents of metrics.json; `results` holds by run the history, and what was measured; and in
+        high_frequency_power, by model and upsampling, the power of samples over that of real images (5.3).
     """
     chosen = variants.variants_to_train(settings.model, settings.variant, settings.upsampling, settings.likelihood)
     images, validation, test = (load(settings, run, split) for split in ("train", "validation", "test"))
@@ -75,6 +76,8 @@ def main(settings, run):
         else:
             bits_of_images[name] = bits(model, test, settings)
             measured[name] |= training.negative_elbo(model, validation)
+            elbo = -measured[name]["negative_elbo"]
+            measured[name]["negative_elbo_bits_per_dimension"] = in_bits(elbo, model, images.shape[1:])
             measured[name] |= summary_of_bits(bits_of_images, images.shape[-1])
         if variant.upsampling == settings.upsampling[0] and variant.likelihood in (None, settings.likelihood[0]):
             measured[name]["samples"] = evaluate(model)  # 5.6
@@ -82,12 +85,13 @@ def main(settings, run):
     if bits_of_images:
         bits_of_images["png"] = metrics.png_bits_per_dimension(test[: settings.likelihood_images])
         measured["png"] = summary_of_bits(bits_of_images, images.shape[-1])
-    draw_upsamplings(trained, images, run)
+    powers = draw_upsamplings(trained, images, run)
     print_results(measured)
     evaluated = {name: row["samples"].get("inception") for name, row in measured.items() if "samples" in row}
     headline = {f"FID {name}": row["fid"] for name, row in evaluated.items() if row}
     bits_of = {name: row["bits_per_dimension"] for name, row in measured.items() if "bits_per_dimension" in row}
-    return headline | {f"bits {name}": value for name, value in bits_of.items()}, measured
+    headline |= {f"bits {name}": value for name, value in bits_of.items()}
+    return headline, measured | {"high_frequency_power": powers}
 
 
 def load(settings, run, split):
@@ -102,14 +106,20 @@ def load(settings, run, split):
 def bits(vae, test, settings):
     """Compute the bits per dimension of test images, [n] (5.7). All VAEs get the same images and the same noise."""
     images = test[: settings.likelihood_images]
-    if continuous := vae.likelihood.is_continuous:
+    if vae.likelihood.is_continuous:
         scaled = metrics.dequantize(images, settings.seed)
     else:
         scaled = np.asarray(data.scale(images))
     with metrics.Shards(settings.shards) as shards:
         how = dict(seed=settings.seed, shards=shards, verbose=True)
         nats = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, **how)
-    return metrics.bits_per_dimension(nats, images.shape[1:], value_range=(0.0, 1.0) if continuous else None)
+    return in_bits(nats, vae, images.shape[1:])
+
+
+def in_bits(nats, vae, image_shape):
+    """Convert log-likelihoods, densities of dequantised images or probabilities, to bits per dimension of images."""
+    value_range = (0.0, 1.0) if vae.likelihood.is_continuous else None
+    return metrics.bits_per_dimension(nats, image_shape, value_range=value_range)
 
 
 def summary_of_bits(bits_of_images, channels):
@@ -126,7 +136,8 @@ def summary_of_bits(bits_of_images, channels):
 def draw(name, model, history, run):
     """Draw curves (5.8), samples (5.5 a), traversals (b), and both interpolations (c) of one run."""
     steps = run.settings.steps // len(next(iter(history.values()), [1]))
-    figures.training_curves(run.figure(f"curves_{name}"), figures.gan.named(history), steps=steps)
+    unit = None if name.startswith("gan") else "nats per image"
+    figures.training_curves(run.figure(f"curves_{name}"), history, steps=steps, ylabel=unit)
     noise = run.noise(name, model.latent_dim)
     samples = model.sample(len(noise), seed=run.settings.seed)
     figures.image_grid(run.figure(f"samples_{name}"), figures.square(samples))
@@ -135,14 +146,17 @@ def draw(name, model, history, run):
 
 
 def draw_upsamplings(trained, images, run):
-    """Draw the plain model of each kind with every upsampling (5.3)."""
+    """Draw the plain model of each kind with every upsampling (5.3). Returns model → upsampling → power."""
+    powers = {}
     for kind in dict.fromkeys(variant.model for variant in trained):
         plain = next(variant for variant in trained if variant.model == kind)
         alike = [v for v in trained if v == dataclasses.replace(plain, upsampling=v.upsampling)]
         if len(alike) > 1:
             codes = run.noise(str(plain), run.settings.latent_dim)
             by_upsampling = {variant.upsampling: trained[variant] for variant in alike}
-            figures.gan.upsampling_figures(by_upsampling, images, run.folder, kind, codes, seed=run.settings.seed)
+            how = dict(name=kind, codes=codes, seed=run.settings.seed)
+            powers[kind] = figures.gan.upsampling_figures(by_upsampling, images, run.folder, **how)
+    return powers
 
 
 def print_results(measured):

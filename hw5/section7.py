@@ -24,7 +24,7 @@ NUM_POINTS = 1000  # points that are drawn and compared
 NUM_DRAWS = 40  # repetitions of a comparison
 BANDWIDTH = 0.7  # of the kernel, near the median distance of two real points
 QUANTILES = (0.05, 0.95)  # of the comparisons of real points with real points
-EQUILIBRIUM = {"D at the equilibrium, 2 ln 2": 2 * np.log(2), "G at the equilibrium, ln 2": np.log(2)}
+EQUILIBRIUM = (2 * np.log(2), np.log(2))  # the losses of D and G
 
 
 class Settings(StepTraining):
@@ -150,12 +150,12 @@ def distances(draws, rng):
 def draw_curves(run, history, first, compared):
     """Draw the losses from the first iteration on, with their values at the equilibrium, and MMD (7.2)."""
     at = np.linspace(0, run.settings.steps, len(history["d_loss"]) + 1)
-    at[0], losses = 1, {}
-    for network, initial, (label, value) in zip("DG", first, EQUILIBRIUM.items(), strict=True):
-        values = [initial, *history[f"{network.lower()}_loss"]]
-        losses |= {network: (at, values), label: (at, np.full(len(at), value))}
-    axes = dict(xlabel="iteration", ylabel="loss", log="x", dashed=list(EQUILIBRIUM))
-    figures.curves(run.figure("losses"), losses, **axes)
+    at[0] = 1
+    histories = (history["d_loss"], history["g_loss"])
+    losses = {name: (at, [start, *values]) for name, start, values in zip("DG", first, histories, strict=True)}
+    ends, label = (at[0], at[-1], np.nan), "equilibrium:\nD 2 ln 2, G ln 2"  # two lines, with a gap between them
+    losses[label] = (ends * 2, [value for loss in EQUILIBRIUM for value in (loss, loss, np.nan)])
+    figures.curves(run.figure("losses"), losses, xlabel="iteration", ylabel="loss", log="x", references=[label])
     at, generated, real = [*compared["mmd"]], "generated to real", "real to real"
     lines = {generated: (at, [*compared["mmd"].values()]), real: (at, [compared["mmd_real"]] * len(at))}
     errors = {generated: [*compared["mmd_error"].values()]}

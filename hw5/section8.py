@@ -24,7 +24,7 @@ from hw5.tables import print_evaluations
 
 SIZE = 32
 GRID_INTERVAL = 200  # iterations between two grids of the fixed noise
-NUM_FRAMES = 25  # of the animation
+NUM_FRAMES = 100  # of the animation and of the contact sheet: all grids of 20,000 iterations
 MIN_IMAGES = 4  # the FID of real images to real ones compares halves
 # By objective the arguments of the networks and those of the GAN: Algorithm 1, lines 5 and 9; and a second training.
 TRAININGS = {
@@ -62,8 +62,8 @@ def main(settings, run):
     """Train the DCGANs, draw their figures and evaluate their samples.
 
     Returns:
-        The contents of metrics.json; `results` holds the history of the training, and the metrics of the samples
-        against all images; of a second objective under its name.
+        The contents of metrics.json; `results` holds the history of the training, its arguments, and the metrics of the
+        samples against all images; of a second objective under its name.
     """
     images = load(settings, run)
     extractors = settings.extractors("" if settings.data_dir else settings.dataset)
@@ -77,10 +77,14 @@ def main(settings, run):
         how = dict(grids=grids, noise=run.noise(folder, settings.latent_dim), steps=settings.steps, suffix=suffix)
         figures.gan.training_figures(gan, history, run.folder, **how, loss=f"{name.replace('_', '-')} loss")
         frames = np.unique(np.linspace(0, len(grids) - 1, NUM_FRAMES).round().astype(int))
-        figures.animation(run.folder / f"fixed_noise{suffix}.gif", [grids[i] for i in frames])  # 8.3
+        frames = [grids[i] for i in frames]
+        figures.animation(run.folder / f"fixed_noise{suffix}.gif", frames)  # 8.3
+        figures.contact_sheet(run.figure(f"fixed_noise_all{suffix}"), frames)
         how = dict(real_images=images, metrics=METRICS, seed=settings.seed, shards=settings.shards)
         generated = gan.generate(settings.fid_samples, seed=settings.seed)
-        measured[name] = {"history": history, "samples": metrics.evaluate_samples(generated, extractors, **how)}  # 8.4
+        samples = metrics.evaluate_samples(generated, extractors, **how)  # 8.4
+        design, arguments = TRAININGS[name]
+        measured[name] = {"history": history, "samples": samples, "arguments": design | arguments}
 
     print_evaluations({name: row["samples"] for name, row in measured.items()})
     (_, first), *others = measured.items()

@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.colors import same_color
 from PIL import Image
 
 from hw5 import figures
@@ -170,7 +171,8 @@ def test_the_second_half_of_a_training_is_drawn_in_its_own_scale(monkeypatch):
     shown = [[(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in one.lines] for one in axes[:4]]
     whole, half = ([5, 10, 15, 20], [100, 10, 2, 1]), ([15, 20], [2, 1])
     assert shown == [[whole, whole], [whole], [half, half], [half]]
-    assert [one.get_title() for one in axes[:4]] == ["loss", "kl", "loss, second half", "kl, second half"]
+    titles = ["loss", "KL divergence", "loss, second half", "KL divergence, second half"]
+    assert [one.get_title() for one in axes[:4]] == titles
     assert [one.get_ylabel() for one in axes[:4]] == ["nats", "", "nats", ""]
 
 
@@ -181,6 +183,46 @@ def test_a_reference_is_black_and_a_dashed_line_has_the_colour_before_it(monkeyp
     first, bound, equilibrium = (line.get_color() for line in axes.lines)
     assert first == bound != equilibrium == "black"
     assert axes.get_ylim() == (0, 1)
+
+
+def test_a_meaning_has_one_colour_in_all_figures(monkeypatch):
+    history = {"sigma": [0.2, 0.1], "d_real": [0.6, 0.5], "loss": [2.0, 1.0], "val_loss": [2.5, 1.5], "other": [1, 2]}
+    panels = axes_of(monkeypatch, lambda: figures.training_curves("", history, ylabel="nats"))
+    assert [one.get_title() for one in panels[:4]] == ["loss", "D(x)", "$\\sigma$ of the decoder", "other"]
+    assert [one.get_ylabel() for one in panels[:4]] == ["nats", "", "", "nats"]  # σ has no unit; "other" begins a row
+    colours = {line.get_label(): line.get_color() for one in panels for line in one.lines}
+    lines = dict.fromkeys(["real to real", "D(x)", "mine", "D", "validation"], ([1, 2], [0.2, 0.3]))
+    (axes,) = axes_of(monkeypatch, lambda: figures.curves("", lines, xlabel="", ylabel="", dashed=["real to real"]))
+    colours |= {line.get_label(): line.get_color() for line in axes.lines if line.get_label() != "validation"}
+    points, *_ = axes_of(monkeypatch, lambda: figures.point_panels("", {"": dict.fromkeys(["real"], np.zeros((1, 2)))}))
+    colours |= {line.get_label(): line.get_color() for line in points.lines}
+    assert colours["real"] == colours["real to real"] == colours["D(x)"]
+    assert len({colours[name] for name in ("real", "D", "training", "validation")}) == 4
+    assert axes.lines[-1].get_color() == colours["validation"]
+    assert same_color(axes.lines[2].get_color(), "C0")  # the first of the cycle
+
+
+def test_columns_may_have_labels_of_two_lines(monkeypatch):
+    def pad(columns):
+        draw = lambda: figures.image_rows("", [("row", np.zeros((2, 8, 8, 1)))], title="title", columns=columns)  # noqa: E731
+        (axes,) = axes_of(monkeypatch, draw)
+        return axes.titleOffsetTrans.get_matrix()[1, 2]
+
+    assert pad(()) < pad(["a", "b"]) < pad(["a\nb", "c"])
+
+
+def test_a_contact_sheet_shows_every_grid_in_its_place(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for index, path in enumerate(paths):
+        Image.new("RGB", (8, 4), (50 * index, 0, 255 - 50 * index)).save(path)
+    figures.contact_sheet(tmp_path / "sheet.png", paths, columns=3)
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+    assert sheet.shape == (2 * 2 + 2 * GAP, 3 * 4 + 2 * 2 * GAP, 3)
+    for index in range(5):
+        top, left = index // 3 * (2 + 2 * GAP), index % 3 * (4 + 2 * GAP)
+        tile = sheet[top : top + 2, left : left + 4]
+        assert np.abs(tile - [50 * index, 0, 255 - 50 * index]).max() <= 2
+    assert np.all(sheet[4 + GAP :, 2 * (4 + 2 * GAP) :] == 255)  # no sixth
 
 
 def test_a_logarithmic_axis_of_few_decades_has_numbers_to_read(monkeypatch):

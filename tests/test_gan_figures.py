@@ -71,15 +71,16 @@ def test_overfitting_is_drawn_with_the_outputs_where_it_was_measured(drawn, tmp_
 
 def test_upsamplings_are_compared_by_the_same_codes_and_by_their_spectra(drawn, tmp_path):
     codes = np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
-    real = np.full((30, 8, 8, 1), 128, np.uint8)
     by_upsampling = {"deconv": Stripes(0.25), "nearest": Stripes(0.125)}
-    gan.upsampling_figures(by_upsampling, real, tmp_path, "gan", codes, seed=0, count=20)
+    real = Stripes(0.0625).sample(30, 0)
+    powers = gan.upsampling_figures(by_upsampling, real, tmp_path, "gan", codes, seed=0, count=20)
     labels, rows = zip(*drawn["upsampling_gan.png"][0], strict=True)
     assert labels == ("deconv", "nearest")
     for row in rows:
         np.testing.assert_array_equal(row, Stripes(0.0).decode(codes[:8]))
     power = {name: spectrum[4, 0] for name, spectrum in drawn["spectrum_gan.png"][0].items()}
-    assert power == pytest.approx({"deconv": 4.0, "nearest": 1.0, "real": 0.0})  # 64 pixels times the variance
+    assert power == pytest.approx({"deconv": 4.0, "nearest": 1.0, "real": 0.25})  # 64 pixels times the variance
+    assert powers.keys() == {"deconv", "nearest"}
 
 
 def test_power_spectrum_by_hand():
@@ -90,6 +91,16 @@ def test_power_spectrum_by_hand():
     assert spectrum.sum() == pytest.approx(spectrum[0, 0])
     stripes = 0.5 + 0.25 * (-1.0) ** columns
     assert gan.power_spectrum(stripes[None, ..., None])[4, 0] == pytest.approx(64 * 0.25**2)
+
+
+def test_a_checkerboard_has_high_frequencies_and_stripes_and_slow_changes_have_none():
+    rows, columns = np.indices((8, 8))
+    checkerboard, stripes = (0.5 + 0.25 * (-1.0) ** places for places in (rows + columns, columns))
+    slow = 0.5 + 0.25 * np.cos(2 * np.pi * (rows + columns) / 4)  # a quarter of a cycle per pixel
+    power = [
+        gan.high_frequency_power(gan.power_spectrum(image[None, ..., None])) for image in (checkerboard, stripes, slow)
+    ]
+    assert power == pytest.approx([64 * 0.25**2 / 9, 0, 0])  # three frequencies each way: -1/2, -3/8 and 3/8
 
 
 def test_an_untrained_transposed_convolution_makes_a_checkerboard():

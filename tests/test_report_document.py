@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from processes import python_m
 
+from hw5 import networks, variants
 from hw5.errors import InputError
-from hw5.homework import report
+from hw5.homework import captions, report
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "report" / "report.tex"
@@ -74,6 +75,15 @@ def build(source, figures, **arguments):
         (r"\metric[none]{section1/results/nothing}{.1f}", "none"),
         (r"\cells{section1/results/by k/{2,5,10}}{,.0f}", "0 & -- & 20,000"),
         (r"\below{section1/results/nothing}{40}{yes}{no}", "--"),
+        (r"\below{section1/results/mse}{section1/results/samples/inception/fid}{less}{more}", "less"),
+        (r"\below{section1/results/mse}{section1/results/nothing}{less}{more}", "--"),
+        (r"\change{section1/results/mse}{section1/results/nothing}{lower}{higher}{chance}", "--"),
+        (r"\change{section1/results/mse}{section1/results/mse}{lower}{higher}{chance}", "chance"),
+        (r"\change{section1/results/samples/inception/fid}{section1/results/mse}{lower}{higher}{chance}", "higher"),
+        (r"\change{section1/results/list/1}{section1/results/mse}{lower}{higher}{chance}", "lower"),
+        (r"\lowest{section1/results/{mse,nothing,samples/inception/fid}}{A, B, C}", "A"),
+        (r"\lowest{section1/results/{by k/10,by k/2}}{A, B}", "B"),
+        (r"\lowest{section1/results/{nothing}}{A}", "--"),
         (r"\headline{section1}", r"a \& b & 2 \\"),
         (r"\below{section1/results/samples/inception/fid}{40}{yes, \student}{no}", "yes, me"),
         (r"\begin{ifpresent}{section2}a\otherwise b\end{ifpresent}", "b"),
@@ -95,6 +105,31 @@ def test_plots_are_as_wide_as_they_were_drawn(figures):
     assert r"\caption{Half: 0.1.}\label{section1/error}" in text
     assert "width=0.327" in report.expand(r"\plots[3]{section1/error, section1/error}{Small.}", figures)
     assert r"\caption{Error.}" in report.expand(r"\allplots{section1}", figures)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("samples_gan_wgan_gp_nearest", "Each image is a sample of WGAN-GP (nearest-neighbour upsampling)."),
+        ("upsampling_vae", "Each row decodes the same codes with another upsampling, by the VAE."),
+        (
+            "curves_vae_flow_deconv_gaussian_per_pixel",
+            "The curves of the VAE with a flow (transposed convolutions; Gaussian pixels, a $\\sigma$ per pixel) "
+            "over the training.",
+        ),
+        ("curves_gan_my_own_bilinear", r"The curves of the GAN (my own bilinear) over the training."),
+        ("fixed_noise", "Fixed noise."),
+        ("curves", "The curves of the model over the training."),
+    ],
+)
+def test_captions_are_sentences(name, sentence):
+    assert captions.caption(name) == sentence
+
+
+def test_every_variant_of_section_5_has_words():
+    known = captions.WORDS.keys()
+    assert {f"gan_{name}" for name in variants.GANS} | {f"vae_{name}" for name in variants.VAES} <= known
+    assert {*variants.LIKELIHOODS, *networks.UPSAMPLINGS} <= known
 
 
 @pytest.mark.parametrize(

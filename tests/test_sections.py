@@ -89,7 +89,7 @@ SECTIONS = {
     8: {
         "flags": ["--train_size=64", "--steps=8", "--hidden=4", "--fid_samples=6"],
         "figures": {f"{kind}{suffix}" for suffix in ("", "_non_saturating")
-                    for kind in ("losses", "outputs", "samples", "fixed_noise")} | {"real"},
+                    for kind in ("losses", "outputs", "samples", "fixed_noise", "fixed_noise_all")} | {"real"},
         "models": {".", "non_saturating"},
         "inception": True,
     },
@@ -140,7 +140,8 @@ def test_a_section_writes_its_figures_and_numbers(section, tmp_path):
     saved = [path.parent for path in runs.rglob("config.json")]
     assert {path.relative_to(runs).as_posix() for path in saved} == SECTIONS[section]["models"]
     for path in saved:
-        assert {"history.csv", "curves.png", "model.weights.h5", "checkpoints", "train"} <= set(os.listdir(path))
+        assert {"history.csv", "curves.png", "model.weights.h5", "checkpoints"} <= set(os.listdir(path))
+        assert list(path.glob("events.out.tfevents.*"))
     assert models.load(saved[0]).latent_dim > 0
 
     done = call(section, *flags, "--notrain", cwd=tmp_path, without=without)
@@ -338,7 +339,7 @@ def test_the_comparison_of_section_5_has_each_variant_once(choice, count):
 def test_section_5_compares_upsamplings_in_the_plain_model_of_each_kind(monkeypatch):
     compared = {}
     monkeypatch.setattr(
-        section5.figures.gan, "upsampling_figures", lambda models, *more, **_: compared.update({more[2]: models})
+        section5.figures.gan, "upsampling_figures", lambda models, *_, name, **__: compared.update({name: models})
     )
     run = SimpleNamespace(folder=None, noise=lambda *_: None, settings=section5.Settings())
     both = (["gan", "vae"], ["wgan", "lsgan", "iwae", "flow"], ["nearest", "deconv"], ["logistic", "gaussian"])
@@ -378,8 +379,10 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
         "vae_flow_bilinear_gaussian_per_image",
         "vae_iwae_bilinear_gaussian_per_image",
         "png",
+        "high_frequency_power",
     ]
     png = measured.pop("png")
+    assert measured.pop("high_frequency_power") == {}  # of one upsampling
     for row in measured.values():
         evaluated = row["samples"]["inception"]
         assert isinstance(evaluated["fid"], float)
@@ -397,6 +400,8 @@ def test_section_5_trains_the_chosen_variants(tmp_path, monkeypatch):
         assert row["bits_per_pixel"] == pytest.approx(3 * row["bits_per_dimension"])
         assert 0 < row["bits_per_dimension"] < 20
         assert row["num_images"] == 2
+        bound = row["negative_elbo"] / (64 * 64 * 3 * np.log(2)) + 8  # 8 is that of the density's cells, log2 256
+        assert row["negative_elbo_bits_per_dimension"] == pytest.approx(bound)
     assert "bits_difference" not in measured["vae_flow_bilinear_gaussian_per_image"]
     bits = [row["bits_per_dimension"] for row in measured.values() if "bits_per_dimension" in row]
     assert 1 < png["bits_per_dimension"] < 4
@@ -650,6 +655,10 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     assert measured["results"]["non_saturating"]["samples"]["stub"]["n"] == [7, 32, 32, 3]
     assert measured["results"]["num_images"] == 5
     assert measured["headline"]["FID non_saturating"] == 1
+    assert measured["results"]["arguments"] == {"loss_scales": {"discriminator_scale": 0.5, "generator_scale": 1.0}}
+    assert measured["results"]["non_saturating"]["arguments"]["r1"] == 5
+    with Image.open(tmp_path / "figures" / "fixed_noise_all.png") as sheet:
+        assert sheet.size == (3 * 135 + 2 * 4, 67)
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (8 * 34 - 2, 4 * 34 - 2))
     assert models.load(tmp_path / "runs" / "non_saturating").r1 == 5

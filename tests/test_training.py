@@ -618,25 +618,54 @@ def test_a_run_leaves_its_curves_and_its_model(digits, uninterrupted):
         np.testing.assert_array_equal(one, two)
 
 
+def test_active_latents_are_those_whose_mean_depends_on_the_image(digits):
+    vae = models.VAE(*networks.dense_vae(4, hidden=8))
+    vae.encoder.get_layer("mean").set_weights([np.zeros((8, 4), np.float32), np.float32([0, 0, 7, 0])])
+    assert training.active_latents(vae, digits[:1200]) == 0  # the mean 7 is that of every image
+    kernel = np.zeros((8, 4), np.float32)
+    kernel[:, 1], kernel[:, 3] = 100, 1e-4
+    vae.encoder.get_layer("mean").set_weights([kernel, np.zeros(4, np.float32)])
+    assert training.active_latents(vae, digits[:1200]) == 1
+
+
 def events(folder):
-    """Read {tag: [values]} from a folder's event files."""
+    """Read {tag: [(step, value)]} from a folder's event files."""
     accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
     return {
-        tag: [tf.make_ndarray(event.tensor_proto) for event in accumulator.Tensors(tag)]
+        tag: [(event.step, tf.make_ndarray(event.tensor_proto)) for event in accumulator.Tensors(tag)]
         for tag in accumulator.Tags()["tensors"]
     }
 
 
-def test_tensorboard_has_the_curves_of_the_history(uninterrupted):
+def test_tensorboard_has_six_curves_of_a_vae_over_training_steps(uninterrupted):
     folder, _, history = uninterrupted
-    for name, prefix in (("train", ""), ("validation", "val_")):
-        curves = events(folder / name)
-        for term in ("loss", "reconstruction", "kl"):
-            np.testing.assert_allclose(curves[f"epoch_{term}"], history[prefix + term], rtol=1e-6)
+    curves = {tag: records for tag, records in events(folder).items() if "/" in tag}
+    terms, prefixes = ("loss", "reconstruction", "kl"), {"training": "", "validation": "val_"}
+    assert curves.keys() == {f"{term}/{part}" for term in terms for part in prefixes}
+    for tag, records in curves.items():
+        term, part = tag.split("/")
+        steps, values = zip(*records, strict=True)
+        assert steps == tuple(range(LAST // TINY["epochs"], LAST + 1, LAST // TINY["epochs"]))
+        np.testing.assert_allclose(values, history[prefixes[part] + term], rtol=1e-6)
+    assert not [path for path in folder.rglob("events.out.tfevents*") if path.parent != folder]  # one run
+
+
+def test_tensorboard_has_five_curves_of_a_gan_side_by_side(digits, tmp_path):
+    def build():
+        return models.GAN(*networks.dcgan(latent_dim=2, hidden=2, image_shape=(28, 28, 1)))
+
+    _, history = fit(tmp_path, build, digits[:40], epochs=2, batch_size=20)
+    curves = {tag: records for tag, records in events(tmp_path).items() if "/" in tag}
+    five = ("d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step")
+    assert curves.keys() == {f"training/{name}" for name in five} | {"diagnostics/diversity"}
+    assert [step for step, _ in curves["training/d_real"]] == [2, 4]
+    np.testing.assert_allclose([value for _, value in curves["training/d_real"]], history["d_real"], rtol=1e-6)
 
 
 def test_tensorboard_has_images_of_one_size_and_the_settings(uninterrupted):
-    logged = events(uninterrupted[0] / "images")
+    logged = {
+        tag: [value for _, value in records] for tag, records in events(uninterrupted[0]).items() if "/" not in tag
+    }
     (settings,) = logged.pop("settings")
     for row in ("| kl_weight | 1.0 |", "| epochs | 6 |", "| batch_size | 20 |", "| seed | 0 |"):
         assert row in settings.item().decode()
@@ -661,11 +690,10 @@ def test_the_noise_of_the_samples_is_drawn_once_from_the_seed(tmp_path):
 
 def test_files_of_a_run_killed_before_its_first_checkpoint_are_not_used(digits, tmp_path):
     np.save(tmp_path / "noise.npy", np.zeros((64, 7), np.float32))  # of another latent dimension
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "events.out.tfevents.1.old").touch()
+    (tmp_path / "events.out.tfevents.1.old").touch()
     fit(tmp_path, small_vae, digits[:100])
     assert np.load(tmp_path / "noise.npy").shape == (64, 2)
-    assert not (tmp_path / "train" / "events.out.tfevents.1.old").exists()
+    assert not (tmp_path / "events.out.tfevents.1.old").exists()
 
 
 def test_early_stopping_ends_a_training_for_good(digits, tmp_path, monkeypatch):

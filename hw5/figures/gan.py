@@ -10,14 +10,7 @@ from hw5.figures.latent import LatentModel
 
 NUM_STRIP_GRIDS = 8  # grids of samples in a strip over the training
 NUM_SHOWN = 8  # samples in a row
-NAMES = {
-    "d_loss": "loss of D",
-    "g_loss": "loss of G",
-    "d_real": "D(x)",
-    "d_fake_g_step": "D(G(z)) before G's step",
-    "d_fake_d_step": "D(G(z)) after G's step",
-    "overfitting": "overfitting, $r_v$",
-}
+OUTPUTS = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
 PROBABILITIES = (-0.25, 1.05)  # the axis of probabilities and of the overfitting, which may be negative
 
 
@@ -42,16 +35,8 @@ def training_figures(
         loss: name of the axis.
         suffix: of the files' names.
     """
-    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
-    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
-    plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
-    shown = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
-    outputs = {NAMES[metric]: (at, history[metric]) for metric in shown if metric in history}
-    axes = dict(ylabel="output of D")
-    if gan.objective.outputs_probability:
-        outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
-    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
+    how = dict(steps=steps, loss=loss, suffix=suffix)
+    history_figures(history, folder, outputs_probability=gan.objective.outputs_probability, **how)
     grids = sorted(grids)
     numbers = np.geomspace(1, len(grids), NUM_STRIP_GRIDS).round().astype(int)
     numbers = np.unique(np.minimum(np.maximum(numbers, np.arange(NUM_STRIP_GRIDS) + 1), len(grids)))  # none twice
@@ -60,9 +45,29 @@ def training_figures(
     plots.image_grid(folder / f"samples{suffix}.png", plots.square(gan.decode(noise)), width=4)
 
 
-def named(history: Mapping[str, Sequence[float]]) -> dict[str, Sequence[float]]:
-    """Give the metrics of a GAN the names that the figures have, for `plots.training_curves`."""
-    return {NAMES.get(metric, metric): values for metric, values in history.items()}
+def history_figures(
+    history: Mapping[str, Sequence[float]],
+    folder: Path,
+    *,
+    steps: int,
+    outputs_probability: bool,
+    loss: str = "loss",
+    suffix: str = "",
+) -> None:
+    """Draw `losses.png` and `outputs.png`, those of `training_figures` that need no model.
+
+    Args:
+        outputs_probability: whether an output of D is a probability; then ½ is that of the equilibrium.
+    """
+    at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
+    losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
+    plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
+    outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS if metric in history}
+    axes = dict(ylabel="output of D")
+    if outputs_probability:
+        outputs["equilibrium"] = (at, np.full(len(at), 0.5))
+        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
+    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
 
 
 def upsampling_figures(
@@ -74,7 +79,7 @@ def upsampling_figures(
     *,
     seed: int,
     count: int = 500,
-) -> None:
+) -> dict[str, float]:
     """Compare models that differ in their upsampling: `upsampling_NAME.png` and `spectrum_NAME.png` (sheet 002, 3).
 
     The first shows the same codes decoded by each model. The second shows the mean power spectrum of samples
@@ -86,12 +91,24 @@ def upsampling_figures(
         codes: [n, latent_dim]; the first eight are shown.
         seed: of the samples whose spectra are taken.
         count: of these samples, and of real images.
+
+    Returns:
+        By upsampling the power of samples over that of real images at high frequencies, those above a quarter of a
+        cycle per pixel in both directions, where a checkerboard is.
     """
     rows = [(upsampling, model.decode(codes[:NUM_SHOWN])) for upsampling, model in models.items()]
     plots.image_rows(folder / f"upsampling_{name}.png", rows)
     spectra = {upsampling: power_spectrum(model.sample(count, seed=seed)) for upsampling, model in models.items()}
     spectra["real"] = power_spectrum(plots.to_floats(images[:count]))
     plots.spectra(folder / f"spectrum_{name}.png", spectra)
+    high = {upsampling: high_frequency_power(spectrum) for upsampling, spectrum in spectra.items()}
+    return {upsampling: high[upsampling] / max(high["real"], 1e-12) for upsampling in models}
+
+
+def high_frequency_power(spectrum: np.ndarray) -> float:
+    """Return the mean of a `power_spectrum` where both frequencies are above a quarter of a cycle per pixel."""
+    rows, columns = (np.abs(np.fft.fftshift(np.fft.fftfreq(size))) > 0.25 for size in spectrum.shape)
+    return float(spectrum[np.ix_(rows, columns)].mean())
 
 
 def power_spectrum(images: np.ndarray) -> np.ndarray:

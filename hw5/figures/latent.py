@@ -92,7 +92,7 @@ def traversal(model: LatentModel, path: Path, codes: np.ndarray, rows: int = 8, 
     labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
     images = moved(codes[:1], dimensions, columns)[:, 0]
     values = [f"{value:g}".replace("-", "−") for value in np.linspace(-3, 3, columns)]
-    plots.image_rows(path, list(zip(labels, images, strict=True)), columns=values)
+    plots.image_rows(path, list(zip(labels, images, strict=True)), title="value of $z_i$", columns=values)
 
 
 def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.ndarray, pairs: int = 3) -> None:
@@ -110,5 +110,6 @@ def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.nda
         mixed = share[:, None, None, None] * images[-1] + (1 - share[:, None, None, None]) * images[0]
         rows += [("codes", images), ("pixels", mixed)]
     labels = [f"{alpha:.1f}" for alpha in share]
+    labels[0], labels[-1] = f"$z_1$, $x_1$\n{labels[0]}", f"$z_0$, $x_0$\n{labels[-1]}"
     title = r"$\alpha z_0 + (1 - \alpha) z_1$ and $\alpha x_0 + (1 - \alpha) x_1$, by $\alpha$"
     plots.image_rows(path, rows, title=title, columns=labels)

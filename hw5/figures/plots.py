@@ -34,6 +34,39 @@ STYLE = {
 }
 WIDTH = 6.3  # inches, the text width of an A4 page
 GAP = 2  # white pixels between two images
+NAMES = {  # of the metrics of models, in the order in which they are drawn
+    "loss": "loss",
+    "d_loss": "loss of D",
+    "g_loss": "loss of G",
+    "d_real": "D(x)",
+    "d_fake_g_step": "D(G(z)) before G's step",
+    "d_fake_d_step": "D(G(z)) after G's step",
+    "reconstruction": "reconstruction",
+    "kl": "KL divergence",
+    "sigma": "$\\sigma$ of the decoder",
+    "mse": "MSE",
+    "patch_mse": "MSE in the patch",
+    "diversity": "spread of samples",
+    "overfitting": "overfitting, $r_v$",
+}
+# What these words stand for has one colour in all figures; all else has the colours of Matplotlib's cycle in turn.
+COLOURS = {
+    "training": "tab:blue",
+    "validation": "tab:orange",
+    "real": "tab:green",
+    "real to real": "tab:green",
+    "D(x)": "tab:green",
+    "generated": "tab:red",
+    "generated to real": "tab:red",
+    "D(G(z)) before G's step": "tab:red",
+    "D(G(z)) after G's step": "tab:pink",
+    "D": "tab:purple",
+    "loss of D": "tab:purple",
+    "G": "tab:brown",
+    "loss of G": "tab:brown",
+    "overfitting, $r_v$": "tab:gray",
+}
+WITHOUT_UNIT = ("sigma", "diversity", "overfitting")
 
 
 def make_grid(images: np.ndarray) -> np.ndarray:
@@ -69,7 +102,7 @@ def image_rows(
 
     Args:
         rows: pairs (label, images [n, h, w, c]) with one n for all rows; the label stands left of its row.
-        columns: n labels, which stand above the columns.
+        columns: n labels, which stand above the columns; a label may have several lines.
     """
     canvas = make_grid(np.stack([images for _, images in rows]))
     with matplotlib.rc_context(STYLE):
@@ -82,7 +115,8 @@ def image_rows(
         width = (canvas.shape[1] + GAP) / max(len(columns), 1)
         for index, label in enumerate(columns):
             axes.text((index + 0.5) * width - GAP / 2 - 0.5, -2 * GAP, label, ha="center", va="bottom")
-        axes.set_title(title, pad=16 if columns and title else None)
+        lines = max((label.count("\n") + 1 for label in columns), default=0)
+        axes.set_title(title, pad=4 + 13 * lines if title else None)
         _save(figure, path)
 
 
@@ -99,6 +133,18 @@ def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: fl
     with atomic_write(path) as partial:
         duration = 1000 * seconds / len(frames)
         frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+
+
+def contact_sheet(path: str | os.PathLike, grids: Sequence[os.PathLike], columns: int = 10) -> None:
+    """Arrange PNG files of one size, at half of it and in 256 colours, in rows of `columns`."""
+    images = [Image.open(file).convert("RGB").reduce(2) for file in grids]
+    width, height = images[0].width + 2 * GAP, images[0].height + 2 * GAP
+    columns = min(columns, len(images))
+    sheet = Image.new("RGB", (columns * width - 2 * GAP, -(-len(images) // columns) * height - 2 * GAP), "white")
+    for index, image in enumerate(images):
+        sheet.paste(image, (index % columns * width, index // columns * height))
+    with atomic_write(path) as partial:
+        sheet.quantize(256, dither=Image.Dither.NONE).save(partial, "png", optimize=True)
 
 
 def filmstrip(path: str | os.PathLike, grids: Mapping[str, os.PathLike], columns: int = 4) -> None:
@@ -156,7 +202,8 @@ def curves(
 
     Args:
         log: "x", "y" or "xy": axes with a logarithmic scale.
-        dashed: labels drawn as dashed lines, in the colour of the line before them or else in black.
+        dashed: labels drawn as dashed lines, in their own colour if they have one, in that of the line before them,
+            or else in black.
         references: labels drawn as dashed black lines, values to compare all others with.
         ylim: ends of the y axis; lines beyond are cut.
         markers: mark the points, and tick the x axis at them.
@@ -168,11 +215,10 @@ def curves(
         axes = figure.subplots()
         colour = None
         for label, (x, y) in series.items():
-            style = dict(marker="o" if markers else None)
+            style = dict(marker="o" if markers else None, color=COLOURS.get(label))
             if label in (*dashed, *references):
-                style = dict(
-                    linestyle=(0, (3, 3)), zorder=3, color="black" if label in references else colour or "black"
-                )
+                before = "black" if label in references else COLOURS.get(label, colour or "black")
+                style = dict(linestyle=(0, (3, 3)), zorder=3, color=before)
             (line,) = axes.plot(x, y, label=label, **style)
             colour = line.get_color()
             if errors and label in errors:
@@ -233,10 +279,11 @@ def training_curves(
     Args:
         history: metric → one value per epoch; without a complete epoch, nothing is drawn.
         steps: steps per epoch, to label the axis with steps in place of epochs.
-        ylabel: unit of all metrics.
+        ylabel: unit of the metrics but those `WITHOUT_UNIT`.
         zoom: draw the second half of the training once more, below, in a scale of its own.
     """
     names = [name for name in history if not name.startswith("val_")]
+    names.sort(key=lambda name: list(NAMES).index(name) if name in NAMES else len(NAMES))
     if not names:
         return
     half = max(len(values) for values in history.values()) // 2
@@ -254,9 +301,11 @@ def training_curves(
             for label, key in (("training", name), ("validation", f"val_{name}")):
                 if key in history:
                     epochs = np.arange(1, len(history[key]) + 1)
-                    axes.plot(epochs[first:] * (steps or 1), history[key][first:], label=label)
-            axes.set(xlabel="training steps" if steps else "epoch", title=f"{name}, second half" if first else name)
-            if axes.get_subplotspec().is_first_col():
+                    at = epochs[first:] * (steps or 1)
+                    axes.plot(at, history[key][first:], label=label, color=COLOURS[label])
+            shown = NAMES.get(name, name)
+            axes.set(xlabel="training steps" if steps else "epoch", title=f"{shown}, second half" if first else shown)
+            if axes.get_subplotspec().is_first_col() and name not in WITHOUT_UNIT:
                 axes.set_ylabel(ylabel)
         handles, labels = panels.flat[0].get_legend_handles_labels()
         if len(labels) > 1:
@@ -325,7 +374,7 @@ def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.n
             axes.set_axis_off()
         for axes, (title, sets) in zip(grid.flat, panels.items(), strict=False):
             for label, points in sets.items():
-                axes.plot(*points.T, ".", markersize=1.5, label=label)
+                axes.plot(*points.T, ".", markersize=1.5, label=label, color=COLOURS.get(label))
             axes.set(title=title, aspect="equal")
         for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
             axes.tick_params(labelbottom=True)  # the lowest of its column

@@ -7,10 +7,15 @@ without a network. LaTeX, if it is installed, converts it to a PDF. These comman
                                     Python's format; a position selects an element of a list
     \\cells{section1/results/mse/linear/{2,5,10}}{.4f}   the cells of a table's row
     \\metric[none]{…}{…}, \\cells[none]{…}{…}            the text if there is no such number; else it is a dash
-    \\below{…}{40}{it is}{it is not}                     the first text if the number is below 40, else the second
+    \\below{…}{40}{it is}{it is not}                     the first text if the number is below 40, else the second; in
+                                    place of 40 a path to compare with
+    \\change{…}{…/error}{lower}{higher}{neither}         a text by the sign of a difference, or the last one if it is
+                                    within two standard errors
+    \\lowest{section5/results/{a,b}/fid}{A, B}           that of the names whose number is the lowest
     \\headline{section5}                                 table rows with the numbers that the section printed last
     \\plots[2]{section1/error, section1/pretraining}{caption}   a figure of PNG files, at most two side by side
-    \\allplots{section5}                                 all PNG files of a folder, one figure per file
+    \\allplots{section5}                                 all PNG files of section 5, one figure per file, its caption by
+                                    `hw5.homework.captions`
     \\student                                            the author
     \\begin{ifpresent}{section3} … \\otherwise … \\end{ifpresent}   text for a section that was run, or for a
                                     number that exists
@@ -33,6 +38,7 @@ from PIL import Image
 
 from hw5.errors import InputError
 from hw5.files import atomic_write, output_folder
+from hw5.homework.captions import SPECIAL, caption
 from hw5.settings import Settings, Several, program, setting
 
 ENGINES = {  # by preference; each is called in the folder of the figures
@@ -46,7 +52,7 @@ RUNS = {"pdflatex": 3, "xelatex": 3}  # for the contents and the references; the
 FUNCTION = re.compile(r'<mi mathvariant="normal">([a-z]{2,})</mi>(?:<mo>(?:\u2061|&#8289;)</mo>)?')
 OPERATOR = r'<mo form="prefix" lspace="0.167em" rspace="0.167em">\1</mo>'
 DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra"
-SPECIAL = str.maketrans({char: "\\" + char for char in "&%$#_{}"} | {"~": r"\textasciitilde{}", "^": r"\^{}"})
+STANDARD_ERRORS = 2  # a smaller difference may be chance
 
 
 class Arguments(Settings):
@@ -171,6 +177,8 @@ class Expansion:
             "metric": (self.metric, 2),
             "cells": (self.cells, 2),
             "below": (self.below, 4),
+            "change": (self.change, 5),
+            "lowest": (self.lowest, 2),
             "headline": (self.headline, 1),
             "plots": (self.plots, 2),
             "allplots": (self.all_plots, 1),
@@ -235,9 +243,31 @@ class Expansion:
         before, names, after = re.fullmatch(r"(.*)\{(.*)\}(.*)", paths).groups()
         return " & ".join(self.metric(missing, before + name.strip() + after, form) for name in names.split(","))
 
+    def number(self, path):
+        """Return a number of metrics.json, or None, which counts as missing."""
+        value = self.find(path)
+        if value is None:
+            self.missing.append(path)
+        return value
+
     def below(self, _, path, bound, yes, no):
-        value = self.metric(None, path, "").strip("$")
-        return value if value == "--" else yes if float(value) < float(bound) else no
+        value = self.number(path)
+        bound = self.number(bound) if "/" in bound else float(bound)
+        return "--" if value is None or bound is None else yes if value < bound else no
+
+    def change(self, _, path, error, lower, higher, neither):
+        value, error = self.number(path), self.number(error)
+        if value is None or error is None:
+            return "--"
+        return neither if abs(value) <= STANDARD_ERRORS * error else lower if value < 0 else higher
+
+    def lowest(self, _, paths, names):
+        before, parts, after = re.fullmatch(r"(.*?)\{(.*)\}(.*)", paths).groups()
+        values = [self.find(before + part.strip() + after) for part in parts.split(",")]
+        known = [
+            (value, name.strip()) for value, name in zip(values, names.split(","), strict=True) if value is not None
+        ]
+        return min(known)[1] if known else "--"
 
     def headline(self, _, section):
         rows = self.load(section)["headline"].items()
@@ -267,8 +297,7 @@ class Expansion:
     def all_plots(self, _, section):
         drawn = self.load(section).get("figures")
         names = sorted(path.stem for path in self.folder(section).glob("[!.]*.png") if not drawn or path.name in drawn)
-        words = {name: name.replace("_", " ").translate(SPECIAL) for name in names}
-        figures = (f"\\plots{{{section}/{name}}}{{{words[name].capitalize()}.}}" for name in names)
+        figures = (f"\\plots{{{section}/{name}}}{{{caption(name)}}}" for name in names)
         return "\n\\FloatBarrier\n".join(figures)  # LaTeX can postpone only a few dozen figures
 
     def find(self, path):

@@ -35,8 +35,9 @@ def inception_score(logits: np.ndarray, splits: int = 10, seed: int = 0) -> tupl
 
 
 def mode_score(logits_fake: np.ndarray, class_probabilities_real: np.ndarray) -> float:
-    """Compute exp(E_x KL(p(y|x) ‖ p_fake(y)) − KL(p_fake(y) ‖ p_real(y))), the mode score of Che et al. 2017.
+    """Compute exp(E_x KL(p(y|x) ‖ p_fake(y)) − KL(p_fake(y) ‖ p_real(y))), the mode score (Che et al. 2017).
 
+    This is the form of Xu et al. 2018; that of Che et al. has p_real(y) in the first term, too.
     It equals the Inception Score of all images in one split if the classes are as frequent as among real
     images, and is smaller otherwise. It is biased downwards for few images.
 

@@ -2,7 +2,7 @@
 
 from hw5.training.callbacks import SampleGrids, load_or_draw_noise
 from hw5.training.distribution import STRATEGIES, check_equal, devices, is_chief, make_strategy, quiet_unless_chief
-from hw5.training.fitting import EVALUATION_BATCH, evaluate, fit, negative_elbo, pretrain
+from hw5.training.fitting import EVALUATION_BATCH, active_latents, evaluate, fit, negative_elbo, pretrain
 from hw5.training.optimizers import Adam, WarmupDecay, adam, gan_optimizers
 from hw5.training.schedule import Schedule
 
@@ -13,6 +13,7 @@ __all__ = [
     "SampleGrids",
     "Schedule",
     "WarmupDecay",
+    "active_latents",
     "adam",
     "check_equal",
     "devices",

@@ -1,4 +1,4 @@
-"""Callbacks: checkpoint and resume, TensorBoard images, sample grids."""
+"""Callbacks: checkpoint and resume, TensorBoard, sample grids."""
 
 import csv
 import json
@@ -195,18 +195,31 @@ class catching_interrupts:
                 signal.signal(number, handler)
 
 
-class TensorBoardImages(keras.callbacks.Callback):
-    """Callback that logs the arguments as text and, ten times over a training, the model's `snapshot` as grids.
+class TensorBoard(keras.callbacks.Callback):
+    """Callback that logs the arguments as text, the curves after every epoch and images ten times over a training.
+
+    The steps are training steps, and every curve has a tag of its own. TensorBoard shows tags with one word before the
+    "/" side by side: `kl/training` and `kl/validation`, or, of a model without validation, `training/d_loss` and
+    `training/g_loss`. `DIAGNOSTICS` are apart.
 
     Args:
-        folder: for the event files.
+        folder: for the event files, which are one run by the name of this folder.
         arguments: of the run, by name.
-        images: float [n, h, w, c] in [0, 1], the first 64 of the validation set, for example.
-        noise: [64, latent_dim], the same at every record.
         num_epochs: of the training.
+        images: float [n, h, w, c] in [0, 1], the first 64 of the validation set, for example; None for no images.
+        noise: [64, latent_dim], the same at every record, for the model's `snapshot`.
     """
 
-    def __init__(self, folder: Path, arguments: dict, images: np.ndarray, noise: np.ndarray, num_epochs: int):
+    DIAGNOSTICS = ("diversity", "overfitting", "sigma")
+
+    def __init__(
+        self,
+        folder: Path,
+        arguments: dict,
+        num_epochs: int,
+        images: np.ndarray | None = None,
+        noise: np.ndarray | None = None,
+    ):
         super().__init__()
         self.folder = folder
         self.arguments = arguments
@@ -221,14 +234,25 @@ class TensorBoardImages(keras.callbacks.Callback):
             tf.summary.text("settings", "\n".join(["| setting | value |", "| --- | --- |", *rows]))
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 not in self.epochs:
-            return
-        with self.writer.as_default(step=epoch + 1):
-            for name, images in self.model.snapshot(self.images, self.noise).items():
-                tf.summary.image(name, figures.make_grid(figures.square(images))[None])
+        with self.writer.as_default(step=self.model.steps_done):
+            for name, value in logs.items():
+                tf.summary.scalar(self.tag(name, logs), value)
+            if self.images is not None and epoch + 1 in self.epochs:
+                for name, images in self.model.snapshot(self.images, self.noise).items():
+                    tf.summary.image(name, figures.make_grid(figures.square(images))[None])
+        self.writer.flush()
 
     def on_train_end(self, logs=None):
         self.writer.close()
+
+    def tag(self, name, logs):
+        """Return the tag of a metric of an epoch's logs."""
+        metric = name.removeprefix("val_")
+        if metric in self.DIAGNOSTICS:
+            return f"diagnostics/{name}"
+        if metric != name:
+            return f"{metric}/validation"
+        return f"{name}/training" if f"val_{name}" in logs else f"training/{name}"
 
 
 class SampleGrids(keras.callbacks.Callback):

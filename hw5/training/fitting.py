@@ -25,6 +25,7 @@ from hw5.training.schedule import Schedule
 
 EVALUATION_BATCH = 1000  # images
 MODES = ("resume", "restart", "evaluate")
+MIN_ACTIVE_VARIANCE = 0.01  # of an active latent (Burda et al. 2016, section 5.2)
 
 
 def fit(
@@ -48,9 +49,8 @@ def fit(
     A run that was killed goes on from its latest checkpoint when it is called again, and ends with the
     same weights and curves, to the bit, as one that never stopped.
 
-    `run_dir` gets `checkpoints/`, TensorBoard's events in `train/`, `validation/` and `images/`, the
-    curves as `history.csv` and `curves.png`, `noise.npy` (of the sample grids), and at the end the
-    model (`hw5.models.load`).
+    `run_dir` gets `checkpoints/`, TensorBoard's events (`hw5.training.callbacks.TensorBoard`), the curves as
+    `history.csv` and `curves.png`, `noise.npy` (of the sample grids), and at the end the model (`hw5.models.load`).
 
     Args:
         build: makes the untrained model, after the seed is set.
@@ -120,12 +120,11 @@ def _train(model, images, validation_images, checkpoint, seed, preprocess, callb
         if not resumed:
             _forget(run_dir)
         output_folder(run_dir / "checkpoints", "run_dir")
-        callbacks.insert(0, keras.callbacks.TensorBoard(run_dir, write_graph=False))
+        shown = ()
         if images.dtype == np.uint8 and preprocess is None:
-            shown = scale((images if validation_images is None else validation_images)[: own.NOISE_GRID**2])
-            noise = own.load_or_draw_noise(run_dir, model.latent_dim, seed)
-            how = (run_dir / "images", checkpoint.arguments, shown, noise, schedule.num_epochs)
-            callbacks.append(own.TensorBoardImages(*how))
+            examples = (images if validation_images is None else validation_images)[: own.NOISE_GRID**2]
+            shown = (scale(examples), own.load_or_draw_noise(run_dir, model.latent_dim, seed))
+        callbacks.append(own.TensorBoard(run_dir, checkpoint.arguments, schedule.num_epochs, *shown))
     _loop(model, images, validation_images, seed, preprocess, [*callbacks, checkpoint])
     model.finish_training()
     if checkpoint.is_chief:
@@ -216,6 +215,16 @@ def negative_elbo(model: VAE, images: np.ndarray) -> dict[str, float]:
     return terms | {"negative_elbo": sum(terms.values())}
 
 
+def active_latents(model: VAE, images: np.ndarray) -> int:
+    """Count the latents that tell uint8 images apart: the variance of μ over them is above `MIN_ACTIVE_VARIANCE`.
+
+    The other latents carry nothing; their posterior is the prior. Call this before another prior is fitted.
+    """
+    batches = pipeline(images, EVALUATION_BATCH, value_range=model.value_range)
+    means = np.concatenate([np.asarray(model.encode(batch)) for batch in batches])
+    return int(np.sum(means.var(axis=0) > MIN_ACTIVE_VARIANCE))
+
+
 FAILURE = "failure.json"
 
 
@@ -261,7 +270,7 @@ def _writing(run_dir, what):
 
 def _forget(run_dir):
     """Remove the files of an earlier run, whose curves would mix with the new ones."""
-    for name in ("checkpoints", "train", "validation", "images", "samples"):
+    for name in ("checkpoints", "samples"):
         shutil.rmtree(run_dir / name, ignore_errors=True)
-    for name in ("noise.npy", FAILURE):
-        (run_dir / name).unlink(missing_ok=True)
+    for path in (run_dir / "noise.npy", run_dir / FAILURE, *run_dir.glob("events.out.tfevents.*")):
+        path.unlink(missing_ok=True)
