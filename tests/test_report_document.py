@@ -282,7 +282,8 @@ def test_no_number_of_a_run_is_written_by_hand():
 
 def test_every_citation_is_in_the_references():
     text, references = SOURCE.read_text().split("\\section{References}")
-    listed = {(line.split()[0].strip(",:"), line.rstrip(". ")[-4:]) for line in references.splitlines() if ": " in line}
+    works = [" ".join(work.split()) for work in references.split("\n\n") if ": " in work]
+    listed = {(work.split()[0].strip(",:"), work.rstrip(".")[-4:]) for work in works}
     plain = re.sub(r"\\?\s+", " ", text)
     name = r"([A-Z][^\s(),.;]+)"
     cited = re.findall(rf"{name}(?: et al\.| and {name})? \(?((?:19|20)\d\d)\b", plain)
