@@ -236,6 +236,16 @@ def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
     assert "{section2/" not in without
 
 
+@pytest.mark.parametrize("number", range(1, 12))
+def test_a_section_that_was_not_run_is_not_referred_to(tmp_path, number):
+    for folder in (ROOT / "figures").iterdir():
+        if folder.name != f"section{number}":
+            (tmp_path / folder.name).symlink_to(folder)
+    text = report.expand(SOURCE.read_text(), tmp_path)
+    assert f"Section {number} was not run" in text
+    assert {*re.findall(r"\\ref\{([^}]*)\}", text)} <= {*re.findall(r"\\label\{([^}]*)\}", text)}
+
+
 class AllWords(report.Expansion):
     """All words of the text, with every alternative, and without what metrics.json gives."""
 
