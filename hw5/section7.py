@@ -167,11 +167,12 @@ def draw_curves(run, history, first, compared):
 def draw_points(run, gan, generated, real):
     """Draw points before the training and every thousand iterations, and D's features of the last ones (7.2)."""
     panels = {f"iteration {step:,}": {"real": real, "generated": draws[0]} for step, draws in generated.items()}
-    figures.point_panels(run.figure("points"), panels)
+    figures.point_panels(run.figure("points"), panels, xlabel="$x$", ylabel="$x^2$")
     features = keras.Model(gan.discriminator.inputs[0], gan.discriminator.get_layer("features").output)
     last = list(generated.values())[-1][0]
     mapped = {name: np.asarray(features(points)) for name, points in (("real", real), ("generated", last))}
-    figures.point_panels(run.figure("features"), {"third hidden layer of D": mapped})
+    axes = dict(xlabel="first unit", ylabel="second unit")
+    figures.point_panels(run.figure("features"), {"third hidden layer of D": mapped}, **axes)
 
 
 run = section(Settings, main)

@@ -213,8 +213,9 @@ def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
     expansion = report.Expansion(figures, "")
     text = expansion(SOURCE.read_text())
     # The first VAE has no difference from itself; a classifier may not be installed; the committed run has neither PNG
-    # nor predicted scales, nor the comparison of priors. All else is a misspelt path.
-    later = ("logistic_", "/png/", "/samples_by_prior/")
+    # nor predicted scales, nor the comparison of priors, the bound in bits and the active latents. All else is a
+    # misspelt path.
+    later = ("logistic_", "/png/", "/samples_by_prior/", "/negative_elbo_bits_per_dimension", "/active_latents")
     missing = [path for path in expansion.missing if not any(name in path for name in later)]
     optional = {"bits_difference", "bits_difference_error", "is", "mode_score", "real_is", "real_mode_score"}
     optional |= {f"real_vs_real_{name}" for name in ("mmd", "precision", "recall", "wasserstein")}
@@ -233,6 +234,70 @@ def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
     without = report.expand(SOURCE.read_text(), figures)
     assert r"\emph{Section 2 was not run: \texttt{./run\_all.sh 2} makes its figures.}" in without
     assert "{section2/" not in without
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_a_section_that_was_not_run_is_not_referred_to(tmp_path, number):
+    for folder in (ROOT / "figures").iterdir():
+        if folder.name != f"section{number}":
+            (tmp_path / folder.name).symlink_to(folder)
+    text = report.expand(SOURCE.read_text(), tmp_path)
+    assert f"Section {number} was not run" in text
+    assert {*re.findall(r"\\ref\{([^}]*)\}", text)} <= {*re.findall(r"\\label\{([^}]*)\}", text)}
+
+
+class AllWords(report.Expansion):
+    """All words of the text, with every alternative, and without what metrics.json gives."""
+
+    def __init__(self):
+        super().__init__(ROOT / "figures", "")
+        alternatives = {"below": 2, "change": 2, "lowest": 1, "plots": 1}
+        for name, (_, count) in self.commands.items():
+            first = alternatives.get(name, count)  # of the arguments that are words
+            self.commands[name] = (lambda _, *arguments, first=first: " ".join(arguments[first:]), count)
+
+    def if_present(self, path, text):
+        return text.replace("\\otherwise", "")
+
+
+# The numbers of three digits, or with decimals, that are written by hand: of the sheets, of papers, of the data, or
+# worked out in the text. A number that a run measured is none of these: metrics.json has it.
+BY_HAND = {
+    "the sheets'": "100 150 200 1,000 2000 0.05 3.02 0.0027 7.6 2.2.7 7.0",
+    "items of the sheets": "1.1 1.2 2.1 2.2 2.3 3.1 4.1 5.3 5.4 5.5 5.6 5.7",
+    "numbers of images": "6,000 10,000 54,000",
+    "of 64×64 colour images of 256 values": "4,096 12,288 255 256",
+    "the equilibrium's": "1.386 1.39 0.693",
+    "the norm's, in 100 dimensions": "250",
+    "weights of the sweep of section 4, which name its columns": "0.1 0.3 0.5 1.5",
+    "ImageNet's": "1,000 50,000",
+    "the bound of an active latent": "0.01",
+}
+
+
+def numbers_by_hand(text):
+    """List the numbers of a text without years, and without the names of the sheets."""
+    text = AllWords()(text[text.index("\\begin{document}") :])
+    text = re.sub(r"\\begin\{tabular\}.*|\\(ref|label)\{[^}]*\}|[Ss]heets? 00\d", "", text).replace("{,}", ",")
+    numbers = re.findall(r"\d+(?:,\d{3})*(?:\.\d+)*", text)
+    return {number for number in numbers if not re.fullmatch(r"\d\d?|(19|20)\d\d", number)} | ({"2000"} & {*numbers})
+
+
+def test_no_number_of_a_run_is_written_by_hand():
+    known = {number for numbers in BY_HAND.values() for number in numbers.split()}
+    text = SOURCE.read_text()
+    assert numbers_by_hand(text) == known
+    assert "88.7" in numbers_by_hand(text.replace("}{not below}", "}{88.7}"))  # wherever it stands
+
+
+def test_every_citation_is_in_the_references():
+    text, references = SOURCE.read_text().split("\\section{References}")
+    works = [" ".join(work.split()) for work in references.split("\n\n") if ": " in work]
+    listed = {(work.split()[0].strip(",:"), work.rstrip(".")[-4:]) for work in works}
+    plain = re.sub(r"\\?\s+", " ", text)
+    name = r"([A-Z][^\s(),.;]+)"
+    cited = re.findall(rf"{name}(?: et al\.| and {name})? \(?((?:19|20)\d\d)\b", plain)
+    assert {(first, year) for first, _, year in cited} == listed
 
 
 @needs_pandoc

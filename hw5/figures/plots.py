@@ -358,7 +358,13 @@ def spectra(path: str | os.PathLike, panels: Mapping[str, np.ndarray]) -> None:
         _save(figure, path)
 
 
-def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def point_panels(
+    path: str | os.PathLike,
+    panels: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    xlabel: str | None = None,
+    ylabel: str | None = None,
+) -> None:
     """Draw sets of points in the plane, one panel per entry of `panels` and one colour per set, all in one scale.
 
     Args:
@@ -378,6 +384,9 @@ def point_panels(path: str | os.PathLike, panels: Mapping[str, Mapping[str, np.n
             axes.set(title=title, aspect="equal")
         for axes in grid.flat[max(len(panels) - columns, 0) : len(panels)]:
             axes.tick_params(labelbottom=True)  # the lowest of its column
+            axes.set_xlabel(xlabel)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(ylabel)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
         _save(figure, path)

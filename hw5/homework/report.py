@@ -211,6 +211,8 @@ class Expansion:
     def if_present(self, path, text):
         """Choose between `text` and the text after its \\otherwise, by default a paragraph for a missing section."""
         text, _, otherwise = text.partition("\\otherwise")
+        # A line break after the command is none of the text's: with the one before, LaTeX would begin a paragraph.
+        text, otherwise = text.removeprefix("\n"), otherwise.lstrip(" ").removeprefix("\n")
         section = path.partition("/")[0]
         ran = (self.folder(section) / "metrics.json").is_file()
         if ran and path == section:
@@ -218,7 +220,7 @@ class Expansion:
         if ran and self.find(path) is not None:
             return text
         if otherwise or path != section:
-            return otherwise.lstrip(" ")
+            return otherwise
         number = section.removeprefix("section")
         return f"\n\\emph{{Section {number} was not run: \\texttt{{./run\\_all.sh {number}}} makes its figures.}}\n"
 
