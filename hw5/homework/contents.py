@@ -80,7 +80,6 @@ class Contents:
             self.files |= {f"{folder}/{path}": file for path, file in self._data(sections).items()}
             if not sheet.is_whole:
                 self.texts[f"{folder}/README.md"] = readme(sheet, self.name, folder)
-        self.texts["README.md"] = readme(sheet, self.name)
         if sheet.single_file:
             self.texts[sheet.single_file.format(name=self.name)] = single_file(source / "hw5" / "homework7.py", source)
         if sheet.is_whole:
@@ -206,8 +205,11 @@ class Contents:
         lines = [f"# {name}: {why}" for name, why in notes.items()] or ["# nothing"]
         return "\n".join([RULE, "# Left Out or Reduced", RULE, *lines, ""])
 
-    def write(self, path: Path) -> dict[str, int]:
-        """Write the zip file. Returns name → bytes in it."""
+    def write(self, path: Path, summary: str) -> dict[str, int]:
+        """Write the zip file, with README.md and with summary.txt. Returns name → bytes in it."""
+        self.texts["summary.txt"] = f"{summary}\n{self.listing()}"
+        inside = self.files | self.documents | self.texts
+        self.texts["README.md"] = readme(self.sheet, self.name, inside=inside)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as file:
             for name, text in sorted(self.texts.items()):
                 file.writestr(name, text)

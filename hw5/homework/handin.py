@@ -68,8 +68,7 @@ def main(arguments: Arguments) -> Path:
             if level != LEVELS[-1] and contents.size() + copies * taken > MAX_BYTES:
                 continue
             contents.add_documents(arguments.author, embed=figures == "none")
-            contents.texts["summary.txt"] = f"{summary}\n{contents.listing()}"
-            sizes = contents.write(partial)
+            sizes = contents.write(partial, summary)
             size = partial.stat().st_size
             if size <= MAX_BYTES:
                 break

@@ -1,5 +1,7 @@
 """README.md of an archive: how to set it up, what it runs, what is inside, where the data come from."""
 
+from collections.abc import Collection
+
 from hw5.homework.sheets import Sheet
 
 FACES = "cp -r PACKAGE/hw5/data/store/cartoon_faces codes/hw5/data/store/"  # PACKAGE: the folder of the checkout
@@ -95,12 +97,16 @@ The archive of sheet 002 (`./run_all.sh handin --sheet=002`) has them inside.
 """
 
 
-def readme(sheet: Sheet, name: str, folder: str | None = None) -> str:
-    """Return the README of the archive, or of one of its folders of code."""
+def readme(sheet: Sheet, name: str, folder: str | None = None, inside: Collection[str] = ()) -> str:
+    """Return the README of the archive, or of one of its folders of code.
+
+    Args:
+        inside: names of the files in the archive; others are not described.
+    """
     title = "all sheets" if sheet.is_whole else f"sheet {sheet.number}"
     text = f"# Image generation, {title}: {folder or name}\n"
     if folder is None:
-        text += f"\n## Inside\n\n{_inside(sheet, name)}\n"
+        text += f"\n## Inside\n\n{_inside(sheet, name, inside)}\n"
         if len(sheet.codes) > 1:
             paths = " and ".join(f"`{place}/README.md`" for place in sheet.codes)
             return text + f"\n{paths} say how to set up and run them, and where the data come from.\n"
@@ -120,16 +126,17 @@ def _commands(sections):
     return [f"    {f'python -m hw5.section{n}':<45}# {TITLES[n]}" for n in sections]
 
 
-def _inside(sheet, name):
-    document = sheet.document.format(name=name)
-    rows = [(f"`{document}.pdf`, `.html`", "the report; the page links the figures in `codes/`")]
-    if sheet.single_file:
-        rows.append((f"`{sheet.single_file.format(name=name)}`", "the VAE in one file"))
-    if sheet.notebook:
-        rows.append((f"`sheet{sheet.number}.ipynb`", "the notebook (Jupyter; it imports the package in `codes/`)"))
-    if sheet.latex:
-        rows.append((f"`{document}.tex`", f"its LaTeX source: `latexmk -pdf {document}.tex` in this folder"))
-    rows.append(("`summary.txt`", "changes, references, and what was left out or reduced"))
+def _inside(sheet, name, inside):
+    document, links = sheet.document.format(name=name), " and ".join(f"`{folder}/figures`" for folder in sheet.codes)
+    words = {
+        f"{document}.pdf": "the report",
+        f"{document}.html": f"the report as a web page; it shows the figures in {links}",
+        f"homework7.{name}.py": "the VAE in one file",
+        f"sheet{sheet.number}.ipynb": "the notebook (Jupyter; it imports the package in `codes/`)",
+        f"{document}.tex": f"the LaTeX source: `latexmk -pdf {document}.tex` in this folder",
+        "summary.txt": "changes, references, and what was left out or reduced",
+    }
+    rows = [(f"`{file}`", text) for file, text in words.items() if file in inside]
     for folder, sections in sheet.codes.items():
         words = ", ".join(map(str, sections))
         rows.append((f"`{folder}/hw5`", f"the package, with section{'s' * (len(sections) > 1)} {words}"))
