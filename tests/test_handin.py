@@ -184,18 +184,16 @@ def test_the_notebook_and_the_grids_of_the_run(tree, tmp_path):
     assert [sheet[10, 132 * index + 10].tolist() for index in range(4)] == [[0] * 3, [80, 0, 0], [160, 0, 0], [255] * 3]
 
 
-@pytest.mark.parametrize("sheet", ["all", "000"])
-def test_figures_of_25_mb_are_reduced_until_the_archive_fits(tree, tmp_path, monkeypatch, sheet):
+def test_figures_of_25_mb_are_reduced_until_the_archive_fits(tree, tmp_path, monkeypatch):
     monkeypatch.setattr(handin.shutil, "which", lambda _: "latex")  # the PDF has the figures again
     noise(tree / "figures" / "section1" / "face.png", 1450, 4)
     noise(tree / "figures" / "section1" / "small.png", 100)
-    (tree / "hw5" / "data" / "store" / "mnist" / "mnist.npz").write_bytes(os.urandom(36_000_000))
+    (tree / "hw5" / "data" / "store" / "mnist" / "mnist.npz").write_bytes(os.urandom(34_000_000))
     before = {path: path.read_bytes() for path in (tree / "figures").rglob("*.png")}
     assert sum(map(len, before.values())) > 25_000_000
-    archive = handin.run(source=tree, out=tmp_path, sheet=sheet)
-    _, texts = names_and_texts(archive)
+    _, texts = names_and_texts(handin.run(source=tree, out=tmp_path, sheet="000"))
     assert (
-        "# codes/figures/section1/face0.png: 1450×1450 → 1000×1000 pixels, 128 colours at most" in texts["summary.txt"]
+        "# codes/figures/section1/face0.png: 1450×1450 → 1400×1400 pixels, 256 colours at most" in texts["summary.txt"]
     )
     assert "small0" not in texts["summary.txt"]
     assert before == {path: path.read_bytes() for path in (tree / "figures").rglob("*.png")}

@@ -70,9 +70,10 @@ def main(arguments: Arguments) -> Path:
             contents.add_documents(arguments.author, embed=figures == "none")
             sizes = contents.write(partial, summary)
             size = partial.stat().st_size
-            if size <= MAX_BYTES:
+            others = sum(bytes for name, bytes in sizes.items() if name not in contents.figures | contents.documents)
+            if size <= MAX_BYTES or others > MAX_BYTES:  # then no figure is to blame
                 break
-        else:
+        if size > MAX_BYTES:
             largest = ", ".join(sorted(sizes, key=sizes.get, reverse=True)[:3])
             raise InputError(
                 f"{archive}: {size / 1e6:.1f} MB, above the {MAX_BYTES / 1e6:.0f} MB allowed; largest: {largest}"

@@ -55,14 +55,14 @@ def reduce_figure(source: Path, target: Path, level: Level) -> str:
             image = file.convert("L" if file.mode == "L" else "RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"{source}: is no image ({error}); run its section again") from error
-    original, encoded = source.read_bytes(), _png(image)
-    lost = ""
-    if level.colours is not None and min(len(encoded), len(original)) > MIN_BYTES:
+    original, lost = source.read_bytes(), ""
+    if level.colours is None or len(original) <= MIN_BYTES:
+        encoded = _png(image)
+    else:
         size = image.size
         image.thumbnail((level.side, level.side), Image.Resampling.LANCZOS)
-        reduced = _png(image, level.colours, dpi * image.width / size[0])
-        if len(reduced) < min(len(encoded), len(original)):
-            encoded = reduced
+        encoded = _png(image, level.colours, dpi * image.width / size[0])
+        if len(encoded) < len(original):
             lost = f"{size[0]}×{size[1]} → {image.width}×{image.height} pixels, {level.colours} colours at most"
     with atomic_write(target) as partial:
         partial.write_bytes(min(encoded, original, key=len))
