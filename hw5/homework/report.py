@@ -119,7 +119,7 @@ def write_html(expanded: Path, figures: Path, style: Path, path: Path, *, embed:
         else:
             header = expanded.with_suffix(".header.html")
             header.write_text(f"<style>\n{style.read_text(encoding='utf-8')}</style>\n", encoding="utf-8")
-            words += [f"--include-in-header={header}"]
+            words += [f"--include-in-header={header}", "--metadata=document-css=false"]  # not pandoc's style as well
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"pandoc: {' '.join(done.stderr.split())}")
