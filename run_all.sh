@@ -12,8 +12,8 @@ usage() {
 ./run_all.sh smoke [1 2]     run at tiny settings, two sections at a time, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
-./run_all.sh handin [ARGS]   build the report and pack the archive to hand in; its summary lists the changes
-                             compared with a folder among ARGS
+./run_all.sh handin [ARGS]   build the report and pack the archive to hand in, of everything or with --sheet=004 of
+                             one sheet; its summary lists the changes compared with a folder among ARGS
 ./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --csv=FILE, go to python -m hw5.grade
 ./run_all.sh setup           only install the package in .venv
 

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "section_settings": {"training", "networks", "metrics"},
     "section": {"section_settings", "training", "data"},
     "variants": {"section_settings", "training", "models", "networks", "distributions", "layers", "data"},
-    "homework": {"figures"},
+    "homework": {"figures", "data"},
+    "homework7": {"data", "distributions", "networks", "objectives", "training"},
     **{command: {"homework"} for command in ("report", "handin", "grade", "compare")},
     "sample": {"models", "figures"},
 }

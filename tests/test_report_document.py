@@ -301,6 +301,16 @@ def test_every_citation_is_in_the_references():
 
 
 @needs_pandoc
+def test_a_page_that_links_its_figures(source, figures, monkeypatch):
+    monkeypatch.setattr(report.shutil, "which", lambda _: None)
+    build(source, figures, embed=False)
+    page = (source.parent / "report.html").read_text()
+    assert re.findall(r'src="([^"]*)"', page) == ["section1/error.png"]
+    assert "data:" not in page
+    assert SOURCE.with_name("style.css").read_text() in page
+
+
+@needs_pandoc
 def test_the_page_needs_nothing_but_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)  # no PDF
     paths = report.run(source=SOURCE, figures=ROOT / "figures", out=tmp_path, build=tmp_path / "build", author="A & B")

@@ -66,7 +66,7 @@ def find_dataset(
                 note(f"{base}: the embedded dataset, not the one in {root}; {root / base} as its name reads that")
             elif data_dir and root.resolve() != STORE.resolve():
                 note(f"{base}: the embedded dataset; {root} holds none of that name")
-            return prepared.open_folder(folder)
+            return prepared.open_folder(folder) if folder.is_dir() else open_dataset(folder)
         note(f"{base}: the one in {root}, not the embedded dataset")
     try:
         full_name = base + (f"/{config}" if config else "") + (f":{version}" if version else "")
@@ -79,8 +79,12 @@ def find_dataset(
 
 
 def embedded_datasets() -> dict[str, Path]:
-    """Return the datasets of this package: name → folder of its version."""
-    return {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
+    """Return the datasets of this package: name → folder of its version, or its arrays (`NAME/NAME.npz`).
+
+    An archive to hand in has MNIST as arrays, at half the size.
+    """
+    arrays = {path.stem: path for path in sorted(STORE.glob("*/*.npz")) if path.stem == path.parent.name}
+    return arrays | {path.parts[-3]: path.parent for path in sorted(STORE.glob("*/*/dataset_info.json"))}
 
 
 @functools.cache

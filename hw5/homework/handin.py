@@ -1,111 +1,93 @@
-"""The archive to hand in: the report, the code, the figures, and a summary of what was changed.
+"""The archive to hand in: for each sheet what it asks for, or everything.
 
-The layout is that of sheet 004: `Report.pdf` (and `Report.html`), `summary.txt`, and `codes/` with its README.
-`codes/` also holds the `figures/sectionN/` that sheet 000 asks for. Weights, data, caches and checkpoints are left
-out.
+    Report.pdf, Report.html     the sheet's part of the report (001: homework7.NAME.pdf); the page links the figures
+    README.md                   how to set up and run it, what is inside, where the data come from
+    summary.txt                 changes, references, what was left out or reduced
+    codes/                      the package with the sections and the data of the sheet; runs without a network
+    codes/figures/sectionN/     figures and numbers (sheet 000)
+    homework7.NAME.py           001: the VAE in one file
+    sheet003.ipynb, Report.tex  003: the notebook, and the LaTeX source of the report
+    codes/VAE/, codes/GAN/      004: in place of codes/
+
+An archive is at most 50 MB. Until it is, figures are reduced (`hw5.homework.shrink`).
 """
 
-import zipfile
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
-import hw5
 from hw5.errors import InputError
 from hw5.files import atomic_write
-from hw5.homework import report
-from hw5.homework.changes import code_files, compare, count, references
+from hw5.homework.contents import Contents
+from hw5.homework.report import ENGINES
+from hw5.homework.sheets import SHEETS
+from hw5.homework.shrink import LEVELS, Level
+from hw5.homework.summary import code_check, summarise
 from hw5.settings import Settings, program, setting
 
 MAX_BYTES = 50_000_000  # sheet 004, Submission Guideline
-FIGURE_SUFFIXES = {".png", ".gif", ".json"}
-LEFT_OUT_NOTE = (
-    "Left out of codes/: the datasets of hw5/data/store, which python -m hw5.data.build makes from images, and the",
-    "weights in hw5/metrics, which python -m hw5.metrics.mnist_classifier trains.",
-)
 
 
 class Arguments(Settings):
     reference: Path | None = setting(None, "Folder of the original code; the summary lists the changes to it.")
+    sheet: str = setting("all", "What to hand in.", choices=tuple(SHEETS))
     name: str = setting("hw5", "Name of the archive, for example your student number.")
     author: str = setting("", "Name and number for the report's title.")
+    figures: str = setting(
+        "all", "Figures in the archive: all, those that the report shows, or none.", choices=("all", "report", "none")
+    )
     source: Path = setting(".", "Folder of the checkout.")
-    out: Path = setting(".", "Folder for the archive.")
+    out: Path = setting(".", "Folder for the archive; that of a single sheet lies in its folder sheetNNN.")
 
 
 def main(arguments: Arguments) -> Path:
-    """Build the report and pack it with the code and the figures.
+    """Build the report and pack it with the code, the data and the figures.
 
     Returns:
         The path of the archive.
 
     Raises:
-        InputError: the report cannot be built, `reference` is no checkout, or the archive is above 50 MB.
+        InputError: no section of the sheet was run, the report cannot be built, `reference` is no folder with code, or
+            the archive is above 50 MB even with the smallest figures.
     """
-    name, source = arguments.name, arguments.source
+    name, source, sheet = arguments.name, arguments.source, SHEETS[arguments.sheet]
     if not name or name.startswith(".") or Path(name).name != name:
         raise InputError(f"name={name}: must be the name of a file, without folders")
     if not (source / "report" / "report.tex").is_file():
         raise InputError(f"source={source}: holds no report/report.tex; name a checkout of this homework")
-    code = code_files(source)
-    summary = summarise(source, code, arguments.reference)
-    documents = report.run(
-        source=source / "report" / "report.tex",
-        figures=source / "figures",
-        out=source / "report",
-        build=source / "runs" / "report",
-        author=arguments.author,
-    )
-    contents = {f"Report{path.suffix}": path for path in documents}
-    contents |= {f"codes/{path}": source / path for path in [*code, *figure_files(source)]}
-
-    archive = arguments.out / f"{name}.zip"
+    contents = Contents(source, sheet, name)
+    code = contents.code()
+    summary = (code_check if sheet.number == "004" else summarise)(source, code, arguments.reference)
+    contents.check_results()
+    contents.add_code(code)
+    copies = 1 + any(map(shutil.which, ENGINES))  # of the figures: the PDF has its own
+    archive = arguments.out / ("" if sheet.is_whole else f"sheet{sheet.number}") / f"{name}.zip"
     with atomic_write(archive) as partial:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as file:
-            file.writestr("summary.txt", summary)
-            for inside, path in sorted(contents.items()):
-                file.write(path, inside)
-            sizes = {info.filename: info.compress_size for info in file.infolist()}
-        size = partial.stat().st_size
+        for level, figures in attempts(arguments.figures):
+            taken = contents.add_figures(level, figures)
+            if level != LEVELS[-1] and contents.size() + copies * taken > MAX_BYTES:
+                continue
+            contents.add_documents(arguments.author, embed=figures == "none")
+            sizes = contents.write(partial, summary)
+            size = partial.stat().st_size
+            others = sum(bytes for name, bytes in sizes.items() if name not in contents.figures | contents.documents)
+            if size <= MAX_BYTES or others > MAX_BYTES:  # then no figure is to blame
+                break
         if size > MAX_BYTES:
             largest = ", ".join(sorted(sizes, key=sizes.get, reverse=True)[:3])
             raise InputError(
                 f"{archive}: {size / 1e6:.1f} MB, above the {MAX_BYTES / 1e6:.0f} MB allowed; largest: {largest}"
             )
-    print(f"{archive}: {len(contents) + 1} files, {size / 1e6:.1f} MB")
+    print(contents.listing(), end="")
+    print(f"{archive}: {len(sizes)} files, {size / 1e6:.1f} MB")
     return archive
 
 
+def attempts(figures: str) -> Iterator[tuple[Level, str]]:
+    """Yield how far figures are reduced, and which are packed, until the archive is small enough."""
+    choices = ("all", "report", "none")
+    yield from ((level, figures) for level in LEVELS)
+    yield from ((LEVELS[-1], fewer) for fewer in choices[choices.index(figures) + 1 :])
+
+
 run = program(Arguments, main, positional=("reference",))
-
-
-def figure_files(source: Path) -> list[str]:
-    """List the figures and numbers of every section, as paths from `source`."""
-    paths = (source / "figures").glob("section*/[!.]*")
-    return [path.relative_to(source).as_posix() for path in paths if path.suffix in FIGURE_SUFFIXES]
-
-
-def summarise(source: Path, code: list[str], reference: Path | None = None) -> str:
-    """Summarise the changes against the reference file by file, the references in the code, and what is left out."""
-    lines = [f"hw5 {hw5.__version__}: {len(code)} files of code", ""]
-    diffs = []
-    if reference is None:
-        lines += ["No reference was given to compare with.", ""]
-    else:
-        if not reference.is_dir():
-            raise InputError(f"{reference}: no such folder to compare with")
-        before = code_files(reference)
-        if not set(before) & set(code):
-            raise InputError(
-                f"{reference}: holds none of the files that are handed in; name a checkout of this homework"
-            )
-        changes = compare(source, code, reference, before)
-        lines += ["Changed against the reference, in lines", ""]
-        for path, (kind, diff) in changes.items():
-            added, removed = count(diff)
-            lines.append(f"{kind:<9}{f'+{added}':>7}{f'-{removed}':>7}  {path}")
-            diffs += [*diff, ""] if kind == "modified" else []
-        lines += ["", f"{len(code) - sum(kind != 'removed' for kind, _ in changes.values())} files are unchanged.", ""]
-    lines += ["References in the code", "", *(references(source, code) or ["none"])]
-    lines += ["", *LEFT_OUT_NOTE]
-    if diffs:
-        lines += ["", "Modified lines", "", *diffs]
-    return "\n".join(lines) + "\n"

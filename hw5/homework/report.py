@@ -64,6 +64,7 @@ class Arguments(Settings):
     )
     out: Path = setting("report", "Folder for report.html and report.pdf.")
     build: Path = setting("runs/report", "Folder for the files that LaTeX reads and writes.")
+    embed: bool = setting(True, "Put the figures into report.html; if not, it links them as sectionN/NAME.png.")
 
 
 def main(arguments: Arguments) -> list[Path]:
@@ -91,7 +92,7 @@ def main(arguments: Arguments) -> list[Path]:
         partial.write_text(text, encoding="utf-8")
 
     written = [folder / "report.html"]
-    write_html(expanded, figures, source.with_name("style.css"), written[0])
+    write_html(expanded, figures, source.with_name("style.css"), written[0], embed=arguments.embed)
     print(f"{written[0]}: by pandoc")
     pdf = folder / "report.pdf"
     engine = next(filter(shutil.which, ENGINES), None)
@@ -108,8 +109,8 @@ def main(arguments: Arguments) -> list[Path]:
 run = program(Arguments, main)
 
 
-def write_html(expanded: Path, figures: Path, style: Path, path: Path) -> None:
-    """Write one HTML file, with formulas as MathML, and with the figures and the style inside."""
+def write_html(expanded: Path, figures: Path, style: Path, path: Path, *, embed: bool = True) -> None:
+    """Write one HTML file, with formulas as MathML, with the style and, unless it links them, the figures inside."""
     try:
         import pypandoc
 
@@ -118,8 +119,13 @@ def write_html(expanded: Path, figures: Path, style: Path, path: Path) -> None:
         raise InputError("report.html is made by pandoc: pip install -e '.[report]' installs it") from error
     with atomic_write(path) as partial:
         words = [pandoc, expanded, "--from=latex", "--to=html5", f"--output={partial.resolve()}"]
-        words += ["--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--metadata=lang:en"]
-        words += [f"--resource-path={figures}", f"--css={style}", "--fail-if-warnings"]
+        words += ["--standalone", "--mathml", "--toc", "--toc-depth=2", "--metadata=lang:en", "--fail-if-warnings"]
+        if embed:
+            words += ["--embed-resources", f"--resource-path={figures}", f"--css={style}"]
+        else:
+            header = expanded.with_suffix(".header.html")
+            header.write_text(f"<style>\n{style.read_text(encoding='utf-8')}</style>\n", encoding="utf-8")
+            words += [f"--include-in-header={header}", "--metadata=document-css=false"]  # not pandoc's style as well
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise InputError(f"pandoc: {' '.join(done.stderr.split())}")
@@ -289,7 +295,8 @@ class Expansion:
                 lines.append(f"\\emph{{{name.translate(SPECIAL)}: this run did not draw it.}}")
                 continue
             with Image.open(path) as image:
-                width = image.width / STYLE["savefig.dpi"] / WIDTH
+                dpi, _ = image.info.get("dpi", (STYLE["savefig.dpi"], None))  # of the file, which may be a reduced one
+                width = image.width / dpi / WIDTH
             shown = os.path.relpath(path, self.figures)
             lines.append(f"\\includegraphics[width={min(width, share):.3f}\\linewidth]{{{shown}}}")
         body = "\n".join(lines) if columns else "\\\\[1ex]\n".join(lines)
