@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "homework": {"figures"},
     **{command: {"homework"} for command in ("report", "handin", "grade", "compare")},
     "sample": {"models", "figures"},
+    "interactive": {"figures"},
 }
 
 
