@@ -21,6 +21,7 @@ WIDTH = 640  # of a figure, in pixels
 PICTURE_WIDTH = 224  # of a slider's image, in pixels
 REACH = 3.0  # a latent dimension moves from −REACH to REACH
 GRID_STEPS = 11
+NUM_CODES = 8  # over which the influence of a dimension is averaged
 
 
 def show(results: Mapping, *names: str, width: int = WIDTH) -> None:
@@ -49,14 +50,16 @@ def draw(figure: Callable, *, width: int = WIDTH, **arguments) -> None:
         display(Image(path.read_bytes(), width=width))
 
 
-def latent_sliders(model: LatentModel, code: np.ndarray | None = None, dimensions: tuple[int, int] = (0, 1)) -> None:
-    """Show the images over two latent dimensions: all on a grid, and one by two sliders.
+def latent_sliders(model: LatentModel, code: np.ndarray | None = None, seed: int = 0) -> None:
+    """Show the images over the two latent dimensions that change them most: all on a grid, and one by two sliders.
 
     Args:
         code: [latent_dim], of the other dimensions (default: 0).
-        dimensions: the two, from 0; the first one grows to the right, the second one upwards.
+        seed: of the codes by which the two are found.
     """
     code = np.zeros(model.latent_dim, np.float32) if code is None else np.asarray(code, np.float32)
+    drawn = np.random.default_rng(seed).standard_normal((NUM_CODES, model.latent_dim), np.float32)
+    dimensions = np.sort(figures.latent.influential_dimensions(model, drawn)[:2])
 
     def codes(first, second):
         moved = np.tile(code, (np.size(first), 1))
