@@ -73,8 +73,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
     with tempfile.TemporaryDirectory() as folder:
         # Sockets that no other user can read, named by a path: the kernel works in another folder.
         sockets = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, ".kernel"))}})
-        how = dict(timeout=MAX_SECONDS, startup_timeout=MAX_SECONDS, record_timing=False, config=sockets)
-        NotebookClient(notebook, resources={"metadata": {"path": folder}}, **how).execute()
+        how = dict(timeout=MAX_SECONDS, startup_timeout=MAX_SECONDS, record_timing=False, coalesce_streams=True)
+        NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
