@@ -14,6 +14,7 @@ usage() {
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in, of everything or with --sheet=004 of
                              one sheet; its summary lists the changes compared with a folder among ARGS
+./run_all.sh notebooks       run the notebooks at tiny settings; with --write keep their new outputs
 ./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --csv=FILE, go to python -m hw5.grade
 ./run_all.sh setup           only install the package in .venv
 
@@ -102,6 +103,15 @@ set_up() {
   hold -s
 }
 
+# Install what only the notebooks need.
+set_up_notebooks() {
+  ! .venv/bin/python -c 'import ipykernel, ipywidgets, nbclient' 2>/dev/null || return
+  find_python
+  "$python" -m pip --python .venv/bin/python --disable-pip-version-check \
+    install --quiet --constraint constraints.txt --editable ".[notebooks]" ||
+    fail "the installation for the notebooks failed; see pip's messages above, fix the cause and run this again"
+}
+
 # Lock file descriptor 9 as the words say, where there is flock.
 hold() {
   ! command -v flock >/dev/null || flock "$@" 9
@@ -169,6 +179,7 @@ while [ $# -gt 0 ]; do
     help | -h | --help) usage; exit ;;
     test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && exec .venv/bin/python -m pytest -n 2 "$@"; exit 1 ;;
     report | handin) word=$1; shift; set_up; exec .venv/bin/python -m "hw5.$word" "$@" ;;
+    notebooks) shift; set_up; set_up_notebooks; exec .venv/bin/python notebooks/execute.py "$@" ;;
     grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
     smoke | paper | sheet) mode=$1 ;;

@@ -1,6 +1,7 @@
 """Sample from a trained model.
 
-python -m hw5.sample runs/section11/dcgan                          # a grid of 64 images, samples.png
+python -m hw5.sample section11                                     # a model of the package: a grid, samples.png
+python -m hw5.sample runs/section11/dcgan                          # your own
 python -m hw5.sample runs/section2/k2_kl1 --count=10000 --out=samples.npy
 python -m hw5.sample figures/section11 --count=100 --out=samples/  # a folder of PNGs
 """
@@ -17,7 +18,9 @@ from hw5.settings import REQUIRED, Settings, program, setting
 
 
 class Arguments(Settings):
-    run: Path = setting(REQUIRED, "Folder of a trained model, or of the results of a section that has one.")
+    run: Path = setting(
+        REQUIRED, "Name of a model of the package, or folder of a trained model, or of the results of a section."
+    )
     count: int = setting(64, "Number of images.", at_least=1)
     seed: int = setting(0, "Seed of the codes.", at_least=0, at_most=2**32 - 1)
     out: Path = setting("samples.png", "A PNG file for a grid, a .npy file for an array, else a folder for PNG files.")
@@ -30,7 +33,7 @@ def main(arguments: Arguments) -> np.ndarray:
         uint8 [count, h, w, c]; of a model of points in the plane float [count, 2], which only a .npy file can hold.
 
     Raises:
-        InputError: no model, several of them, or samples that are no images for a PNG.
+        InputError: no such model, several of them, or samples that are no images for a PNG.
     """
     model = models.load(models.find(arguments.run))
     samples, out = np.asarray(model.sample(arguments.count, seed=arguments.seed)), arguments.out

@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "homework7": {"data", "distributions", "networks", "objectives", "training"},
     **{command: {"homework"} for command in ("report", "handin", "grade", "compare")},
     "sample": {"models", "figures"},
+    "interactive": {"figures"},
 }
 
 

@@ -210,6 +210,18 @@ def test_report_and_hand_in_take_their_own_arguments(tree, word):
     assert done.returncode == 1
 
 
+def test_notebooks_take_their_own_arguments_and_need_more_packages(tree):
+    (tree / "notebooks").mkdir()
+    (tree / "notebooks" / "execute.py").write_text("import sys; print(sys.argv[1:])")
+    for name in ("ipykernel", "ipywidgets", "nbclient"):
+        (tree / f"{name}.py").touch()  # the current folder comes first on the path
+    assert run_all(tree, "notebooks", "sheet000", "--write").stdout == "['sheet000', '--write']\n"
+    (tree / "nbclient.py").write_text("import none_such")
+    done = run_all(tree, "notebooks", PYTHON="/nonexistent/python")
+    assert done.returncode == 1
+    assert "none found" in done.stderr  # it would have installed them
+
+
 def test_set_up_is_skipped_when_nothing_changed(tree):
     assert run_all(tree, "setup", PYTHON="/nonexistent/python").returncode == 0
     (tree / "setup.cfg").write_text("[metadata]\nname = other\n")

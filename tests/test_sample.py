@@ -1,13 +1,17 @@
 """The command that samples from a trained model."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hw5 import models, networks, sample
+from hw5 import metrics, models, networks, sample
 from hw5.errors import InputError
+from hw5.models import saving
+
+NAMES = ("section2", "section9", "section10", "section11")  # of the package's models
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_the_results_of_a_section_name_their_models(vae, tmp_path):
 
 
 def test_a_folder_without_a_model(tmp_path):
-    with pytest.raises(InputError, match="nowhere: no such folder"):
+    with pytest.raises(InputError, match="nowhere: no such folder, and no model of the package; these are section2, "):
         sample.run(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no trained model$"):
         sample.run(tmp_path)
@@ -59,3 +63,32 @@ def test_points_are_no_images(tmp_path):
     with pytest.raises(InputError, match=r"out=samples.png: samples of .* are \(2,\), no images; name a .npy file"):
         sample.run(tmp_path)
     assert sample.run(tmp_path, out=tmp_path / "x.npy").shape == (64, 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_of_the_package_by_its_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = sample.run(name, count=100, out=tmp_path / "x.npy")
+    assert images.shape == (100, *((32, 32, 1) if name in ("section10", "section11") else (28, 28, 1)))
+    # It was trained: the classifier finds most digits in its samples, which it does not in those of random weights.
+    found = metrics.evaluate_samples(images, [metrics.MnistClassifier()], metrics="class_proportions", verbose=False)
+    assert found["mnist_classifier"]["classes_covered"] >= 8
+
+
+def test_an_existing_folder_comes_before_a_name(vae, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert models.load("section2").latent_dim == 2
+    models.save(models.VAE(*networks.dense_vae(3, hidden=4)), tmp_path / "section2")
+    assert models.load("section2").latent_dim == 3
+    assert models.find("section2") == Path("section2")
+
+
+def test_an_unknown_name_gets_one_line_with_the_names():
+    with pytest.raises(InputError) as caught:
+        models.load("section1")
+    names = ", ".join(NAMES)
+    assert str(caught.value) == f"section1: no such folder, and no model of the package; these are {names}"
+
+
+def test_the_models_of_the_package_are_small():
+    assert sum(path.stat().st_size for path in saving.STORE.rglob("*")) < 6e6

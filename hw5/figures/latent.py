@@ -70,29 +70,43 @@ def latent_plane(model: LatentModel, path: Path, steps: int = 20) -> None:
 def traversal(model: LatentModel, path: Path, codes: np.ndarray, rows: int = 8, columns: int = 9) -> None:
     """Move one latent dimension at a time from −3 to 3, the most influential dimensions first (sheet 002, 5 b).
 
-    The influence of a dimension is the mean change of a pixel between z_i = −3 and z_i = 3, over the first
-    eight codes. The rows start from the first code.
+    The rows start from the first code; the influence is that on the first eight.
 
     Args:
         codes: [n, latent_dim] from N(0, I).
     """
-
-    def moved(codes, dimensions, steps):
-        """Return images [len(dimensions), len(codes), steps, h, w, c]."""
-        low = np.tile(codes, (len(dimensions), 1, 1))
-        low[np.arange(len(dimensions)), :, dimensions] = -3
-        high = low.copy()
-        high[np.arange(len(dimensions)), :, dimensions] = 3
-        low, high = (ends.reshape(-1, codes.shape[-1]) for ends in (low, high))
-        images = model.interpolate(low, high, np.linspace(0, 1, steps, dtype=np.float32))
-        return images.reshape(len(dimensions), len(codes), *images.shape[1:])
-
-    low, high = np.moveaxis(moved(codes[:8], range(codes.shape[1]), 2), 2, 0)
-    dimensions = np.argsort(np.abs(high - low).mean(axis=(1, 2, 3, 4)))[::-1][:rows]
+    dimensions = influential_dimensions(model, codes[:8])[:rows]
+    images = _moved(model, codes[:1], dimensions, columns)[:, 0]
     labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]
-    images = moved(codes[:1], dimensions, columns)[:, 0]
     values = [f"{value:g}".replace("-", "−") for value in np.linspace(-3, 3, columns)]
     plots.image_rows(path, list(zip(labels, images, strict=True)), title="value of $z_i$", columns=values)
+
+
+def influential_dimensions(model: LatentModel, codes: np.ndarray) -> np.ndarray:
+    """Sort the latent dimensions by their influence, the largest first. Returns [latent_dim] of indices from 0.
+
+    The influence of a dimension is the mean change of a pixel between z_i = −3 and z_i = 3.
+
+    Args:
+        codes: [n, latent_dim] from N(0, I), over which the change is averaged.
+    """
+    low, high = np.moveaxis(_moved(model, codes, range(codes.shape[1]), 2), 2, 0)
+    return np.argsort(np.abs(high - low).mean(axis=(1, 2, 3, 4)))[::-1]
+
+
+def _moved(model, codes, dimensions, steps):
+    """Decode every code with one dimension at a time moved from −3 to 3.
+
+    Returns:
+        [len(dimensions), len(codes), steps, h, w, c].
+    """
+    low = np.tile(codes, (len(dimensions), 1, 1))
+    low[np.arange(len(dimensions)), :, dimensions] = -3
+    high = low.copy()
+    high[np.arange(len(dimensions)), :, dimensions] = 3
+    low, high = (ends.reshape(-1, codes.shape[-1]) for ends in (low, high))
+    images = model.interpolate(low, high, np.linspace(0, 1, steps, dtype=np.float32))
+    return images.reshape(len(dimensions), len(codes), *images.shape[1:])
 
 
 def latent_and_pixel_interpolation(model: LatentModel, path: Path, codes: np.ndarray, pairs: int = 3) -> None:

@@ -1,4 +1,7 @@
-"""Saving and loading of trained models: the weights, and a JSON file of the arguments that built the model."""
+"""Saving and loading of trained models: the weights, and a JSON file of the arguments that built the model.
+
+Some trained models are part of the package, in `hw5/models/store`. They have names (`hw5.models.ship`).
+"""
 
 import json
 import os
@@ -10,6 +13,7 @@ from hw5.errors import InputError
 from hw5.files import atomic_write
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+STORE = Path(__file__).with_name("store")  # a folder for each model of the package
 
 
 def save(model: keras.Model, folder: str | os.PathLike) -> None:
@@ -24,15 +28,18 @@ def save(model: keras.Model, folder: str | os.PathLike) -> None:
 
 
 def load(folder: str | os.PathLike) -> keras.Model:
-    """Load the model that `save` wrote.
+    """Load the model that `save` wrote, or one of the package's.
 
     Nothing in the files is executed: only the classes of Keras and of this package are built, Lambda layers
     are refused, and the weights are plain HDF5 arrays.
 
+    Args:
+        folder: of the model, or the name of one of the package's; an existing folder of that name comes first.
+
     Raises:
-        InputError: a file is missing or damaged, or the two do not fit together.
+        InputError: there is no such folder or name; a file is missing or damaged, or the two do not fit together.
     """
-    folder = Path(folder)
+    folder = _existing(folder)
     try:
         config = json.loads((folder / CONFIG).read_text())
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
@@ -47,14 +54,13 @@ def find(folder: str | os.PathLike) -> Path:
     """Find the trained model of a folder: its own, the only one below it, or that of the results of a section.
 
     Args:
-        folder: of a model, of trainings, or of a metrics.json, which names the folder of its trainings.
+        folder: of a model, of trainings, or of a metrics.json, which names the folder of its trainings; or the name
+            of a model of the package.
 
     Raises:
         InputError: there is none, or there are several.
     """
-    folder = runs = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+    folder = runs = _existing(folder)
     if (folder / "metrics.json").is_file():
         try:
             runs = Path(json.loads((folder / "metrics.json").read_text())["settings"]["run_dir"])
@@ -66,3 +72,14 @@ def find(folder: str | os.PathLike) -> Path:
     if len(found) > 1:
         raise InputError(f"{folder}: holds several models; name one of {', '.join(map(str, found))}")
     return found[0]
+
+
+def _existing(folder):
+    """Return the path of an existing folder, or that of the package's model of this name."""
+    folder = Path(folder)
+    if folder.is_dir():
+        return folder
+    names = sorted((path.parent.name for path in STORE.glob(f"*/{CONFIG}")), key=lambda name: (len(name), name))
+    if str(folder) not in names:
+        raise InputError(f"{folder}: no such folder, and no model of the package; these are {', '.join(names)}")
+    return STORE / folder

@@ -1,0 +1,106 @@
+"""Execute the notebooks of this folder from top to bottom.
+
+    python notebooks/execute.py                     # all of them
+    python notebooks/execute.py sheet000 --write    # one, and keep its new outputs
+
+Each one runs in an empty folder. The outputs that are kept are small: text as a terminal shows it, of each training the
+last epoch, and figures in fewer colours.
+"""
+
+import base64
+import io
+import re
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from PIL import Image
+from traitlets.config import Config
+
+from hw5 import command_line
+from hw5.errors import InputError
+from hw5.files import atomic_write
+from hw5.settings import Settings, Several, program, setting
+
+FOLDER = Path(__file__).parent
+NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
+MAX_SECONDS = 3600  # for one cell, also on a busy machine
+MAX_WIDTH = 900  # of a figure that is kept, in pixels
+COLOURS = 64
+STYLE = re.compile(r"\x1b\[[0-9;]*m")  # colours and bold type on a terminal
+EARLIER_EPOCH = re.compile(r"Epoch (\d+)/(?!\1\n)\d+\n.*\n")  # not the last one
+
+
+class Arguments(Settings):
+    name: Several[str] = setting(NAMES, "Notebooks, without “.ipynb”.", choices=NAMES)
+    write: bool = setting(False, "Write the outputs into the notebooks.")
+
+
+def main(arguments: Arguments) -> None:
+    """Execute notebooks; print how long each took.
+
+    Raises:
+        InputError: some of them ended with an error, which was printed.
+    """
+    failed = []
+    for name in arguments.name:
+        path, started = FOLDER / f"{name}.ipynb", time.monotonic()
+        try:
+            notebook = execute(path)
+        except CellExecutionError as error:
+            failed.append(name)
+            print(f"{name}: {STYLE.sub('', str(error))}")
+            continue
+        text = nbformat.writes(notebook) + "\n"
+        print(f"{name}: {time.monotonic() - started:.0f} s, {len(text.encode()) / 1e6:.2f} MB", flush=True)
+        if arguments.write:
+            with atomic_write(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+    if failed:
+        raise InputError(f"these notebooks end with an error: {', '.join(failed)}")
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    """Return the notebook with new outputs.
+
+    Raises:
+        CellExecutionError: a cell ended with an error.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as folder:
+        # Sockets that no other user can read, named by a path: the kernel works in another folder.
+        sockets = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, ".kernel"))}})
+        how = dict(timeout=MAX_SECONDS, startup_timeout=MAX_SECONDS, record_timing=False, coalesce_streams=True)
+        NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream":
+                output.text = as_on_a_terminal(output.text)
+            elif "image/png" in output.get("data", {}):
+                output.data["image/png"] = smaller(output.data["image/png"])
+    return notebook
+
+
+def as_on_a_terminal(text: str) -> str:
+    """Return a text as a terminal shows it at the end, without colours; of the epochs of a training the last one."""
+    lines = [line.rpartition("\r")[2].replace("\b", "") for line in STYLE.sub("", text).split("\n")]
+    return EARLIER_EPOCH.sub("", "\n".join(lines))
+
+
+def smaller(encoded: str) -> str:
+    """Return a PNG image, both in base 64, of at most MAX_WIDTH pixels and COLOURS colours."""
+    image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    if image.width > MAX_WIDTH:
+        image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+run = program(Arguments, main, positional=("name",))
+
+if __name__ == "__main__":
+    command_line.launch(run)
