@@ -14,6 +14,7 @@ from PIL import Image
 
 from hw5 import figures
 from hw5.figures import GAP, plots
+from hw5.figures.plots import SHEET_GAP
 
 
 def test_a_grid_puts_every_image_in_its_place():
@@ -217,12 +218,12 @@ def test_a_contact_sheet_shows_every_grid_in_its_place(tmp_path):
         Image.new("RGB", (8, 4), (50 * index, 0, 255 - 50 * index)).save(path)
     figures.contact_sheet(tmp_path / "sheet.png", paths, columns=3)
     sheet = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
-    assert sheet.shape == (2 * 2 + 2 * GAP, 3 * 4 + 2 * 2 * GAP, 3)
+    assert sheet.shape == (2 * 2 + SHEET_GAP, 3 * 4 + 2 * SHEET_GAP, 3)
     for index in range(5):
-        top, left = index // 3 * (2 + 2 * GAP), index % 3 * (4 + 2 * GAP)
+        top, left = index // 3 * (2 + SHEET_GAP), index % 3 * (4 + SHEET_GAP)
         tile = sheet[top : top + 2, left : left + 4]
         assert np.abs(tile - [50 * index, 0, 255 - 50 * index]).max() <= 2
-    assert np.all(sheet[4 + GAP :, 2 * (4 + 2 * GAP) :] == 255)  # no sixth
+    assert np.all(sheet[2 + SHEET_GAP :, 2 * (4 + SHEET_GAP) :] == 255)  # no sixth
 
 
 def test_a_logarithmic_axis_of_few_decades_has_numbers_to_read(monkeypatch):

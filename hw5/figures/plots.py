@@ -34,6 +34,7 @@ STYLE = {
 }
 WIDTH = 6.3  # inches, the text width of an A4 page
 GAP = 2  # white pixels between two images
+SHEET_GAP = 12  # between two grids
 NAMES = {  # of the metrics of models, in the order in which they are drawn
     "loss": "loss",
     "d_loss": "loss of D",
@@ -138,9 +139,10 @@ def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: fl
 def contact_sheet(path: str | os.PathLike, grids: Sequence[os.PathLike], columns: int = 10) -> None:
     """Arrange PNG files of one size, at half of it and in 256 colours, in rows of `columns`."""
     images = [Image.open(file).convert("RGB").reduce(2) for file in grids]
-    width, height = images[0].width + 2 * GAP, images[0].height + 2 * GAP
+    width, height = images[0].width + SHEET_GAP, images[0].height + SHEET_GAP
     columns = min(columns, len(images))
-    sheet = Image.new("RGB", (columns * width - 2 * GAP, -(-len(images) // columns) * height - 2 * GAP), "white")
+    size = (columns * width - SHEET_GAP, -(-len(images) // columns) * height - SHEET_GAP)
+    sheet = Image.new("RGB", size, "white")
     for index, image in enumerate(images):
         sheet.paste(image, (index % columns * width, index // columns * height))
     with atomic_write(path) as partial:
