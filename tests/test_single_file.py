@@ -34,7 +34,8 @@ def package(tmp_path):
 def test_what_is_used_is_copied_with_its_comments_and_runs(package):
     text = single_file(package / "hw5" / "root.py", package)
     assert text.startswith('"""Doubles."""\n\nimport math\nfrom math import pi\n\n# From hw5.two\n')
-    assert "# Why.\ndef used(x):" in text
+    assert text.index("# From hw5.two\n") < text.index("# From hw5.one\n") < text.index("# From hw5.root\n")
+    assert "\n\n\n# Why.\ndef used(x):" in text
     assert "SCALE = math.floor(2 * pi) - 4  # is 2" in text
     assert not re.search("UNUSED|tau|other|hw5 import|import used", text)
     names = {}

@@ -11,6 +11,7 @@ What serves a training on several devices is left out: `SUBSTITUTES` names what 
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from hw5.errors import InputError
@@ -71,7 +72,8 @@ def single_file(source: Path, root: Path) -> str:
     Raises:
         InputError: two modules define one name, or one uses a module of the package as a whole.
     """
-    modules, taken, order, imports = {}, {}, [], set()
+    modules, taken, imports = {}, {}, set()
+    definitions, uses = {}, {}  # module → names that are taken from it, and → modules that these use
 
     def module(name):
         if name not in modules:
@@ -85,30 +87,31 @@ def single_file(source: Path, root: Path) -> str:
             if name in found.outer:
                 imports.add(found.outer[name])
             elif name in found.inner:
-                take_definition(*found.inner[name])
+                used = take_definition(*found.inner[name])
+                if own_name and used:
+                    uses[own_name].append(used)
             elif name in found.definitions and own_name:
                 take_definition(own_name, name)
 
     def take_definition(place, name):
+        """Take a definition, and return the module that it is from."""
         if (place, name) in SUBSTITUTES:
             imports.add(SUBSTITUTES[place, name])
-            return
+            return None
         found = module(place)
         if name in found.inner:  # imported there from where it is defined
-            take_definition(*found.inner[name])
-            return
+            return take_definition(*found.inner[name])
         if name not in found.definitions:
             raise InputError(f"{place}.{name}: is no definition; import functions and classes by their names")
         if taken.setdefault(name, place) != place:
             raise InputError(f"{name}: is defined in {taken[name]} and in {place}; one file has one of a name")
+        uses.setdefault(place, [])
         wanted = definitions.setdefault(place, set())
         if name not in wanted:
             wanted.add(name)
             take(found, [found.definitions[name]], place)
-        if place not in order:
-            order.append(place)
+        return place
 
-    definitions = {}
     start = Module(source)
     own = [node for node in start.tree.body[1:] if not isinstance(node, ast.Import | ast.ImportFrom)]
     take(start, own, None)
@@ -116,18 +119,24 @@ def single_file(source: Path, root: Path) -> str:
         raise InputError(f"{clash[0]}: is defined in {source} and in {taken[clash[0]]}; one file has one of a name")
 
     parts = [f'"""{ast.get_docstring(start.tree, clean=False)}"""\n\n{_sorted_imports(imports)}']
-    for place in order:
+    for place in TopologicalSorter(uses).static_order():
         found = modules[place]
         nodes = dict.fromkeys(found.definitions[name] for name in found.definitions if name in definitions[place])
-        parts.append(f"# From {place}" + "".join(_spaced(found.text_of(node)) for node in nodes))
+        parts.append(f"# From {place}" + _joined(found, nodes))
     first = next(index for index, line in enumerate(start.lines) if line and start.text_of(own[0]).startswith(line))
     parts.append(f"# From {PACKAGE}.{source.stem}\n\n" + "\n".join(start.lines[first:]))
     head, first, *others = parts
     return "\n\n\n".join([f"{head}\n\n{first}", *others]) + "\n"
 
 
-def _spaced(text):
-    return f"\n\n\n{text}" if text.lstrip("#").lstrip().startswith(("def", "class", "@")) else f"\n\n{text}"
+def _joined(module, nodes):
+    """Join statements, with two empty lines around functions and classes, and one between others."""
+    text, after_block = "", False
+    for node in nodes:
+        is_block = isinstance(node, ast.FunctionDef | ast.ClassDef)
+        text += ("\n\n\n" if is_block or after_block else "\n\n") + module.text_of(node)
+        after_block = is_block
+    return text
 
 
 def _sorted_imports(lines):
