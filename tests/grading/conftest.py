@@ -21,7 +21,7 @@ TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2, 5), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
-    4: dict(steps=4, sweep=(0.0,), train_size=200, batch_size=50),
+    4: dict(steps=40, sweep=(0.0,), train_size=200, batch_size=50),
     6: dict(epochs=1, hidden=(64, 32), train_size=200, batch_size=50),
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
@@ -220,9 +220,10 @@ def run_section(number, arguments, digits):
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
         before = [np.array(weights) for weights in self.trainable_variables]
         history = fit(self, x, *args, **kwargs)
-        moved = [np.any(old != np.asarray(new)) for old, new in zip(before, self.trainable_variables, strict=True)]
+        pairs = zip(before, self.trainable_variables, strict=False)  # `fit` may have built the model
+        moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
-        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(np.mean(moved))})
+        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(moved)})
         return history
 
     def recording_imshow(self, X, *args, **kwargs):

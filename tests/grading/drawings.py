@@ -5,7 +5,7 @@ from PIL import Image
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
-CLOSE = 0.01  # mean difference of pixels at which an image is the same one: bytes are within 0.002
+CLOSE = 0.004  # mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001
 
 
 def pictures(done) -> list[np.ndarray]:
