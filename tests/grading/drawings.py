@@ -100,7 +100,7 @@ def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.nda
     Args:
         codes: [n, d], all that were decoded; first, last: [m, d].
     """
-    tree, scale = cKDTree(codes), np.abs(codes).max()
+    tree, scale = cKDTree(codes), np.abs(first).max()
     near = {
         name: ends[np.isfinite(tree.query(ends, distance_upper_bound=1e-4 * scale)[0])]
         for name, ends in (("first", first), ("last", last))
