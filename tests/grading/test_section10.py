@@ -147,7 +147,7 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
 
 
 def scalars_of(path):
-    """Yield the records of a file of TensorBoard that are too small for an image: length, checksum, record, checksum."""
+    """Yield the records of a file of TensorBoard (length, checksum, record, checksum) too small for an image."""
     data, start = path.read_bytes(), 0
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 8], "little")
