@@ -1,0 +1,241 @@
+"""Copies that are right another way, and must not lose a point; and the package as it is."""
+
+from mutant import equivalent
+from vaes import DROPOUT, KL, LOG_MEAN, NOISE, PRIOR
+
+BERNOULLI = "return ops.sum(ops.softplus(logits) - images * logits, axis=range(1, len(images.shape)))"
+CLIPPED = """p = ops.clip(PROBABILITIES, 1e-7, 1 - 1e-7)
+    losses = -images * ops.log(p) - (1 - images) * ops.log(1 - p)
+    return ops.sum(losses, axis=range(1, len(images.shape)))"""
+SPLIT = """images = load(name, "train[:90%]", limit=train_size)
+    if train_size and len(images) < train_size:
+        raise InputError(f"train_size={train_size}: {name} has only {len(images)} training images")
+    return images, load(name, "train[90%:]")"""
+HEADS = """outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]"""
+
+EQUIVALENTS = [
+    *(equivalent(f"unchanged-section-{number}", (), (number,), runs=True) for number in (1, 2, 4, 5, 9, 10)),
+    # losses
+    equivalent(
+        "decoders-end-in-a-sigmoid",
+        (
+            ("objectives.py", BERNOULLI, CLIPPED.replace("PROBABILITIES", "logits")),
+            (
+                "models/autoencoder.py",
+                'return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs',
+                "return outputs",
+            ),
+            (
+                "distributions.py",
+                "        return -bernoulli_loss(images, outputs)",
+                "        return -bernoulli_loss(images, outputs)\n\n    def mean(self, outputs):\n        return outputs",
+            ),
+            (
+                "networks.py",
+                'layers.Dense(prod(image_shape), name="pixels", dtype="float32")',
+                'layers.Dense(prod(image_shape), activation=None if name == "linear_decoder" else "sigmoid")',
+            ),
+            (
+                "networks.py",
+                'layers.Conv2DTranspose(channels, 3, 1, "same", name="dec_6", dtype="float32")',
+                'layers.Conv2DTranspose(channels, 3, 1, "same", activation="sigmoid", name="dec_6")',
+            ),
+            (
+                "networks.py",
+                'layers.Conv2DTranspose(channels, 4, 2, "same", name="dec_3", dtype="float32")',
+                'layers.Conv2DTranspose(channels, 4, 2, "same", activation="sigmoid", name="dec_3")',
+            ),
+        ),
+        (1, 2, 4, 5, 10),
+        runs=False,
+    ),
+    equivalent(
+        "probabilities-clipped-as-keras-does",
+        (("objectives.py", BERNOULLI, CLIPPED.replace("PROBABILITIES", "ops.sigmoid(logits)")),),
+        (1, 2, 4, 10),
+    ),
+    equivalent("kl-of-the-sheet", (("objectives.py", KL, KL.replace(" - 1.0", "")),), (2, 4, 5, 10)),
+    equivalent(
+        "kl-by-the-deviation",
+        (
+            (
+                "objectives.py",
+                KL,
+                "sigma = ops.exp(0.5 * log_var)\n"
+                "    return ops.sum(-ops.log(sigma) + (sigma**2 + mean**2) / 2 - 0.5, axis=-1)",
+            ),
+        ),
+        (2, 4, 10),
+    ),
+    equivalent(
+        "kl-in-float64",
+        (
+            (
+                "objectives.py",
+                KL,
+                'mean, log_var = ops.cast(mean, "float64"), ops.cast(log_var, "float64")\n'
+                "    kl = -0.5 * ops.sum(1.0 + log_var - ops.square(mean) - ops.exp(log_var), axis=-1)\n"
+                '    return ops.cast(kl, "float32")',
+            ),
+        ),
+        (2, 4, 10),
+    ),
+    equivalent(
+        "terms-by-add-loss",
+        (
+            (
+                "models/vae.py",
+                "        terms, _ = self.bound_and_outputs(images, training)\n"
+                "        loss = sum(self.losses_of_parts(), ops.sum(terms))",
+                "        self(images, training=training)\n        loss = sum(self.losses)",
+            ),
+        ),
+        (2, 4, 10),
+    ),
+    equivalent(
+        "squared-error-of-keras",
+        (
+            (
+                "objectives.py",
+                "return ops.mean(ops.square(targets - outputs), axis=range(1, len(targets.shape)))",
+                "size = (ops.shape(targets)[0], -1)\n"
+                "    return keras.losses.mean_squared_error(ops.reshape(targets, size), ops.reshape(outputs, size))",
+            ),
+            ("objectives.py", "from keras import ops\n", "import keras\nfrom keras import ops\n"),
+        ),
+        (1,),
+    ),
+    equivalent(
+        "log-mean-exp-by-hand",
+        (
+            (
+                "models/vae.py",
+                LOG_MEAN,
+                "log_w = log_likelihood + log_prior - log_posterior\n"
+                "        most = ops.stop_gradient(ops.max(log_w, axis=0))\n"
+                "        log_mean = most + ops.log(ops.mean(ops.exp(log_w - most), axis=0) + 0 * log(1))",
+            ),
+        ),
+        (5,),
+    ),
+    # noise
+    equivalent("noise-of-the-other-sign", (("models/vae.py", NOISE, "-" + NOISE),), (2, 5, 10)),
+    equivalent(
+        "codes-drawn-by-dimension",
+        (
+            (
+                "distributions.py",
+                PRIOR,
+                "return ops.transpose(keras.random.normal((latent_dim, count), seed=seed))",
+            ),
+        ),
+        (2, 5),
+    ),
+    # networks
+    equivalent(
+        "functional-decoders",
+        (
+            (
+                "networks.py",
+                "return keras.Sequential([keras.Input((code_dim,)), *stack, *output], name=name)",
+                "codes = x = keras.Input((code_dim,))\n"
+                "    for layer in (*stack, *output):\n"
+                "        x = layer(x)\n"
+                "    return keras.Model(codes, x, name=name)",
+            ),
+        ),
+        (1, 2, 4),
+    ),
+    equivalent(
+        "one-layer-for-mean-and-log-variance",
+        (("networks.py", HEADS, "outputs = [*ops.split(layers.Dense(2 * latent_dim)(features), 2, axis=-1)]"),),
+        (2, 4),
+    ),
+    equivalent(
+        "linear-code-without-biases",
+        (
+            (
+                "networks.py",
+                '_encoder("linear_encoder", image_shape, [layers.Dense(code_dim, name="code")])',
+                '_encoder("linear_encoder", image_shape, [layers.Dense(code_dim, use_bias=False, name="code")])',
+            ),
+        ),
+        (1,),
+    ),
+    equivalent(
+        "tanh-code",
+        (
+            (
+                "networks.py",
+                '_encoder("nonlinear_encoder", image_shape, [layers.Dense(code_dim, activation="relu", name="code")])',
+                '_encoder("nonlinear_encoder", image_shape, [layers.Dense(code_dim, activation="tanh", name="code")])',
+            ),
+        ),
+        (1,),
+    ),
+    equivalent(
+        "hidden-layer-with-relu",
+        (
+            (
+                "networks.py",
+                'hidden: int = 512,\n    activation: str = "softplus"',
+                'hidden: int = 512,\n    activation: str = "relu"',
+            ),
+        ),
+        (2,),
+    ),
+    equivalent(
+        "variance-by-softplus",
+        (
+            (
+                "networks.py",
+                'encoder = keras.Model(images, _posterior_outputs(features, latent_dim), name="tanh_encoder")',
+                "mean, raw = _posterior_outputs(features, latent_dim)\n"
+                '    encoder = keras.Model(images, [mean, ops.log(ops.softplus(raw) + 1e-6)], name="tanh_encoder")',
+            ),
+        ),
+        (4,),
+    ),
+    equivalent("dropout-of-keras", (("networks.py", DROPOUT, "features = layers.Dropout(dropout)(features)"),), (4,)),
+    equivalent(
+        "padding-of-pytorch",
+        (
+            (
+                "networks.py",
+                'x = layers.Conv2D(32, 3, 2, "same", activation="relu", name="enc_2")(x)',
+                'x = layers.Conv2D(32, 3, 2, activation="relu", name="enc_2")(layers.ZeroPadding2D(1)(x))',
+            ),
+            (
+                "networks.py",
+                'x = layers.Conv2D(16, 3, 2, "same", activation="relu", name="enc_4")(x)',
+                'x = layers.Conv2D(16, 3, 2, activation="relu", name="enc_4")(layers.ZeroPadding2D(1)(x))',
+            ),
+        ),
+        (10,),
+    ),
+    # protocol
+    equivalent(
+        "validation-at-random",
+        (
+            (
+                "data/__init__.py",
+                SPLIT,
+                'images = load(name, "train")\n'
+                "    order = np.random.default_rng(1).permutation(len(images))\n"
+                "    count = len(images) // 10\n"
+                "    return images[order[count:]][:train_size], images[order[:count]]",
+            ),
+        ),
+        (1, 2),
+    ),
+    equivalent(
+        "ten-steps-are-eleven-images",
+        (("figures/latent.py", "np.linspace(0, 1, 10, dtype=np.float32)", "np.linspace(0, 1, 11, dtype=np.float32)"),),
+        (2,),
+    ),
+    equivalent(
+        "other-pairs",
+        (("section9.py", "np.random.default_rng(settings.seed))", "np.random.default_rng(settings.seed + 7))"),),
+        (9,),
+    ),
+]

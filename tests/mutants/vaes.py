@@ -1,0 +1,858 @@
+"""Mistakes in VAEs (sections 2, 4, 9, 10 and the VAEs of 5)."""
+
+from mutant import Mutant
+
+NOISE = "keras.random.normal((*axes, count, self.latent_dim), seed=self.epsilon_generator)"
+TERMS = "[ops.mean(reconstruction), self.kl_weight * ops.mean(kl)]"
+KL = "return 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) - log_var - 1.0, axis=-1)"
+PRIOR = "return keras.random.normal((count, latent_dim), seed=seed)"
+HEAD = "layers.Dense(latent_dim, name=name, "
+TANH = 'layers.Dense(hidden, activation="tanh", name="hidden")'
+DROPOUT = 'features = Dropout(dropout, name="dropout")(features)'
+EVALUATED = "evaluate(samples) if evaluate else {}"
+ROWS_OF_9 = "rows = np.concatenate([first[:, None], between, last[:, None]], axis=1)"
+BETWEEN = "between = model.interpolate(model.encode(first), model.encode(last), shares)"
+LOG_MEAN = "log_mean = ops.logsumexp(log_likelihood + log_prior - log_posterior, axis=0) - log(self.importance_samples)"
+FLOWED = "return z, log_prob - log_det"
+BOUND = "return np.logaddexp.reduce(log_weights, axis=0) - log(len(log_weights))"
+KL_PARTS = ("2.2", "4.2", "10.7")
+
+MUTANTS = [
+    # noise of z
+    Mutant(
+        "the-same-noise-in-every-step",
+        "noise",
+        ("2.1", "5.4"),
+        (("models/vae.py", NOISE, NOISE.replace("self.epsilon_generator", "1")),),
+    ),
+    Mutant(
+        "noise-drawn-when-traced",
+        "noise",
+        ("2.1", "5.4"),
+        (
+            (
+                "models/vae.py",
+                NOISE,
+                "ops.take(np.float32(np.random.normal(size=(*axes, 2000, self.latent_dim))), ops.arange(count) % 2000, -2)",
+            ),
+        ),
+    ),
+    Mutant(
+        "uniform-noise",
+        "noise",
+        ("2.1", "5.4"),
+        (
+            (
+                "models/vae.py",
+                NOISE,
+                "keras.random.uniform((*axes, count, self.latent_dim), -(3**0.5), 3**0.5, seed=self.epsilon_generator)",
+            ),
+        ),
+    ),
+    Mutant(
+        "noise-of-the-unit-interval",
+        "noise",
+        ("2.1", "5.4"),
+        (("models/vae.py", NOISE, NOISE.replace("normal", "uniform")),),
+    ),
+    Mutant(
+        "one-noise-for-the-batch",
+        "noise",
+        ("2.1", "5.4"),
+        (
+            (
+                "models/vae.py",
+                NOISE,
+                "ops.zeros((*axes, count, self.latent_dim)) + " + NOISE.replace("count", "1"),
+            ),
+        ),
+    ),
+    Mutant(
+        "one-noise-for-all-dimensions",
+        "noise",
+        ("2.1", "5.4"),
+        (
+            (
+                "models/vae.py",
+                NOISE,
+                "ops.zeros((*axes, count, self.latent_dim)) + " + NOISE.replace("self.latent_dim", "1"),
+            ),
+        ),
+    ),
+    Mutant("no-noise", "noise", ("2.1", "5.4"), (("models/vae.py", NOISE, "0.0 * " + NOISE),)),
+    Mutant(
+        "variance-taken-for-deviation",
+        "noise",
+        ("2.1", "5.4", "5.7"),
+        (
+            (
+                "distributions.py",
+                "z = self.mean + ops.exp(0.5 * self.log_var) * epsilon",
+                "z = self.mean + ops.exp(self.log_var) * epsilon",
+            ),
+        ),
+    ),
+    Mutant(
+        "samples-of-the-unit-cube",
+        "noise",
+        ("2.4",),
+        (("distributions.py", PRIOR, PRIOR.replace("normal", "uniform")),),
+    ),
+    Mutant(
+        "samples-twice-as-wide",
+        "noise",
+        ("2.4",),
+        (("distributions.py", PRIOR, PRIOR.replace("keras", "2.0 * keras")),),
+    ),
+    Mutant(
+        "samples-near-the-mean",
+        "noise",
+        ("2.4",),
+        (("distributions.py", PRIOR, PRIOR.replace("keras", "0.7 * keras")),),
+    ),
+    # losses
+    Mutant("kl-without-half", "losses", KL_PARTS, (("objectives.py", KL, KL.replace("0.5 * ", "")),)),
+    Mutant(
+        "kl-with-another-sign",
+        "losses",
+        KL_PARTS,
+        (("objectives.py", KL, KL.replace("- log_var - 1.0", "+ log_var - 1.0")),),
+    ),
+    Mutant(
+        "kl-averaged-over-dimensions", "losses", KL_PARTS, (("objectives.py", KL, KL.replace("ops.sum", "ops.mean")),)
+    ),
+    Mutant(
+        "log-deviation-taken-for-log-variance",
+        "losses",
+        KL_PARTS,
+        (("objectives.py", KL, KL.replace("ops.exp(log_var) - log_var", "ops.exp(2 * log_var) - 2 * log_var")),),
+    ),
+    Mutant(
+        "kl-without-the-mean",
+        "losses",
+        KL_PARTS,
+        (("objectives.py", KL, KL.replace("ops.square(mean) + ", "")),),
+    ),
+    Mutant(
+        "kl-summed-over-the-batch",
+        "losses",
+        KL_PARTS,
+        (("models/vae.py", TERMS, TERMS.replace("ops.mean(kl)", "ops.sum(kl)")),),
+    ),
+    Mutant(
+        "losses-summed-over-the-batch",
+        "losses",
+        ("2.1", "2.2", "2.5", "4.2", "10.7"),
+        (("models/vae.py", TERMS, TERMS.replace("ops.mean", "ops.sum")),),
+    ),
+    Mutant(
+        "cross-entropy-averaged-over-784-pixels",
+        "losses",
+        ("2.1", "2.2", "2.5", "4.2", "10.7"),
+        (("models/vae.py", TERMS, TERMS.replace("ops.mean(reconstruction)", "ops.mean(reconstruction) / 784")),),
+    ),
+    Mutant(
+        "cross-entropy-unstable",
+        "losses",
+        ("2.2",),
+        (
+            (
+                "objectives.py",
+                "return ops.sum(ops.softplus(logits) - images * logits, axis=range(1, len(images.shape)))",
+                "p = ops.sigmoid(logits)\n"
+                "    losses = -images * ops.log(p) - (1 - images) * ops.log(1 - p)\n"
+                "    return ops.sum(losses, axis=range(1, len(images.shape)))",
+            ),
+        ),
+    ),
+    Mutant(
+        "weight-on-the-reconstruction",
+        "losses",
+        ("2.1", "2.2", "2.5", "4.2", "4.5"),
+        (("models/vae.py", TERMS, "[self.kl_weight * ops.mean(reconstruction), ops.mean(kl)]"),),
+    ),
+    Mutant(
+        "weight-squared",
+        "losses",
+        ("4.2",),
+        (("models/vae.py", TERMS, TERMS.replace("self.kl_weight", "self.kl_weight**2")),),
+    ),
+    Mutant(
+        "weight-ignored",
+        "losses",
+        ("2.1", "2.2", "2.5", "4.2"),
+        (("models/vae.py", TERMS, TERMS.replace("self.kl_weight * ", "")),),
+    ),
+    Mutant(
+        "weight-on-both-terms",
+        "losses",
+        ("2.1", "2.2", "2.5", "4.2", "4.5"),
+        (("models/vae.py", TERMS, TERMS.replace("[ops", "[self.kl_weight * ops")),),
+    ),
+    Mutant(
+        "smaller-batch-counts-as-much",
+        "losses",
+        ("10.7",),
+        (("models/base.py", "ops.where(number > 0, value, 0.0), sample_weight=number)", "value)"),),
+    ),
+    # 2.1, 4.1 and 10.1: layer tables
+    Mutant(
+        "dense-decoder-with-relu",
+        "networks",
+        ("2.1",),
+        (
+            (
+                "networks.py",
+                'layers.Dense(hidden, activation="sigmoid", kernel_initializer=initializer, name="hidden")',
+                'layers.Dense(hidden, activation="relu", kernel_initializer=initializer, name="hidden")',
+            ),
+        ),
+    ),
+    Mutant(
+        "dense-encoder-without-nonlinearity",
+        "networks",
+        ("2.1",),
+        (
+            (
+                "networks.py",
+                'layers.Dense(hidden, activation=activation, name="hidden")(layers.Flatten',
+                'layers.Dense(hidden, name="hidden")(layers.Flatten',
+            ),
+        ),
+    ),
+    Mutant(
+        "dense-vae-of-256-units",
+        "networks",
+        ("2.1",),
+        (
+            (
+                "networks.py",
+                'hidden: int = 512,\n    activation: str = "softplus"',
+                'hidden: int = 256,\n    activation: str = "softplus"',
+            ),
+        ),
+    ),
+    Mutant(
+        "mean-and-log-variance-with-relu",
+        "networks",
+        ("2.1", "4.1", "10.6"),
+        (("networks.py", HEAD, HEAD + 'activation="relu", '),),
+        sections=(10,),
+    ),
+    Mutant(
+        "mean-with-tanh",
+        "networks",
+        ("2.1", "4.1"),
+        (("networks.py", HEAD, HEAD + 'activation="tanh" if name == "mean" else None, '),),
+    ),
+    Mutant(
+        "tanh-encoder-with-relu",
+        "networks",
+        ("4.1",),
+        (("networks.py", f"features = {TANH}", f"features = {TANH.replace('tanh', 'relu')}"),),
+    ),
+    Mutant(
+        "tanh-decoder-without-activation",
+        "networks",
+        ("4.1",),
+        (
+            (
+                "networks.py",
+                f'up = [{TANH}]\n    return encoder, _decoder("tanh_decoder"',
+                'up = [layers.Dense(hidden, name="hidden")]\n    return encoder, _decoder("tanh_decoder"',
+            ),
+        ),
+    ),
+    Mutant("dropout-never", "networks", ("4.1",), (("networks.py", DROPOUT, DROPOUT.replace("(dropout", "(0.0")),)),
+    Mutant(
+        "dropout-of-nine-tenths", "networks", ("4.1",), (("networks.py", DROPOUT, DROPOUT.replace("(dropout", "(0.9")),)
+    ),
+    Mutant(
+        "dropout-in-the-decoder",
+        "networks",
+        ("4.1",),
+        (
+            (
+                "networks.py",
+                f'up = [{TANH}]\n    return encoder, _decoder("tanh_decoder"',
+                f'up = [{TANH}, Dropout(dropout)]\n    return encoder, _decoder("tanh_decoder"',
+            ),
+        ),
+    ),
+    Mutant(
+        "dropout-without-scaling",
+        "networks",
+        ("4.1",),
+        (("layers.py", "inputs / (1.0 - self.rate), 0.0)", "inputs, 0.0)"),),
+    ),
+    Mutant(
+        "dropout-outside-of-training",
+        "networks",
+        ("4.1",),
+        (("layers.py", "if not training or self.rate == 0:", "if self.rate == 0:"),),
+    ),
+    Mutant(
+        "training-in-inference-mode",
+        "networks",
+        ("4.1",),
+        (("models/vae.py", "posterior = self.posterior(images, training)", "posterior = self.posterior(images)"),),
+    ),
+    Mutant(
+        "batches-of-128",
+        "protocol",
+        ("4.1",),
+        (("section4.py", "batch_size = 100", "batch_size = 128"),),
+        runs=False,
+    ),
+    Mutant(
+        "third-convolution-without-relu",
+        "networks",
+        ("10.1",),
+        (
+            (
+                "networks.py",
+                'layers.Conv2D(32, 3, 1, "same", activation="relu", name="enc_3")',
+                'layers.Conv2D(32, 3, 1, "same", name="enc_3")',
+            ),
+        ),
+    ),
+    Mutant(
+        "first-decoder-layer-without-relu",
+        "networks",
+        ("10.1",),
+        (
+            (
+                "networks.py",
+                'layers.Dense(latent_dim, activation="relu", bias_initializer="ones", name="dec_1")',
+                'layers.Dense(latent_dim, bias_initializer="ones", name="dec_1")',
+            ),
+        ),
+    ),
+    Mutant(
+        "transposed-convolution-with-tanh",
+        "networks",
+        ("10.1",),
+        (
+            (
+                "networks.py",
+                'layers.Conv2DTranspose(16, 3, 2, "same", activation="relu", name="dec_5")',
+                'layers.Conv2DTranspose(16, 3, 2, "same", activation="tanh", name="dec_5")',
+            ),
+        ),
+    ),
+    Mutant(
+        "transposed-convolution-of-five",
+        "networks",
+        ("10.1",),
+        (
+            (
+                "networks.py",
+                'layers.Conv2DTranspose(32, 3, 1, "same", activation="relu", name="dec_4")',
+                'layers.Conv2DTranspose(32, 5, 1, "same", activation="relu", name="dec_4")',
+            ),
+        ),
+    ),
+    Mutant(
+        "sigmoid-twice",
+        "networks",
+        ("10.1",),
+        (
+            (
+                "networks.py",
+                'layers.Conv2DTranspose(channels, 3, 1, "same", name="dec_6", dtype="float32")',
+                'layers.Conv2DTranspose(channels, 3, 1, "same", activation="sigmoid", name="dec_6", dtype="float32")',
+            ),
+        ),
+    ),
+    Mutant(
+        "second-half-is-log-variance",
+        "networks",
+        ("10.1",),
+        (("networks.py", "return [mean, 2.0 * log_sigma]", "return [mean, log_sigma]"),),
+    ),
+    Mutant(
+        "halves-swapped",
+        "networks",
+        ("10.1",),
+        (("networks.py", "mean, log_sigma = ops.split(", "log_sigma, mean = ops.split("),),
+    ),
+    # 2.3 to 2.5
+    Mutant(
+        "without-k-of-100",
+        "protocol",
+        ("2.3",),
+        (("section2.py", "setting((2, 5, 10, 50, 100),", "setting((2, 5, 10, 50),"),),
+        runs=False,
+    ),
+    Mutant(
+        "always-two-dimensions",
+        "protocol",
+        ("2.3",),
+        (("section2.py", "networks.dense_vae(dim, **shape)", "networks.dense_vae(2, **shape)"),),
+    ),
+    Mutant(
+        "encoder-is-not-trained",
+        "protocol",
+        ("2.3",),
+        (
+            (
+                "section2.py",
+                "return models.VAE(*networks.dense_vae(dim, **shape), kl_weight=weight)",
+                "encoder, decoder = networks.dense_vae(dim, **shape)\n"
+                "            encoder.trainable = False\n"
+                "            return models.VAE(encoder, decoder, kl_weight=weight)",
+            ),
+        ),
+    ),
+    Mutant(
+        "encodes-a-sample",
+        "protocol",
+        ("2.4",),
+        (
+            (
+                "models/vae.py",
+                "z, _ = self.posterior(images).sample(0.0)",
+                "z, _ = self.posterior(images).sample(self.draw_epsilon(ops.shape(images)[0]))",
+            ),
+        ),
+    ),
+    Mutant(
+        "decodes-logits",
+        "protocol",
+        ("2.4",),
+        (
+            (
+                "models/vae.py",
+                "return self.likelihood.mean(self.decode_outputs(self.prior.color(z)))",
+                "return self.decode_outputs(self.prior.color(z))",
+            ),
+        ),
+        sections=(2,),
+    ),
+    Mutant(
+        "both-weights-are-one",
+        "variants",
+        ("2.5",),
+        (("section2.py", "networks.dense_vae(dim, **shape), kl_weight=weight)", "networks.dense_vae(dim, **shape))"),),
+    ),
+    Mutant(
+        "negative-elbo-without-kl",
+        "claims",
+        ("2.5",),
+        (("training/fitting.py", "sum(terms.values())}", 'terms["reconstruction"]}'),),
+    ),
+    # section 4
+    Mutant(
+        "only-the-chosen-weight",
+        "protocol",
+        ("4.2",),
+        (("section4.py", "in sorted({*settings.sweep, settings.kl_weight}):", "in [settings.kl_weight]:"),),
+    ),
+    Mutant(
+        "sweep-of-one-weight",
+        "variants",
+        ("4.2",),
+        (("section4.py", "**network), kl_weight=weight)", "**network), kl_weight=settings.kl_weight)"),),
+    ),
+    Mutant(
+        "reports-terms-of-training-images",
+        "claims",
+        ("4.2",),
+        (("section4.py", "training.negative_elbo(model, validation)", "training.negative_elbo(model, images[:50])"),),
+    ),
+    Mutant(
+        "reconstructions-are-samples",
+        "figures",
+        ("4.3",),
+        (
+            (
+                "section4.py",
+                'rows = [("reconstructed", reconstructed[run.settings.kl_weight]), ("new"',
+                'rows = [("reconstructed", new[run.settings.kl_weight][::-1]), ("new"',
+            ),
+            ("section4.py", '[("existing", existing), *rows], title=title)', "[*rows], title=title)"),
+        ),
+    ),
+    Mutant(
+        "new-images-are-training-images",
+        "figures",
+        ("4.3",),
+        (
+            ("section4.py", '("new", new[run.settings.kl_weight])]', '("new", data.scale(images[:NUM_SHOWN]))]'),
+            ("section4.py", '[("existing", existing), *rows], title=title)', "[*rows], title=title)"),
+        ),
+    ),
+    Mutant("rows-of-ten", "figures", ("4.3",), (("section4.py", "NUM_SHOWN = 16", "NUM_SHOWN = 10"),)),
+    Mutant(
+        "classes-of-training-images",
+        "claims",
+        ("4.4",),
+        (
+            (
+                "section4.py",
+                EVALUATED,
+                "evaluate(data.scale(data.load('mnist', limit=NUM_SAMPLES))) if evaluate else {}",
+            ),
+        ),
+    ),
+    Mutant(
+        "classes-are-a-constant",
+        "claims",
+        ("4.4",),
+        (
+            (
+                "section4.py",
+                EVALUATED,
+                "{'mnist_classifier': evaluate(samples)['mnist_classifier'] | {'class_proportions': np.full(10, 0.1)}}",
+            ),
+        ),
+    ),
+    Mutant(
+        "gradient-stops-at-z",
+        "losses",
+        ("4.5",),
+        (
+            (
+                "models/vae.py",
+                "outputs = self.decode_outputs(ops.reshape(z, (-1, self.latent_dim)), training)",
+                "outputs = self.decode_outputs(ops.stop_gradient(ops.reshape(z, (-1, self.latent_dim))), training)",
+            ),
+        ),
+    ),
+    Mutant(
+        "noise-at-least-one",
+        "noise",
+        ("2.1", "4.5", "5.4", "5.7"),
+        (
+            (
+                "distributions.py",
+                "z = self.mean + ops.exp(0.5 * self.log_var) * epsilon",
+                "z = self.mean + ops.maximum(ops.exp(0.5 * self.log_var), 1.0) * epsilon",
+            ),
+        ),
+    ),
+    # section 9
+    Mutant(
+        "trains-on-test-images-too",
+        "protocol",
+        ("9.1",),
+        (
+            (
+                "section9.py",
+                "images, validation = run.train_validation()\n",
+                "images, validation = run.train_validation()\n"
+                '    images = np.concatenate([images, data.load(dataset, "test")])\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "trains-on-test-images-alone",
+        "protocol",
+        ("9.1",),
+        (
+            (
+                "section9.py",
+                "images, validation = run.train_validation()\n",
+                'images, validation = data.load(dataset, "test"), run.train_validation()[1]\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "interpolation-swapped",
+        "figures",
+        ("9.2",),
+        (("section9.py", BETWEEN, "between = model.interpolate(model.encode(last), model.encode(first), shares)"),),
+    ),
+    Mutant(
+        "interpolation-of-pixels",
+        "figures",
+        ("9.2",),
+        (
+            (
+                "section9.py",
+                BETWEEN,
+                "between = np.stack([first + share * (last - first) for share in shares], axis=1)",
+            ),
+        ),
+    ),
+    Mutant(
+        "interpolation-without-its-ends",
+        "figures",
+        ("9.2",),
+        (("section9.py", ROWS_OF_9, "rows = np.asarray(between)"),),
+    ),
+    Mutant(
+        "five-interpolates", "figures", ("9.2",), (("section9.py", "NUM_INTERPOLATES = 7", "NUM_INTERPOLATES = 5"),)
+    ),
+    Mutant(
+        "pairs-of-the-other-kind",
+        "protocol",
+        ("9.2",),
+        (
+            (
+                "section9.py",
+                '{"same_class": True, "different_classes": False}',
+                '{"same_class": False, "different_classes": True}',
+            ),
+        ),
+    ),
+    # section 10
+    Mutant(
+        "latents-of-3-and-10",
+        "protocol",
+        ("10.2",),
+        (("section10.py", "setting((3, 10, 100),", "setting((3, 10),"),),
+        runs=False,
+    ),
+    Mutant(
+        "always-ten-latents",
+        "protocol",
+        ("10.2",),
+        (("section10.py", "ARCHITECTURES[name](dim,", "ARCHITECTURES[name](10,"),),
+    ),
+    Mutant(
+        "checkpoint-is-never-used",
+        "protocol",
+        ("10.3",),
+        (
+            (
+                "training/callbacks.py",
+                "checkpoints.assign(self._variables(), arrays)",
+                "self._variables()",
+            ),
+        ),
+    ),
+    Mutant(
+        "trains-again",
+        "protocol",
+        ("10.3",),
+        (
+            (
+                "section.py",
+                '"evaluate" if not settings.train else "restart" if settings.restart else "resume"',
+                '"restart"',
+            ),
+        ),
+    ),
+    Mutant(
+        "curves-without-validation",
+        "protocol",
+        ("10.4",),
+        (
+            (
+                "section10.py",
+                "folder, build, images, validation, latent_dim=dim",
+                "folder, build, images, latent_dim=dim",
+            ),
+        ),
+    ),
+    Mutant(
+        "nothing-for-tensorboard",
+        "protocol",
+        ("10.4",),
+        (
+            (
+                "training/fitting.py",
+                "callbacks.insert(0, keras.callbacks.TensorBoard(run_dir, write_graph=False))",
+                "pass",
+            ),
+        ),
+    ),
+    Mutant(
+        "draws-originals-as-reconstructions",
+        "figures",
+        ("10.4",),
+        (
+            ("section10.py", '("reconstruction", reconstructed), ("sample"', '("reconstruction", shown), ("sample"'),
+            ("section10.py", "model.reconstruct(shown))]", "shown)]"),
+        ),
+    ),
+    Mutant(
+        "shallow-network-is-the-tables",
+        "networks",
+        ("10.6",),
+        (
+            (
+                "networks.py",
+                "    height, width, channels = _halved_twice(image_shape)\n"
+                '    images = keras.Input(image_shape, name="images")\n'
+                "    x = layers.Conv2D(16, 4, 2",
+                "    return convolutional_vae(latent_dim, image_shape)\n"
+                "    height, width, channels = _halved_twice(image_shape)\n"
+                '    images = keras.Input(image_shape, name="images")\n'
+                "    x = layers.Conv2D(16, 4, 2",
+            ),
+        ),
+    ),
+    Mutant(
+        "dense-network-of-28",
+        "networks",
+        ("10.6",),
+        (
+            (
+                "networks.py",
+                'images = keras.Input(image_shape, name="images")\n    features = layers.Dense(hidden, activation=activation',
+                'images = keras.Input(MNIST_SHAPE, name="images")\n    features = layers.Dense(hidden, activation=activation',
+            ),
+        ),
+    ),
+    # VAEs of section 5
+    Mutant(
+        "faces-of-the-test-split",
+        "protocol",
+        ("5.2",),
+        (
+            (
+                "section5.py",
+                'for split in ("train", "validation", "test"))',
+                'for split in ("test", "validation", "test"))',
+            ),
+        ),
+    ),
+    Mutant(
+        "encoder-of-faces-with-relu",
+        "networks",
+        ("5.2",),
+        (
+            (
+                "networks.py",
+                'encoder = keras.Model(images, _posterior_outputs(features, latent_dim, context), name="dcgan_encoder")',
+                "outputs = [ops.relu(part) for part in _posterior_outputs(features, latent_dim, context)]\n"
+                '    encoder = keras.Model(images, outputs, name="dcgan_encoder")',
+            ),
+        ),
+        runs=True,
+    ),
+    Mutant(
+        "traversal-of-all-dimensions-at-once",
+        "figures",
+        ("5.5",),
+        (
+            ("figures/latent.py", "low[np.arange(len(dimensions)), :, dimensions] = -3", "low[...] = -3"),
+            ("figures/latent.py", "high[np.arange(len(dimensions)), :, dimensions] = 3", "high[...] = 3"),
+        ),
+    ),
+    Mutant(
+        "pixels-are-codes-again",
+        "figures",
+        ("5.5",),
+        (("figures/latent.py", '("pixels", mixed)]', '("pixels", images)]'),),
+    ),
+    Mutant(
+        "kl-is-not-monitored",
+        "claims",
+        ("5.8",),
+        (
+            (
+                "section5.py",
+                'measured[name] = {"history": history,',
+                'measured[name] = {"history": {key: v for key, v in history.items() if "kl" not in key},',
+            ),
+        ),
+    ),
+    Mutant(
+        "iwae-averages-logarithms",
+        "variants",
+        ("5.4",),
+        (("models/vae.py", LOG_MEAN, "log_mean = ops.mean(log_likelihood + log_prior - log_posterior, axis=0)"),),
+    ),
+    Mutant(
+        "iwae-without-one-over-k",
+        "variants",
+        ("5.4",),
+        (("models/vae.py", LOG_MEAN, LOG_MEAN.removesuffix(" - log(self.importance_samples)")),),
+    ),
+    Mutant(
+        "iwae-of-one-sample",
+        "variants",
+        ("5.4",),
+        (
+            ("models/vae.py", "self.importance_samples = importance_samples", "self.importance_samples = 1"),
+            ("models/vae.py", "self.sample_axes = (importance_samples,)", "self.sample_axes = (1,)"),
+        ),
+    ),
+    Mutant(
+        "iwae-without-the-posterior",
+        "variants",
+        ("5.4",),
+        (("models/vae.py", LOG_MEAN, LOG_MEAN.replace(" - log_posterior", "")),),
+    ),
+    Mutant(
+        "flow-is-the-identity",
+        "variants",
+        ("5.4",),
+        (
+            (
+                "distributions.py",
+                "z, log_det = self.flow(z, self.context)",
+                "_, log_det = self.flow(z, self.context)[0], 0.0",
+            ),
+        ),
+    ),
+    Mutant(
+        "flow-without-log-determinant",
+        "variants",
+        ("5.4",),
+        (("distributions.py", FLOWED, "return z, log_prob"),),
+    ),
+    Mutant(
+        "flow-with-the-sign-of-the-inverse",
+        "variants",
+        ("5.4",),
+        (("distributions.py", FLOWED, "return z, log_prob + log_det"),),
+    ),
+    Mutant(
+        "estimate-without-one-over-k",
+        "metrics",
+        ("5.7",),
+        (("metrics/likelihood.py", BOUND, BOUND.removesuffix(" - log(len(log_weights))")),),
+    ),
+    Mutant(
+        "estimate-averages-logarithms",
+        "metrics",
+        ("5.7",),
+        (("metrics/likelihood.py", BOUND, "return np.mean(log_weights, axis=0)"),),
+    ),
+    Mutant(
+        "bits-per-pixel-for-bits-per-dimension",
+        "metrics",
+        ("5.7",),
+        (("metrics/likelihood.py", "    dimensions = prod(image_shape)", "    dimensions = prod(image_shape[:2])"),),
+    ),
+    Mutant(
+        "bits-in-nats",
+        "metrics",
+        ("5.7",),
+        (
+            (
+                "metrics/likelihood.py",
+                "return -log_probability / (dimensions * log(2))",
+                "return -log_probability / dimensions",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-determinant-of-the-scaling",
+        "metrics",
+        ("5.7",),
+        (("metrics/likelihood.py", "+ dimensions * log((high - low) / levels)", "+ 0 * high * low"),),
+    ),
+    Mutant(
+        "no-dequantisation",
+        "metrics",
+        ("5.7",),
+        (
+            (
+                "metrics/likelihood.py",
+                "unit = (images + sixteen_bits / np.float32(2**16)) / np.float32(256)",
+                "unit = images / np.float32(256)",
+            ),
+        ),
+    ),
+    Mutant(
+        "estimate-of-100-samples",
+        "metrics",
+        ("5.7",),
+        (("metrics/importance_sampling.py", "num_samples: int = 2000,\n    *,", "num_samples: int = 100,\n    *,"),),
+    ),
+]
