@@ -240,7 +240,7 @@ def test_many_submissions_make_a_table(tmp_path, grader, inbox_of_three, capfd):
         grade.run(str(inbox_of_three / "*"), **arguments)
     rows = read_table(table)
     parts = ["1.1", "1.2", "2.1", "2.2", "2.10"]
-    assert [*rows["alice"]] == ["submission", "score", "max_score", *parts, "note"]
+    assert [*rows["alice"]] == ["submission", "score", "max_score", "percent", *parts, "note"]
     assert [rows["alice"][name] for name in ("score", "max_score", *parts)] == [
         "6.0",
         "19",

@@ -1,5 +1,6 @@
 """Configuration of the grading: the plugin that counts points, the submission's process, and tiny runs of sections."""
 
+import inspect
 import json
 import os
 import sys
@@ -64,20 +65,28 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Compare the points of all tests with the rubric, before any is left out."""
+    """Read which parts are a bonus, and compare the points of all tests with the rubric, before any is left out."""
     file = HERE / "rubric.json"
-    whole = [config.invocation_params.dir / name for name in config.args] == [HERE]
-    if whole and file.exists():
-        sheets = json.loads(file.read_text())
-        rubric = {name: part["points"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
-        found = points_plugin.points_by_part(items)
-        wrong = [
-            f"part {part} has {found.get(part, 0):g} points of tests and {rubric.get(part, 0):g} of the rubric"
-            for part in sorted({*rubric, *found})
-            if rubric.get(part) != found.get(part)
-        ]
-        if wrong:
-            stop(config, f"rubric.json: {wrong[0]}")
+    if not file.exists():
+        return
+    sheets = json.loads(file.read_text())
+    rubric = {name: part for sheet in sheets.values() for name, part in sheet["parts"].items()}
+    bonus = frozenset(name for name, part in rubric.items() if part.get("optional"))
+    config.pluginmanager.get_plugin("gradebook").bonus = bonus
+    if [config.invocation_params.dir / name for name in config.args] == [HERE]:
+        compare_with_tests(config, rubric, points_plugin.points_by_part(items))
+
+
+def compare_with_tests(config, rubric, found):
+    """Stop if a part, or one of its ways, has other points in the rubric than its tests give."""
+    for name in sorted({*rubric, *found}):
+        part = rubric.get(name, {"points": 0})
+        expected = dict.fromkeys(part.get("one_of", [""]), part["points"])
+        for way in sorted({*expected, *found.get(name, {})}):
+            points, wanted = found.get(name, {}).get(way, 0), expected.get(way, 0)
+            if points != wanted:
+                named = f"part {name}" + f", {way}" * bool(way)
+                stop(config, f"rubric.json: {named} has {points:g} points of tests and {wanted:g} of the rubric")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -119,20 +128,23 @@ def time_of_this_test(request):
 
 
 @pytest.fixture(scope="module")
-def section_run():
+def section_run(request):
     """A function (number, **changes) that calls a section's `run` at its tiny settings, once.
 
+    Arguments that this `run` does not take are left out, and listed in the results.
+
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs by name;
+        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also
+        in folders, by their path without ".png";
         `fed`, the first batches that Keras' `fit` received, as arrays.
     """
-    done = {}
+    done, extra_data = {}, request.config.pluginmanager.get_plugin("gradebook").extra_data
 
     def run(number, **changes):
         key = (number, *sorted(changes.items()))
         if key not in done:
             try:
-                done[key] = _run(number, f"section{number}_{len(done)}", changes)
+                done[key] = _run(number, f"section{number}_{len(done)}", changes, extra_data)
             except BaseException as error:  # a time-out as well: the next test must not wait for it again
                 done[key] = error
         if isinstance(done[key], BaseException):
@@ -142,14 +154,20 @@ def section_run():
     return run
 
 
-def _run(number, name, changes):
-    getattr(hw5, f"section{number}")
+def _run(number, name, changes, extra_data):
+    taken = inspect.signature(getattr(hw5, f"section{number}").run).parameters.values()
     folder = CLIENT.folder / name
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
-    results, fed = run_section(number, arguments)
     out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        known = {parameter.name for parameter in taken}
+        if left_out := sorted(arguments.keys() - known):
+            extra_data.setdefault("arguments_left_out", {})[f"section{number}"] = left_out
+        arguments = {argument: value for argument, value in arguments.items() if argument in known}
+    results, fed = run_section(number, arguments)
     # A link could lead to figures that somebody else has drawn.
-    figures = {path.stem: path for path in out.glob("*.png") if path.resolve().is_relative_to(out)}
+    paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
+    figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
     return SimpleNamespace(results=results, out=out, run_dir=run_dir, figures=figures, fed=fed)
 
 
