@@ -22,7 +22,7 @@ from pathlib import Path
 
 from hw5.errors import InputError
 from hw5.files import atomic_write
-from hw5.homework import autograder, changes, feedback, inbox
+from hw5.homework import autograder, changes, feedback, inbox, starter
 from hw5.settings import Settings, Several, program, setting
 
 CHECKOUT = Path(__file__).parents[2]
@@ -57,6 +57,7 @@ class Arguments(Settings):
     limit: float = setting(LIMIT_SECONDS, "Seconds for each submission; points earned by then count.", at_least=1)
     tests: Path = setting(TESTS, "Folder of the grading tests.")
     autograder: Path | None = setting(None, "Folder to make for Gradescope.")
+    starter: Path | None = setting(None, "Folder to make for students: the package to fill in.")
 
 
 class BrokenGrader(InputError):
@@ -64,15 +65,17 @@ class BrokenGrader(InputError):
 
 
 def main(arguments: Arguments) -> dict | list[dict] | None:
-    """Grade one submission, or with `csv` all that a pattern names, or write the folder for Gradescope.
+    """Grade one submission, or with `csv` all that a pattern names; or write the folder for Gradescope or students.
 
     Returns:
-        The results as in results.json; with `csv` a list of the rows; with `autograder` None.
+        The results as in results.json; with `csv` a list of the rows; with `autograder` or `starter` None.
 
     Raises:
         InputError: a submission has no package `hw5`, or not all of it could be graded; the grading tests or the
             environment do not work; a file of `weights` is no weights.
     """
+    if arguments.starter:
+        return starter.make(arguments.starter.expanduser())
     tests, submission, weights = arguments.tests.absolute(), arguments.submission, arguments.weights
     if not (tests / "pytest.ini").is_file():
         raise InputError(f"tests={tests}: holds no grading tests; they are in tests/grading of a checkout")
