@@ -1,0 +1,33 @@
+"""Section 11: a DCGAN of MNIST (sheet 004; optional)."""
+
+import keras
+import numpy as np
+
+from hw5 import models, networks
+from hw5.common import blend, curves, fit, mnist, picture, save
+
+
+def run(out="figures/section11", steps=5000, train_size=None, batch_size=64, hidden=16):
+    """Train the DCGAN at 32×32, and draw its curves, samples (11.3) and interpolations (11.5).
+
+    The names of files with interpolations contain "interpolation".
+
+    Returns:
+        {"results": {"history": {"d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step": numbers over the
+        training; the last two are D(G(z)) before and after D is updated}, "at_the_end": {"d_real": …,
+        "d_fake_g_step": …}}}
+    """
+    # TODO start
+    images = 2 * mnist(train_size, 32)[0] - 1
+    gan = models.GAN(*networks.dcgan(100, hidden, (32, 32, 1)))
+    gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)))
+    history = fit(gan, images, batch_size, steps=steps)
+    curves(f"{out}/curves.png", history)
+    picture(f"{out}/samples.png", [gan.generate(10) for _ in range(3)])
+    rng, weights = np.random.default_rng(0), np.linspace(-0.25, 1.25, 13)
+    codes = [blend(*rng.standard_normal((2, 100)), weights).astype(np.float32) for _ in range(5)]
+    rows = [(np.asarray(gan.generator(row, training=False)) + 1) / 2 for row in codes]
+    picture(f"{out}/interpolation.png", rows)
+    end = {name: history[name][-1] for name in ("d_real", "d_fake_g_step")}
+    return save(out, {"history": history, "at_the_end": end})
+    # TODO end
