@@ -21,7 +21,7 @@ TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2,), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
-    4: dict(steps=4, sweep=(0.0,), train_size=200, batch_size=50),
+    4: dict(steps=4, sweep=(0.0, 1.0), train_size=200, batch_size=50),
     6: dict(epochs=1, hidden=(64, 32), train_size=200, batch_size=50),
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
