@@ -113,7 +113,7 @@ def test_bonus_points_come_on_top(tmp_path, grader, capfd):
     ("ways", "message"),
     [
         (["left", "right"], "part 1.1, middle has 10 points of tests and 0"),
-        (["left", "right", "middle", "up"], "part 1.1, up has 2 points of tests and 10"),
+        (["left", "right", "middle", "up"], "part 1.1, up has 0 points of tests and 10"),
     ],
 )
 def test_a_way_that_does_not_sum_up_ends_the_grading(tmp_path, ways, message):

@@ -7,16 +7,17 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
+from PIL import Image
 
 from hw5 import data
 
 
 def picture(path, rows):
-    """Save rows of images in [0, 1] as one PNG."""
-    rows = [np.clip(np.concatenate(list(np.asarray(row)), axis=1), 0, 1) for row in rows]
-    image = np.repeat(np.repeat(np.concatenate(rows, axis=0), 2, axis=0), 2, axis=1)
+    """Save rows of images in [0, 1] as one PNG, pixel by pixel."""
+    rows = [np.concatenate(list(np.asarray(row)), axis=1) for row in rows]
+    pixels = np.round(255 * np.clip(np.concatenate(rows, axis=0), 0, 1)).astype(np.uint8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    plt.imsave(path, image[..., 0] if image.shape[-1] == 1 else image, cmap="gray", vmin=0, vmax=1)
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(path)
 
 
 def curves(path, history):
@@ -54,9 +55,9 @@ def blend(first, last, weights):
     return np.stack([(1 - weight) * np.asarray(first) + weight * np.asarray(last) for weight in weights])
 
 
-def fit(model, images, batch_size, epochs=None, steps=None, rate=1e-3, records=5, callbacks=()):
+def fit(model, images, batch_size, epochs=None, steps=None, rate=1e-3, records=5, **more):
     """Train for epochs or steps; return the history, with some numbers for each setting of steps."""
-    if not isinstance(model, keras.Model) or not hasattr(model, "d_optimizer"):
+    if not model.compiled:
         model.compile(optimizer=keras.optimizers.Adam(rate), jit_compile=False)
     batches = data.tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).repeat(None if steps else 1)
     batches = batches.batch(min(batch_size, len(images)), drop_remainder=True)
@@ -64,7 +65,7 @@ def fit(model, images, batch_size, epochs=None, steps=None, rate=1e-3, records=5
         epochs = min(records, steps)
         batches = batches.take(steps // epochs * epochs)
     per_epoch = steps // epochs if steps else None
-    return model.fit(batches, epochs=epochs, steps_per_epoch=per_epoch, verbose=0, callbacks=list(callbacks)).history
+    return model.fit(batches, epochs=epochs, steps_per_epoch=per_epoch, verbose=0, **more).history
 
 
 def autoencoder_figures(folder, model, train, validation):

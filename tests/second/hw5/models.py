@@ -93,7 +93,7 @@ class VAE(keras.Model):
         self.encoder, self.decoder, self.kl_weight = encoder, decoder, kl_weight
         self.reconstruction = keras.metrics.Mean("reconstruction")
         self.kl = keras.metrics.Mean("kl")
-        self.generator = keras.random.SeedGenerator()
+        self.noise = keras.random.SeedGenerator()
         # TODO end
 
     def encode(self, images):
@@ -151,7 +151,7 @@ class VAE(keras.Model):
 
     def draw(self, images, samples=1):
         mean, log_var = self.encoder(images)
-        epsilon = keras.random.normal((samples, ops.shape(mean)[0], self.latent_dim), seed=self.generator)
+        epsilon = keras.random.normal((samples, ops.shape(mean)[0], self.latent_dim), seed=self.noise)
         return mean, log_var, epsilon
 
     def call(self, images):
@@ -257,11 +257,17 @@ class GAN(keras.Model):
         self.g_optimizer.build(self.generator.trainable_variables)
         # TODO end
 
+    def decode(self, codes):
+        """Return the samples of codes, images in [0, 1]."""
+        # TODO start
+        samples = self.generator(codes, training=False)
+        return (samples + 1) / 2 if self.is_image else samples
+        # TODO end
+
     def generate(self, count):
         """Generate so many samples, images in [0, 1]."""
         # TODO start
-        samples = self.generator(_normal((count, self.latent_dim)), training=False)
-        return (samples + 1) / 2 if self.is_image else samples
+        return self.decode(_normal((count, self.latent_dim)))
         # TODO end
 
     @property

@@ -36,30 +36,29 @@ def run(
     # TODO start
     images, validation = mnist(train_size, 32)
     validation = validation[:1000]
-    classify, results, histories = classifier(32, run_dir), {}, {}
-    real = gaussian(np.asarray(classify(validation)[0]))
+    results, histories = {}, {}
     for dim in latent_dim:
         folder = Path(run_dir, f"dim{dim}")
+        kept, log = folder / "latest.weights.h5", folder / "history.npy"
         vae = models.VAE(*networks.convolutional_vae(dim))
         vae.compile(optimizer=keras.optimizers.Adam(1e-3), jit_compile=False)
-        kept, log = folder / "latest.weights.h5", folder / "history.npy"
+        vae.optimizer.build(vae.trainable_variables)
         history = {}
-        if log.exists():
+        if kept.exists():
             vae.load_weights(kept)
             history = np.load(log, allow_pickle=True).item()
         if train:
-            records, board = min(5, steps), keras.callbacks.TensorBoard(folder)
-            for _ in range(records):
-                found = fit(vae, images, batch_size, steps=steps // records, records=1, callbacks=[board])
-                checked = vae.evaluate(validation, batch_size=500, verbose=0, return_dict=True)
-                found |= {f"val_{name}": [value] for name, value in checked.items()}
-                for name, values in found.items():
-                    history.setdefault(name, []).extend(values)
+            board = keras.callbacks.TensorBoard(folder)
+            more = {"validation_data": (validation,), "validation_batch_size": 500, "callbacks": [board]}
+            for name, values in fit(vae, images, batch_size, steps=steps, **more).items():
+                history.setdefault(name, []).extend(values)
             vae.save_weights(kept)
             np.save(log, history)
         measured = vae.evaluate(validation, batch_size=500, verbose=0, return_dict=True)
         generated = np.asarray(vae.sample(1000))
-        fid = metrics.frechet_distance(*gaussian(np.asarray(classify(generated)[0])), *real)
+        classify = classifier(32, run_dir)
+        real, fake = (gaussian(np.asarray(classify(part)[0])) for part in (validation, generated))
+        fid = metrics.frechet_distance(*fake, *real)
         results[dim] = {"reconstruction": measured["reconstruction"], "samples": {"mnist_classifier": {"fid": fid}}}
         histories[f"dim{dim}"] = history
         curves(f"{out}/dim{dim}/curves.png", history)

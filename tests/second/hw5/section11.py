@@ -21,13 +21,18 @@ def run(out="figures/section11", steps=5000, train_size=None, batch_size=64, hid
     images = 2 * mnist(train_size, 32)[0] - 1
     gan = models.GAN(*networks.dcgan(100, hidden, (32, 32, 1)))
     gan.compile(*(keras.optimizers.Adam(2e-4, beta_1=0.5) for _ in range(2)))
-    history = fit(gan, images, batch_size, steps=steps)
+    rng = np.random.default_rng(0)
+    fixed, moments, history = rng.standard_normal((10, 100)).astype(np.float32), [], {}
+    rounds = min(5, steps)
+    for _ in range(rounds):
+        for name, values in fit(gan, images, batch_size, steps=steps // rounds, records=1).items():
+            history.setdefault(name, []).extend(values)
+        moments.append(gan.decode(fixed))
     curves(f"{out}/curves.png", history)
-    picture(f"{out}/samples.png", [gan.generate(10) for _ in range(3)])
-    rng, weights = np.random.default_rng(0), np.linspace(-0.25, 1.25, 13)
+    picture(f"{out}/fixed_noise.png", moments)
+    weights = np.linspace(-0.25, 1.25, 13)
     codes = [blend(*rng.standard_normal((2, 100)), weights).astype(np.float32) for _ in range(5)]
-    rows = [(np.asarray(gan.generator(row, training=False)) + 1) / 2 for row in codes]
-    picture(f"{out}/interpolation.png", rows)
+    picture(f"{out}/interpolation.png", [gan.decode(row) for row in codes])
     end = {name: history[name][-1] for name in ("d_real", "d_fake_g_step")}
     return save(out, {"history": history, "at_the_end": end})
     # TODO end

@@ -23,10 +23,15 @@ def run(out="figures/section3", study=(1e-4, 2e-4, 1e-3), steps=2000, train_size
     for rate in study:
         gan = models.GAN(*networks.dcgan(100, 16, (28, 28, 1)))
         gan.compile(*(keras.optimizers.Adam(rate, beta_1=0.5) for _ in range(2)))
-        history = fit(gan, images, batch_size, steps=steps)
+        fixed, moments, history = keras.random.normal((10, 100)), [], {}
+        rounds = min(5, steps)
+        for _ in range(rounds):
+            for name, values in fit(gan, images, batch_size, steps=steps // rounds, records=1).items():
+                history.setdefault(name, []).extend(values)
+            moments.append(gan.decode(fixed))
         results[f"rate={rate}"] = {"history": history}
         curves(f"{out}/rate{rate}_losses.png", {name: history[name] for name in ("d_loss", "g_loss")})
         curves(f"{out}/rate{rate}_outputs.png", {name: history[name] for name in ("d_real", "d_fake_g_step")})
-        picture(f"{out}/rate{rate}_samples.png", [gan.generate(10) for _ in range(3)])
+        picture(f"{out}/rate{rate}_samples.png", moments)
     return save(out, results)
     # TODO end

@@ -43,8 +43,7 @@ def run(
     history = fit(trained, faces, batch_size, steps=steps)
 
     def decode(codes):
-        codes = np.asarray(codes, np.float32)
-        return (trained.generator(codes, training=False) + 1) / 2 if model == "gan" else trained.decode(codes)
+        return trained.decode(np.asarray(codes, np.float32))
 
     curves(f"{out}/{name}/curves.png", history)
     z = np.random.default_rng(0).standard_normal((10, 100))

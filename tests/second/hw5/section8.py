@@ -32,7 +32,7 @@ def run(out="figures/section8", data_dir=None, steps=20_000, fid_samples=3000, b
     moments, history, done = [], {}, 0
 
     def keep():
-        moments.append((np.asarray(gan.generator(fixed, training=False)) + 1) / 2)
+        moments.append(np.asarray(gan.decode(fixed)))
         picture(f"{out}/fixed_noise/{done:05}.png", [moments[-1]])
 
     keep()

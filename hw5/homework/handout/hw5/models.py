@@ -138,6 +138,12 @@ class GAN(keras.Model):
         raise NotImplementedError
         # TODO end
 
+    def decode(self, codes):
+        """Return the samples of codes, images in [0, 1]."""
+        # TODO start
+        raise NotImplementedError
+        # TODO end
+
     def generate(self, count):
         """Generate so many samples, images in [0, 1]."""
         # TODO start
