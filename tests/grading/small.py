@@ -3,8 +3,11 @@
 Keras is imported within the functions, so that collecting the tests does not wait for TensorFlow.
 """
 
+import functools
+
 import numpy as np
-from submission import hw5, keras, tf
+from scipy.stats import kstest
+from submission import hw5, in_worker, keras, tf
 
 SHAPE = (2, 2, 1)
 IMAGES = np.float32([[0.0, 1.0, 0.25, 0.5], [1.0, 1.0, 0.0, 0.75]]).reshape(2, *SHAPE)
@@ -28,6 +31,32 @@ def kl(mean, log_var):
     return 0.5 * np.sum(mean**2 + np.exp(log_var) - log_var - 1)
 
 
+@functools.cache  # a process of pytest grades one submission
+def kl_constant():
+    """Return what this submission adds to the KL divergence for each latent dimension: 0, or ½ as on sheet 000."""
+    added = loss(constant_vae([0.0, 0.0], [0.0, 0.0])) - loss(constant_vae([0.0, 0.0], [0.0, 0.0], kl_weight=0.0))
+    return 0.5 if abs(added - 1.0) < 1e-4 else 0.0
+
+
+def kl_in_loss(mean, log_var):
+    """Compute the KL divergence of one image with the constant that this submission adds to it."""
+    return kl(mean, log_var) + kl_constant() * len(mean)
+
+
+@functools.cache
+def outputs_probabilities(builder="dense_vae"):
+    """Say whether decoders of this submission end in a sigmoid, and its models expect probabilities of them."""
+    _, decoder = getattr(hw5.networks, builder)(3)
+    decoder.set_weights([10 * np.random.default_rng(0).normal(size=w.shape) for w in decoder.get_weights()])
+    outputs = np.asarray(decoder(np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)))
+    return bool(outputs.min() >= 0 and outputs.max() <= 1)
+
+
+def as_output(logits, builder="dense_vae"):
+    """Return what decoders of this submission give for these logits: them, or their sigmoid."""
+    return sigmoid(logits) if outputs_probabilities(builder) else logits
+
+
 def affine(inputs, kernel, bias):
     """Apply a dense layer with these weights."""
     layer = keras.layers.Dense(len(bias))
@@ -43,10 +72,22 @@ def constant_encoder(*outputs, shape=SHAPE):
     return keras.Model(images, codes if len(codes) > 1 else codes[0])
 
 
-def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE):
-    """Build a decoder with the same output for every code."""
+def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE, like="dense_vae"):
+    """Build a decoder with the same output for every code: values, or the logits of decoders of `like`."""
     codes = keras.Input((latent_dim,))
-    return keras.Model(codes, keras.layers.Reshape(shape)(affine(codes, 0.0, values)))
+    outputs = keras.layers.Reshape(shape)(affine(codes, 0.0, values))
+    if like and outputs_probabilities(like):
+        outputs = keras.layers.Activation("sigmoid")(outputs)
+    return keras.Model(codes, outputs)
+
+
+def identity_decoder(latent_dim, like="dense_vae"):
+    """Build a decoder whose output is the code, in one row; or its sigmoid, as with `constant_decoder`."""
+    codes = keras.Input((latent_dim,))
+    outputs = keras.layers.Reshape((1, latent_dim, 1))(affine(codes, np.eye(latent_dim), np.zeros(latent_dim)))
+    if like and outputs_probabilities(like):
+        outputs = keras.layers.Activation("sigmoid")(outputs)
+    return keras.Model(codes, outputs)
 
 
 def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
@@ -56,10 +97,121 @@ def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
 
 
 def loss(model, images=IMAGES, batch_size=100):
-    """Compute the model's loss by Keras' `evaluate`."""
+    """Compute the model's loss by Keras' `evaluate`, without tracing, which would take most of the time."""
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     batches = tf.data.Dataset.from_tensor_slices(np.float32(images)).batch(batch_size)
-    return model.evaluate(batches, verbose=0, return_dict=True)["loss"]
+    tf.config.run_functions_eagerly(True)
+    try:
+        return model.evaluate(batches, verbose=0, return_dict=True)["loss"]
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@in_worker
+def decoded_in_fit(model, mean, log_var, logits, arguments):
+    """Train a VAE whose posterior is the same for every image, and return the z of each call of its decoder.
+
+    `fit` makes three steps of 2,000 images, traced as in a training. Nothing moves, as the learning rate is 0.
+    """
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from hw5 import models
+
+    recorded = []
+
+    @keras.saving.register_keras_serializable("grading")
+    class Recorder(keras.layers.Layer):
+        def call(self, z):
+            def record(value):
+                recorded.append(np.array(value))
+                return np.float32(0)
+
+            with tf.control_dependencies([tf.numpy_function(record, [z], tf.float32)]):
+                return tf.identity(z)
+
+        def compute_output_spec(self, z):
+            return keras.KerasTensor(z.shape, z.dtype)
+
+    def affine(inputs, values):
+        layer = keras.layers.Dense(len(values))
+        outputs = layer(inputs)
+        layer.set_weights([np.zeros((inputs.shape[-1], len(values))), np.float32(values)])
+        return outputs
+
+    images, z = keras.Input((2, 2, 1)), keras.Input((len(mean),))
+    flat = keras.layers.Flatten()(images)
+    outputs = keras.layers.Reshape((2, 2, 1))(affine(Recorder()(z), logits))
+    if arguments.pop("outputs_probabilities"):
+        outputs = keras.layers.Activation("sigmoid")(outputs)
+    encoder = keras.Model(images, [affine(flat, mean), affine(flat, log_var)])
+    vae = getattr(models, model)(encoder, keras.Model(z, outputs), **arguments)
+    vae.compile(optimizer=keras.optimizers.SGD(0.0))
+    batches = tf.data.Dataset.from_tensors(np.full((2000, 2, 2, 1), 0.5, np.float32)).repeat(3)
+    recorded.clear()
+    vae.fit(batches, epochs=1, shuffle=False, verbose=0)
+    return recorded
+
+
+def assert_noise_is_normal(model, per_step=1, **arguments):
+    """Check that z = μ + σ ε in every step of a training, with ε from N(0, I), new for every image and every step.
+
+    The false alarms of each check are below 1e-7: a Kolmogorov–Smirnov test, and correlations of n pairs, which are
+    normal with deviation 1/√n, within 6 deviations.
+    """
+    mean, log_var = [0.5, -1.0], [np.log(4.0), np.log(0.25)]
+    arguments["outputs_probabilities"] = outputs_probabilities()
+    parts = decoded_in_fit(model, mean, log_var, LOGITS.tolist(), arguments)
+    z = np.concatenate([np.reshape(part, (-1, 2)) for part in parts])
+    assert len(z) == 3 * 2000 * per_step
+    epsilon = (z - mean) / np.exp(np.divide(log_var, 2))
+    assert kstest(epsilon.ravel(), "norm").pvalue > 1e-7
+    steps = epsilon.reshape(3, -1)  # the same numbers in two steps, for two images, or for both dimensions?
+    for one, two in ((steps[0], steps[1]), (steps[1], steps[2]), epsilon.T, (epsilon[1:, 0], epsilon[:-1, 0])):
+        assert abs(np.corrcoef(one, two)[0, 1]) < 6 / np.sqrt(len(one))
+    half = len(epsilon) // per_step // 3  # of the images of a step with the importance samples of one image
+    if per_step > 1:
+        by_sample = epsilon[: half * per_step].reshape(per_step, half, 2)[:2]
+        by_image = epsilon[: half * per_step].reshape(half, per_step, 2)[:, :2]
+        for one, two in (by_sample.reshape(2, -1), by_image.swapaxes(0, 1).reshape(2, -1)):
+            assert abs(np.corrcoef(one, two)[0, 1]) < 6 / np.sqrt(len(one))
+
+
+def assert_samples_are_of_the_prior(model):
+    """Check that a model samples codes from N(0, I), new ones each time. Its decoder is `identity_decoder(2)`.
+
+    False alarms are as in `assert_noise_is_normal`. Codes beyond ±8 would be lost in the sigmoid.
+    """
+    codes = [np.reshape(model.sample(5000), (5000, 2)).astype(np.float64) for _ in range(2)]
+    if min(map(np.min, codes)) >= 0:
+        codes = [np.log(images / (1 - images)) for images in codes]
+    assert kstest(np.ravel(codes), "norm").pvalue > 1e-7
+    for one, two in ((codes[0].ravel(), codes[1].ravel()), codes[0].T, (codes[0][1:, 0], codes[0][:-1, 0])):
+        assert abs(np.corrcoef(one, two)[0, 1]) < 6 / np.sqrt(len(one))
+
+
+def scaled(network, factor, shapes):
+    """Multiply the weights of these shapes by a factor."""
+    network.set_weights([factor * w if w.shape in shapes else w for w in network.get_weights()])
+
+
+def random_weights(network, seed=0):
+    """Give a network random weights, also where it starts with zeros, and return them."""
+    random = np.random.default_rng(seed)
+    weights = [np.float32(random.normal(0, 1 / np.sqrt(max(np.prod(w.shape[:-1]), 4)), w.shape)) for w in
+               network.get_weights()]  # fmt: skip
+    network.set_weights(weights)
+    return weights
+
+
+def heads(weights, features, latent_dim):
+    """List the kernels and biases of the two outputs of an encoder, of two dense layers or the halves of one."""
+    kernels = [w for w in weights if w.ndim == 2 and w.shape[0] == features and w.shape[1] <= 2 * latent_dim]
+    biases = [w for w in weights if w.ndim == 1 and len(w) in (latent_dim, 2 * latent_dim)]
+    kernels = [part for w in kernels for part in np.split(w, w.shape[1] // latent_dim, axis=1)]
+    biases = [part for w in biases for part in np.split(w, len(w) // latent_dim)]
+    return list(zip(kernels, biases, strict=True))
 
 
 def point_gan(objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0.5, **arguments):

@@ -4,8 +4,10 @@ import inspect
 
 import numpy as np
 import pytest
-from small import IMAGES, constant_vae, cross_entropy, kl, loss
-from submission import hw5, keras
+from claims import assert_terms_are_of_models
+from drawings import known_images, pictures, places
+from small import IMAGES, as_output, constant_vae, cross_entropy, kl_in_loss, loss, random_weights
+from submission import hw5, in_worker, keras
 
 ZEROS = np.zeros((2, 32, 32, 1), np.float32)
 
@@ -15,7 +17,7 @@ def volumes(network):
     return [tuple(layer.output.shape[1:]) for layer in network.layers if layer.weights]
 
 
-@pytest.mark.points(5, part="10.1")
+@pytest.mark.points(3, part="10.1")
 def test_the_encoders_table():
     encoder, _ = hw5.networks.convolutional_vae(7)
     assert volumes(encoder) == [(32, 32, 16), (16, 16, 32), (16, 16, 32), (8, 8, 16), (14,), (14,)]
@@ -23,7 +25,7 @@ def test_the_encoders_table():
     assert encoder.count_params() == convolutions + 1024 * 14 + 14 + 14 * 14 + 14
 
 
-@pytest.mark.points(5, part="10.1")
+@pytest.mark.points(3, part="10.1")
 def test_the_decoders_table():
     _, decoder = hw5.networks.convolutional_vae(7)
     assert volumes(decoder) == [(7,), (1024,), (16, 16, 32), (16, 16, 32), (32, 32, 16), (32, 32, 1)]
@@ -32,6 +34,50 @@ def test_the_decoders_table():
 
 
 @pytest.mark.points(6, part="10.1")
+def test_the_layers_are_those_of_the_table_with_their_activations():
+    """The mean and the decoded images are what the table's layers give with the same weights."""
+    encoder, decoder = hw5.networks.convolutional_vae(7)
+    weights = random_weights(encoder), random_weights(decoder)
+    random = np.random.default_rng(0)
+    images, codes = (random.normal(size=size).astype(np.float32) for size in ((4, 32, 32, 1), (4, 7)))
+    # A convolution of stride 2 has its additional row at the one end, as TensorFlow's, or at the other, as PyTorch's.
+    expected = [through_the_table(*weights, images, codes, is_flipped) for is_flipped in (False, True)]
+    mean, decoded = np.asarray(encoder(images)[0]), np.asarray(decoder(codes))
+    assert any(np.allclose(mean, means[:, :7], rtol=1e-3, atol=1e-4) for means, _ in expected)
+    assert any(np.allclose(decoded, as_output(logits), rtol=1e-3, atol=1e-4) for _, logits in expected)
+
+
+@in_worker
+def through_the_table(encoder, decoder, images, codes, is_flipped):
+    """Apply the table's layers with these weights; return the outputs of Enc-6, and of Dec-6 before its sigmoid."""
+    import numpy as np
+    import tensorflow as tf
+
+    def flip(array):
+        return np.asarray(array)[:, ::-1, ::-1] if is_flipped else np.asarray(array)
+
+    def relu(x):
+        return np.maximum(x, 0)
+
+    x = flip(images)
+    for number, stride in enumerate((1, 2, 1, 2)):
+        kernel, bias = encoder[2 * number : 2 * number + 2]
+        kernel = kernel[::-1, ::-1] if is_flipped else kernel
+        x = relu(tf.nn.conv2d(x, kernel, stride, "SAME").numpy() + bias)
+    x = relu(flip(x).reshape(len(x), -1) @ encoder[8] + encoder[9])
+    outputs = x @ encoder[10] + encoder[11]
+    x = relu(codes @ decoder[0] + decoder[1]) @ decoder[2] + decoder[3]
+    x = flip(x.reshape(-1, 8, 8, 16))
+    for number, stride in enumerate((2, 1, 2, 1)):
+        kernel, bias = decoder[4 + 2 * number : 6 + 2 * number]
+        kernel = kernel[::-1, ::-1] if is_flipped else kernel
+        shape = (len(x), stride * x.shape[1], stride * x.shape[2], kernel.shape[2])
+        x = tf.nn.conv2d_transpose(x, kernel, shape, stride, "SAME").numpy() + bias
+        x = relu(x) if number < 3 else x
+    return outputs, flip(x)
+
+
+@pytest.mark.points(4, part="10.1")
 def test_the_second_half_of_the_encoders_output_is_log_sigma(grade):
     encoder, _ = hw5.networks.convolutional_vae(2)
     last = [layer for layer in encoder.layers if isinstance(layer, keras.layers.Dense)][-1]
@@ -43,7 +89,15 @@ def test_the_second_half_of_the_encoders_output_is_log_sigma(grade):
     grade(1)
 
 
-@pytest.mark.points(4, part="10.2")
+@pytest.mark.runs
+@pytest.mark.points(2, part="10.2")
+def test_the_named_number_of_latent_dimensions_is_trained(section_run):
+    models = section_run(10).models
+    assert [model.encode(ZEROS).shape[1] for model in models] == [3]
+    assert models[0].encoder.count_params() == hw5.networks.convolutional_vae(3)[0].count_params()
+
+
+@pytest.mark.points(2, part="10.2")
 def test_three_ten_and_a_hundred_latent_dimensions():
     assert sorted(inspect.signature(hw5.section10.run).parameters["latent_dim"].default) == [3, 10, 100]
 
@@ -57,6 +111,11 @@ def test_it_goes_on_from_the_latest_checkpoint(section_run):
     for name, expected in first.results["validation"].items():
         (before,), (after,) = expected.values(), again.results["validation"][name].values()
         assert after["reconstruction"] == pytest.approx(before["reconstruction"], rel=0.01)  # another draw of z
+        if "kl" in before:
+            assert after["kl"] == pytest.approx(before["kl"], rel=1e-3)
+        if (validation := validation_of(first)) is not None:
+            images = np.float32(validation) / 255
+            assert_terms_are_of_models(first.models, [before, after], images)
 
 
 @pytest.mark.runs
@@ -64,12 +123,33 @@ def test_it_goes_on_from_the_latest_checkpoint(section_run):
 def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
     done = section_run(10)
     for history in done.results["history"].values():
-        assert {"loss", "reconstruction", "kl", "val_loss", "val_reconstruction", "val_kl"} <= set(history)
+        for prefix in ("", "val_"):
+            loss_, reconstruction, kl = (np.array(history[prefix + name]) for name in ("loss", "reconstruction", "kl"))
+            np.testing.assert_allclose(loss_, reconstruction + kl, rtol=1e-3)
+            assert reconstruction.min() > 0
+            assert kl.min() > 0
+        assert np.any(np.array(history["val_kl"]) != np.array(history["kl"]))
+        assert np.any(np.array(history["val_reconstruction"]) != np.array(history["reconstruction"]))
     grade(0.5, "six curves")
-    assert any(done.run_dir.rglob("events.out.tfevents*"))
+    events = b"".join(path.read_bytes() for path in done.run_dir.rglob("events.out.tfevents*"))
+    assert b"kl" in events
+    assert b"reconstruction" in events
     grade(0.75, "in TensorBoard")
-    assert len(done.figures) >= 3
-    grade(1)
+    assert done.figures
+    validation = validation_of(done)
+    assert validation is not None, "fit got no validation_data"
+    for picture in pictures(done):
+        shown = np.float32([*known_images(picture, validation).values()]) / 255
+        for model in done.models if len(shown) >= 4 else []:
+            if all(places(image[..., 0], picture) for image in np.asarray(model.reconstruct(shown))):
+                grade(1)
+                return
+    pytest.fail("no figure has validation images with their reconstructions by the trained model")
+
+
+def validation_of(done):
+    """Return the images that `fit` validated with, or None."""
+    return next((fit["validation"] for fit in done.fits if fit["validation"] is not None), None)
 
 
 @pytest.mark.points(5, part="10.5")
@@ -105,18 +185,26 @@ def test_other_networks_take_their_place(builder):
     assert mean.shape == log_var.shape == (2, 5)
     assert decoder(mean).shape == ZEROS.shape
     assert encoder.count_params() != hw5.networks.convolutional_vae(5)[0].count_params()
+    random_weights(encoder)
+    random_weights(decoder)
+    images = np.random.default_rng(0).uniform(0, 1, (20, 32, 32, 1)).astype(np.float32)
+    # Codes depend on the images, and images on the codes; log σ² is not cut to one sign.
+    mean, log_var = (np.asarray(outputs) for outputs in encoder(20 * (images - 0.5)))
+    assert log_var.min() < 0 < log_var.max()
+    assert mean.std(axis=0).min() > 1e-3
+    assert np.asarray(decoder(mean)).std(axis=0).max() > 1e-3
 
 
 @pytest.mark.points(6, part="10.7")
 def test_the_losses_are_averaged_over_the_batch():
-    expected = cross_entropy().mean() + kl([0.5], [-0.4])
+    expected = cross_entropy().mean() + kl_in_loss([0.5, -1.0], [-0.4, 0.3])
     for copies in (1, 4):
         images = np.concatenate([IMAGES] * copies)
-        assert loss(constant_vae([0.5], [-0.4]), images) == pytest.approx(expected, rel=1e-5)
+        assert loss(constant_vae([0.5, -1.0], [-0.4, 0.3]), images) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.points(4, part="10.7")
 def test_a_smaller_last_batch_weighs_less():
     images = np.concatenate([IMAGES, IMAGES[:1]])
-    expected = cross_entropy(images).mean()
+    expected = cross_entropy(images).mean() + kl_in_loss([0.0], [0.0])
     assert loss(constant_vae([0.0], [0.0]), images, batch_size=2) == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,75 @@
+"""Numbers that a section reports, measured again with the models that it trained."""
+
+import numpy as np
+from small import kl_constant, loss
+from submission import hw5
+
+COUNT = 2000  # images for what can be measured with any
+
+
+def images_of(done):
+    """Return the images that a section trained on and those that it validated with, float32 in [0, 1].
+
+    They are what `fit` got; if it got none to validate with, the last tenth of MNIST.
+    """
+    fit = next(fit for fit in reversed(done.fits) if fit["images"] is not None)
+    validation = hw5.data.load("mnist", "train[90%:]") if fit["validation"] is None else fit["validation"]
+    return np.float32(fit["images"]) / 255, np.float32(validation) / 255
+
+
+def full_models(done):
+    """List the trained models of whole images; layer-wise pre-training has others."""
+    return [model for model in done.models if model.encoder.input_shape[1:] == (28, 28, 1)]
+
+
+def terms(model, images, seed=0):
+    """Compute of every image −log p(x|z) of one z ~ q(z|x), and the KL divergence: two arrays [n], in nats.
+
+    Bernoulli pixels; z is drawn here, and the KL divergence is computed from the encoder's mean and log-variance.
+    """
+    mean, log_var = (np.asarray(part, np.float64) for part in model.encoder(images))
+    z = mean + np.exp(log_var / 2) * np.random.default_rng(seed).standard_normal(mean.shape)
+    p = np.clip(np.asarray(model.decode(np.float32(z)), np.float64), 1e-7, 1 - 1e-7)
+    reconstruction = -(images * np.log(p) + (1 - images) * np.log(1 - p)).sum(axis=(1, 2, 3))
+    return reconstruction, 0.5 * (mean**2 + np.exp(log_var) - log_var - 1).sum(axis=1)
+
+
+def assert_terms_are_of_models(models, reported, images):
+    """Check that every reported pair of `reconstruction` and `kl` is that of one of these models.
+
+    Args:
+        images: all images that the reported numbers are means of, float32.
+
+    The KL divergence has no noise. Of the reconstruction, the difference of two draws of z has the deviation s of a
+    single image, measured here, and s/√n of the mean; 6 of them are a false alarm of 2e-9.
+    """
+    found = []
+    for model in models:
+        (one, kl), (two, _) = (terms(model, images, seed) for seed in (0, 1))
+        kl = kl.mean() + kl_constant() * np.shape(model.encode(images[:1]))[1]
+        found.append((one.mean(), 6 * (one - two).std() / np.sqrt(len(one)) + 2e-3 * one.mean(), kl))
+    for row in reported:
+        near = [
+            abs(row["reconstruction"] - mean) <= tolerance
+            and (row.get("kl") is None or abs(row["kl"] - kl) <= 2e-3 * kl + 1e-3)
+            for mean, tolerance, kl in found
+        ]
+        assert any(near), (
+            f"reconstruction {row['reconstruction']} and kl {row.get('kl')} are of no trained model: {found}"
+        )
+
+
+def assert_weights_are(models, expected, images):
+    """Check that these are the weights of the KL divergence in the losses of the models: (loss − reconstruction) / KL.
+
+    Both use a z of their own. The tolerance is 6 deviations of the mean difference, as above.
+    """
+    measured, images = [], images[:COUNT]
+    for model in models:
+        (one, kl), (two, _) = (terms(model, images, seed) for seed in (0, 1))
+        kl = kl.mean() + kl_constant() * np.shape(model.encode(images[:1]))[1]
+        tolerance = 6 * (one - two).std() / np.sqrt(len(one)) + 1e-3 * one.mean()
+        measured.append(((loss(model, images, batch_size=COUNT) - one.mean()) / kl, tolerance / kl))
+    for weight in expected:
+        near = [abs(found - weight) <= tolerance for found, tolerance in measured]
+        assert any(near), f"no model was trained with the weight {weight} of the KL divergence: {measured}"

@@ -1,0 +1,104 @@
+"""What is in the figures of a section, and which codes were decoded for them."""
+
+import numpy as np
+from PIL import Image
+from scipy.signal import fftconvolve
+from scipy.spatial import cKDTree
+
+CLOSE = 0.01  # mean difference of pixels at which an image is the same one: bytes are within 0.002
+
+
+def pictures(done) -> list[np.ndarray]:
+    """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, and the files as they are."""
+    found = [*done.drawn]
+    for path in done.figures.values():
+        with Image.open(path) as image:
+            found.append(np.asarray(image.convert("RGB")))
+    return [_grey(array) for array in found if array.ndim in (2, 3)]
+
+
+def _grey(array):
+    array = array / 255 if array.dtype == np.uint8 else np.asarray(array, np.float64)
+    return array[..., :3].mean(axis=-1) if array.ndim == 3 else array
+
+
+def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
+    """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is below CLOSE."""
+    if any(np.less(picture.shape, tile.shape)):
+        return []
+    ones = np.ones(tile.shape)
+    squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")
+    near = squares + (tile**2).sum() < tile.size * CLOSE  # of the squares, which are smaller than the differences
+    height, width = tile.shape
+    return [
+        (row, column)
+        for row, column in np.argwhere(near).tolist()
+        if np.abs(picture[row : row + height, column : column + width] - tile).mean() < CLOSE
+    ]
+
+
+def known_images(picture: np.ndarray, images: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+    """Find which of these images, uint8 [n, h, w, 1], stand in a picture unchanged: (row, column) → image.
+
+    Windows of the picture and images are compared by a random linear function modulo 2⁶⁴, and then by their bytes.
+    """
+    height, width = images.shape[1:3]
+    if picture.shape[0] < height or picture.shape[1] < width:
+        return {}
+    random = np.random.default_rng(0).integers(1 << 63, size=(height, width), dtype=np.uint64)
+    pixels = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint64)
+    rows, columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
+    sums = np.zeros((rows, columns), np.uint64)
+    for i in range(height):
+        for j in range(width):
+            sums += random[i, j] * pixels[i : i + rows, j : j + columns]
+    flat = images.reshape(len(images), -1)
+    keys = np.concatenate([part.astype(np.uint64) @ random.ravel() for part in np.array_split(flat, 20)])
+    by_key = {int(key): number for number, key in enumerate(keys)}
+    found = {}
+    for row, column in np.argwhere(np.isin(sums, keys)).tolist():
+        image = images[by_key[int(sums[row, column])]]
+        if image.any() and np.array_equal(pixels[row : row + height, column : column + width], image[..., 0]):
+            found[row, column] = image
+    return found
+
+
+def has_reconstructions(drawn: list[np.ndarray], images: np.ndarray, reconstruct, count: int = 10) -> bool:
+    """Say whether at least `count` of some images, float32 [n, h, w, 1], were drawn, and reconstructions of them."""
+    pixels = np.unique(np.round(255 * images).astype(np.uint8), axis=0)
+    known = {image.tobytes(): image for picture in drawn for image in known_images(picture, pixels).values()}
+    if len(known) < count:
+        return False
+    outputs = np.asarray(reconstruct(np.float32([*known.values()]) / 255))[..., 0]
+    found = sum(any(places(output, picture) for picture in drawn) for output in outputs)
+    return found >= count
+
+
+def row_in(tiles: np.ndarray, picture: np.ndarray) -> bool:
+    """Say whether tiles [n, h, w] stand in a row of a picture, from left to right."""
+    found = [places(tile, picture) for tile in tiles]
+    for row in {row for row, _ in found[0]}:
+        column = -1
+        for of_tile in found:
+            column = min((c for r, c in of_tile if r == row and c > column), default=None)
+            if column is None:
+                break
+        else:
+            return True
+    return False
+
+
+def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> int:
+    """Count the pairs first[i] and last[j] of which first + share (last − first) was decoded for all shares.
+
+    Args:
+        codes: [n, d], all that were decoded; first, last: [m, d].
+    """
+    tree, scale = cKDTree(codes), np.abs(codes).max()
+    near = {
+        name: ends[np.isfinite(tree.query(ends, distance_upper_bound=1e-4 * scale)[0])]
+        for name, ends in (("first", first), ("last", last))
+    }
+    pairs = [(a, b) for a in near["first"] for b in near["last"] if np.abs(b - a).max() > 1e-2 * scale]
+    between = [a + np.asarray(shares)[:, None] * (b - a) for a, b in pairs]
+    return sum(np.isfinite(tree.query(codes, distance_upper_bound=1e-3 * scale)[0]).all() for codes in between)
