@@ -4,7 +4,7 @@ Features are arrays [n, d], logits of a classifier [n, classes].
 """
 
 import numpy as np
-from scipy.linalg import eigvalsh, sqrtm
+from scipy.linalg import eigh, eigvalsh
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp, softmax
@@ -30,7 +30,8 @@ def frechet_distance(mean, covariance, other_mean, other_covariance):
     # TODO start
     mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
     other_mean, other_covariance = np.asarray(other_mean, np.float64), np.asarray(other_covariance, np.float64)
-    root = np.real(sqrtm(covariance))
+    variances, directions = eigh(covariance)
+    root = directions * np.sqrt(np.maximum(variances, 0)) @ directions.T
     eigenvalues = eigvalsh(root @ other_covariance @ root)
     trace = np.trace(covariance) + np.trace(other_covariance) - 2 * np.sqrt(np.maximum(eigenvalues, 0)).sum()
     return float(np.sum((mean - other_mean) ** 2) + trace)

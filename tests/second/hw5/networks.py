@@ -105,7 +105,7 @@ def convolutional_vae(latent_dim):
         x = layers.Conv2D(filters, 3, strides, activation="relu")(layers.ZeroPadding2D(1)(x))
     x = layers.Dense(2 * latent_dim, activation="relu")(layers.Flatten()(x))
     x = layers.Dense(2 * latent_dim)(x)
-    mean, log_var = layers.Lambda(lambda x: (x[:, :latent_dim], 2 * x[:, latent_dim:]))(x)
+    mean, log_var = x[:, :latent_dim], 2 * x[:, latent_dim:]
     z = keras.Input((latent_dim,))
     y = layers.Dense(latent_dim, activation="relu")(z)
     y = layers.Reshape((8, 8, 16))(layers.Dense(8 * 8 * 16)(y))

@@ -43,7 +43,7 @@ def run(out="figures/section8", data_dir=None, steps=20_000, fid_samples=3000, b
         done += part
         keep()
     picture(f"{out}/over_the_training.png", moments[:: max(1, len(moments) // 10)])
-    generated = np.concatenate([np.asarray(gan.generate(1)) for _ in range(fid_samples)])
+    generated = np.asarray(gan.generate(fid_samples))
     pixels = [resize(part, 4).reshape(len(part), -1) for part in (generated, (images + 1) / 2)]
     fid = metrics.frechet_distance(*gaussian(pixels[0]), *gaussian(pixels[1]))
     return save(out, {"history": history, "fid of 4×4 thumbnails": fid})
