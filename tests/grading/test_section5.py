@@ -18,6 +18,7 @@ from small import (
     point_gan,
 )
 from submission import class_name, hw5, in_worker
+from watch import SIGMAS, Training, check_gradient, check_log_d, linear_layers, numbers_of, watched_section
 
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
 FACES = dict(dataset="cartoon_faces", steps=2, train_size=16, batch_size=8, hidden=4, latent_dim=8)
@@ -34,10 +35,17 @@ def run_of(section_run, **changes):
 @pytest.mark.points(2, part="5.1")
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_faces_are_embedded(split):
-    faces = hw5.data.load("cartoon_faces", split, limit=5)
-    assert faces.shape == (5, 64, 64, 3)
+    """Faces of 64×64 in colour, of each split others."""
+    faces = hw5.data.load("cartoon_faces", split, limit=50)
+    assert faces.shape == (50, 64, 64, 3)
     assert faces.dtype == np.uint8
     assert faces.std() > 20
+    assert faces[:, 24:48, 24:40, 0].mean() > faces[:, 24:48, 24:40, 2].mean()  # skin is red rather than blue
+    known = {face.tobytes() for face in faces}
+    assert len(known) > 45
+    others = {"train", "validation", "test"} - {split}
+    found = [face.tobytes() for other in others for face in hw5.data.load("cartoon_faces", other, limit=50)]
+    assert not known & {*found}
 
 
 @pytest.mark.points(4, part="5.1")
@@ -46,9 +54,35 @@ def test_an_unknown_dataset_names_the_known_ones():
         hw5.data.load("cartoon_face")
 
 
+@pytest.fixture(scope="module")
+def gan_run():
+    """A run of the section's GANs with everything that their networks saw."""
+    tiny = FACES | {"model": "gan", "variant": ("vanilla", "lsgan"), "upsampling": "deconv", "fid_samples": 6}
+    return watched_section("dcgan", 5, **tiny)
+
+
 @pytest.mark.runs
 @pytest.mark.points(7, part="5.2")
-@pytest.mark.parametrize("model", ["vae", "gan"])
+def test_the_gan_is_trained(gan_run):
+    """A DCGAN makes images of 64×64, and learns from faces of the training set in [−1, 1]."""
+    done = gan_run()
+    training = Training.of(done["pairs"][0])
+    check_log_d(training)
+    faces = {image.tobytes() for image in hw5.data.load("cartoon_faces", "train", limit=16)}
+    for samples, _, _ in training.real:
+        assert samples.shape[1:] == (64, 64, 3)
+        assert all(np.round(127.5 * (image + 1)).astype(np.uint8).tobytes() in faces for image in samples)
+    for network in done["pairs"][0]:
+        assert all(np.any(new != old) for old, new in zip(network["before"], network["after"], strict=True))
+    z = np.random.default_rng(0).normal(size=(4, 10)).astype(np.float32)
+    generator, discriminator = hw5.networks.dcgan(10, 4, (64, 64, 3))
+    assert linear_layers(generator, z) == []
+    assert linear_layers(discriminator, np.random.default_rng(1).normal(size=(4, 64, 64, 3)).astype(np.float32)) == []
+
+
+@pytest.mark.runs
+@pytest.mark.points(7, part="5.2")
+@pytest.mark.parametrize("model", ["vae"])
 def test_both_models_are_trained(section_run, model):
     done = run_of(section_run, model=model)
     fed = [batch for batch in done.fed if batch.ndim == 4]
@@ -71,12 +105,48 @@ def test_both_models_are_trained(section_run, model):
 @pytest.mark.points(4, part="5.3")
 @pytest.mark.parametrize("upsampling", ["deconv", "nearest", "bilinear"])
 def test_three_ways_to_double_a_feature_map(upsampling):
+    """The last doubling of the generator, with a kernel of a single weight."""
     generator, discriminator = hw5.networks.dcgan(10, 4, (64, 64, 3), upsampling=upsampling)
     images = generator(np.zeros((2, 10), np.float32))
     assert images.shape == (2, 64, 64, 3)
     assert discriminator(images).shape == (2, 1)
     transposed = any("Transpose" in class_name(layer) for layer in generator.layers)
     assert transposed == (upsampling == "deconv")
+    rows = np.float64(doubled(generator))
+    assert np.any(rows[:, 2:-2] != 0)
+    if upsampling == "deconv":  # a single weight of a transposed convolution of stride 2 meets every other row
+        assert any(np.all(rows[:, start::2] == 0) for start in (0, 1))
+        return
+    close = 1e-4 * np.abs(rows).max()
+    is_nearest, is_bilinear = [], []
+    for start in (1, 2):  # the pixel b and the next one, c, lie within one pixel of the smaller feature map
+        a, b, c, d = (rows[:, start + shift : 58 + shift : 2] for shift in (-1, 0, 1, 2))
+        is_nearest.append(np.abs(b - c).max() < close)
+        # Of its values … e, f, g …: a = ¾ e + ¼ f, b = ¼ e + ¾ f, c = ¾ f + ¼ g, d = ¼ f + ¾ g
+        is_bilinear.append(np.abs((3 * b - a) - (3 * c - d)).max() < 4 * close)
+    assert any(is_nearest) == (upsampling == "nearest")
+    assert any(is_bilinear) == (upsampling == "bilinear")
+
+
+@in_worker
+def doubled(generator):
+    """Compute one channel of images with a last kernel that is 0 but for the weight of one tap and one channel."""
+    import numpy as np
+
+    before = generator.get_weights()
+    weights, rng = [np.array(value) for value in before], np.random.default_rng(0)
+    for number, value in enumerate(weights):
+        if value.ndim > 1:
+            weights[number] = rng.normal(0, 1 / np.sqrt(np.prod(value.shape[:-1])), value.shape).astype("float32")
+    *_, last = [number for number, value in enumerate(weights) if value.ndim == 4]
+    kernel = np.zeros_like(weights[last])
+    middle = (kernel.shape[0] - 1) // 2
+    kernel[middle, middle, 0, 0] = 0.01
+    weights[last] = kernel
+    generator.set_weights(weights)
+    images = np.asarray(generator(rng.normal(size=(4, 10)).astype("float32")))[..., 0]
+    generator.set_weights(before)
+    return images
 
 
 @pytest.mark.points(2, part="5.3")
@@ -85,25 +155,62 @@ def test_an_unknown_way_is_refused():
         hw5.networks.dcgan(10, 4, (64, 64, 3), upsampling="cubic")
 
 
+def wasserstein_sign():
+    """Return 1 if the critic minimises E D(G(z)) − E D(x), −1 if it minimises what sheet 002 prints."""
+    loss = float(hw5.objectives.get("wasserstein").discriminator_loss(REAL, FAKE))
+    return 1 if loss < 0 else -1
+
+
 @pytest.mark.points(2, part="5.4")
 def test_the_wasserstein_objective():
-    objective = hw5.objectives.get("wasserstein")
-    # the critic minimises E D(G(z)) − E D(x), the generator −E D(G(z))
-    assert float(objective.discriminator_loss(REAL, FAKE)) == pytest.approx(-1.25 - 0.5)
-    assert float(objective.generator_loss(FAKE)) == pytest.approx(1.25)
+    objective, sign = hw5.objectives.get("wasserstein"), wasserstein_sign()
+    # The critic minimises E D(G(z)) − E D(x), the generator −E D(G(z)). With both signs of the sheet, D is −D.
+    assert float(objective.discriminator_loss(REAL, FAKE)) == pytest.approx(sign * (-1.25 - 0.5))
+    assert float(objective.generator_loss(FAKE)) == pytest.approx(sign * 1.25)
 
 
-@pytest.mark.points(4, part="5.4")
+@pytest.mark.points(3, part="5.4")
 def test_the_critics_weights_are_clipped_and_no_others():
     w, c, b = point_gan("wasserstein", weight_clip=0.05)
-    assert w == pytest.approx(0.05)  # 0.8 + 0.1 (1.5 − 0.5)
+    assert w == pytest.approx(0.05)  # 0.8 ± 0.1 (1.5 − 0.5)
     assert c == pytest.approx(-0.05)  # −0.2 stays, and is cut
-    assert b == pytest.approx(0.5 + 0.3 * 0.05, rel=1e-5)  # G's slope is the clipped w
+    assert b == pytest.approx(0.5 + wasserstein_sign() * 0.3 * 0.05, rel=1e-5)  # G's slope is the clipped w
 
 
-@pytest.mark.points(2, part="5.4")
+@pytest.mark.points(1, part="5.4")
 def test_without_clipping_the_critic_moves_freely():
-    assert point_gan("wasserstein") == pytest.approx((0.9, -0.2, 0.5 + 0.3 * 0.9), rel=1e-5)
+    sign = wasserstein_sign()
+    w = 0.8 + sign * 0.1
+    assert point_gan("wasserstein") == pytest.approx((w, -0.2, 0.5 + sign * 0.3 * w), rel=1e-5)
+
+
+@pytest.mark.points(1, part="5.4")
+def test_the_critic_makes_its_steps_and_smoothness_is_where_the_paper_has_it():
+    """Three steps of the critic for one of the generator, if the GAN has `critic_steps`; `gradient_penalty` as well."""
+    known, sign = inspect.signature(hw5.models.GAN).parameters, wasserstein_sign()
+    if "critic_steps" in known:
+        w, c, b = point_gan("wasserstein", critic_steps=3)
+        w_after = 0.8 + sign * 3 * 0.1
+        assert (w, c, b) == pytest.approx((w_after, -0.2, 0.5 + sign * 0.3 * w_after), rel=1e-5)
+    if "gradient_penalty" in known:
+        # D(x) = w x², so ‖∇D‖ = 1.6 x, and ∂/∂w (1.6 x − 1)² = 6.4 x² − 4 x, at points between 0.5 and 1.5:
+        # its mean is 6.4 (1/12 + 1) − 4, its deviation 2.59. Plain: w grows by 0.1 (1.5² − 0.5²).
+        count = 4000
+        w, _, _ = point_gan("wasserstein", gradient_penalty=1.0, square=True, count=count)
+        expected = 0.8 + 0.1 * (sign * 2.0 - (6.4 * (1 / 12 + 1) - 4))
+        assert w == pytest.approx(expected, abs=0.1 * SIGMAS * 2.59 / np.sqrt(count))
+
+
+@pytest.mark.runs
+@pytest.mark.points(1, part="5.4")
+def test_the_least_squares_gan_of_the_faces(gan_run):
+    """The section trains the LSGAN with the sheet's losses, or with the paper's ½."""
+    pairs = gan_run()["pairs"]
+    assert len(pairs) >= 2
+    training = Training.of(pairs[1])
+    check_gradient(training.real, lambda outputs: outputs - 1, (1.0, 2.0))
+    check_gradient(training.fake_d, lambda outputs: outputs, (1.0, 2.0))
+    check_gradient(training.fake_g, lambda outputs: outputs - 1, (1.0, 2.0))
 
 
 @pytest.mark.points(4, part="5.4")
@@ -243,29 +350,50 @@ def test_the_inception_score():
     # exp(ln 2 − H(0.8)) with H(0.8) = 0.5004024, of logits that do not sum to 1
     logits = np.log([[0.8, 0.2], [0.2, 0.8]]) + 3.0
     mean, std = hw5.metrics.inception_score(logits, splits=1)
-    assert mean == pytest.approx(2 * np.exp(-0.5004024), rel=1e-6)
-    assert std == 0
+    assert mean == pytest.approx(2 * np.exp(-0.5004024), rel=1e-5)
+    assert std == pytest.approx(0, abs=1e-6)
+    # Each part has its own p(y): of one image, it is p(y|x), and the score is 1.
+    mean, std = hw5.metrics.inception_score(logits, splits=2)
+    assert mean == pytest.approx(1, rel=1e-5)
+    assert std == pytest.approx(0, abs=1e-5)
+    # Two parts of two images: they are alike, with 1 each, or mixed, with the score of all.
+    mean, std = hw5.metrics.inception_score(np.repeat(logits, 2, axis=0), splits=2)
+    assert mean in (pytest.approx(1, rel=1e-5), pytest.approx(2 * np.exp(-0.5004024), rel=1e-5))
 
 
 @pytest.mark.points(3, part="5.6")
 def test_the_mode_score():
     logits = np.log([[0.9, 0.1], [0.1, 0.9]])
-    assert hw5.metrics.mode_score(logits, [0.5, 0.5]) == pytest.approx(1.4449350, rel=1e-6)
+    assert hw5.metrics.mode_score(logits, [0.5, 0.5]) == pytest.approx(1.4449350, rel=1e-5)
     # less by KL((½, ½) ‖ (0.8, 0.2)) = 0.2231436
-    assert hw5.metrics.mode_score(logits, [0.8, 0.2]) == pytest.approx(1.4449350 * np.exp(-0.2231436), rel=1e-6)
+    assert hw5.metrics.mode_score(logits, [0.8, 0.2]) == pytest.approx(1.4449350 * np.exp(-0.2231436), rel=1e-5)
 
 
 @pytest.mark.points(3, part="5.6")
 def test_the_wasserstein_distance():
     x, y = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[0.0, 3.0], [5.0, 0.0]])
-    assert hw5.metrics.wasserstein_distance(x, y) == pytest.approx((3 + 4) / 2)
+    assert hw5.metrics.wasserstein_distance(x, y) == pytest.approx((3 + 4) / 2, rel=1e-5)
+    # Points in another order are the same distribution; each has one partner, though not the nearest one.
+    assert hw5.metrics.wasserstein_distance(x, x[::-1]) == pytest.approx(0, abs=1e-5)
+    x, y = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [4.0, 0.0]])
+    assert hw5.metrics.wasserstein_distance(x, y) == pytest.approx(2, rel=1e-5)
 
 
 @pytest.mark.points(3, part="5.6")
 def test_the_maximum_mean_discrepancy_is_unbiased():
     x, y = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
     # (x·y + 1)³: 1 between the xs, 343 between the ys, and across the mean of 1, 1, 27 and 64
-    assert hw5.metrics.maximum_mean_discrepancy(x, y, kernel="polynomial") == pytest.approx(1 + 343 - 2 * 93 / 4)
+    expected = 1 + 343 - 2 * 93 / 4
+    assert hw5.metrics.maximum_mean_discrepancy(x, y, kernel="polynomial") == pytest.approx(expected, rel=1e-5)
+    # of two dimensions (x·y/2 + 1)³
+    expected = 1 + 27 - 2 * (1 + 1 + 3.375 + 8) / 4
+    pair = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 2.0], [2.0, 1.0]])
+    assert hw5.metrics.maximum_mean_discrepancy(*pair, kernel="polynomial") == pytest.approx(expected, rel=1e-5)
+    # exp(−‖x − y‖²/(2 · 2²)): of 1 within both sets, and of 2, 3, 1 and 2 across
+    x, y = np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]])
+    expected = 2 * np.exp(-1 / 8) - 2 * np.exp(-np.array([4, 9, 1, 4]) / 8).mean()
+    found = hw5.metrics.maximum_mean_discrepancy(x, y, kernel="rbf", bandwidth=2.0)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.points(3, part="5.6", visibility="hidden")
@@ -273,6 +401,10 @@ def test_precision_and_recall():
     real, fake = np.arange(4.0)[:, None], np.array([[0.5], [10.0], [11.0], [12.0]])
     # the nearest other real sample is 1 away; that of 0.5 is 9.5 away, within which all real ones lie
     assert hw5.metrics.precision_recall(real, fake, k=1) == pytest.approx((0.25, 1.0))
+    # by the nearest neighbour all radii of the real ones are 1, by the second nearest that of 3 is 2
+    real, fake = np.arange(4.0)[:, None], np.array([[4.9], [20.0], [20.5], [21.0]])
+    assert hw5.metrics.precision_recall(real, fake, k=1) == pytest.approx((0.0, 1.0))
+    assert hw5.metrics.precision_recall(real, fake, k=2) == pytest.approx((0.25, 1.0))
 
 
 @pytest.mark.points(4, part="5.7")
@@ -330,8 +462,20 @@ def test_two_thousand_samples():
 
 
 @pytest.mark.runs
-@pytest.mark.points(4, part="5.8")
-def test_the_metrics_are_monitored(section_run):
-    histories = str(run_of(section_run, model="vae").results) + str(run_of(section_run, model="gan").results)
-    for name in ("kl", "reconstruction", "d_loss", "d_real"):
-        assert f"'{name}'" in histories
+@pytest.mark.points(2, part="5.8")
+def test_the_outputs_of_the_discriminator_are_monitored(gan_run):
+    """D's cross-entropy, D(x) and D(G(z)) of the results are those of the training."""
+    done = gan_run()
+    expected = numbers_of(Training.of(done["pairs"][0]))
+    history = next(row["history"] for row in done["results"].values() if "history" in row)
+    for name in ("d_loss", "d_real", "d_fake_g_step"):
+        assert np.mean(history[name]) == pytest.approx(expected[name], rel=1e-3)
+
+
+@pytest.mark.runs
+@pytest.mark.points(2, part="5.8")
+def test_the_terms_of_the_vaes_loss_are_monitored(section_run):
+    history = next(row["history"] for row in run_of(section_run, model="vae").results.values() if "history" in row)
+    assert np.isfinite(history["reconstruction"]).all()
+    assert np.isfinite(history["kl"]).all()
+    assert min(history["kl"]) > 0

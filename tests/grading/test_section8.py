@@ -132,7 +132,7 @@ def test_the_frechet_distance_of_different_means_and_variances(grade):
 def test_mean_and_covariance_of_features():
     """The Gaussian of features has the covariance with divisor n − 1, if the package has a name for it."""
     try:
-        gaussian = hw5.metrics.Gaussian
+        gaussian = hw5.metrics.frechet.Gaussian
     except AttributeError:
         return
     features = np.array([[1.0, 5.0], [3.0, 5.0], [5.0, 8.0]])
