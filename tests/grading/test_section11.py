@@ -16,7 +16,7 @@ from watch import (
     linear_layers,
     numbers_of,
     pixels,
-    watched,
+    small_gan,
     watched_section,
 )
 
@@ -32,17 +32,9 @@ def run():
 
 
 @pytest.fixture(scope="module")
-def small_gan():
-    """A training of small networks with batch normalisation, eight steps on 64 points each."""
-    done = []
-
-    def train():
-        if not done:
-            real = np.random.default_rng(0).normal(3, 2, (8 * 64, 2)).astype(np.float32)
-            done.append(watched("", gan=dict(objective="non_saturating", real=real, steps=8, latent_dim=20)))
-        return done[0]["pairs"][0]
-
-    return train
+def trained():
+    """A training of small networks with batch normalisation."""
+    return small_gan("non_saturating")
 
 
 @pytest.mark.points(4, part="11.1")
@@ -136,8 +128,8 @@ def test_the_generators_step_follows_with_the_new_discriminator():
 
 
 @pytest.mark.points(2, part="11.2")
-def test_noise_is_normal_and_new_in_every_step(small_gan):
-    training = Training.of(small_gan())
+def test_noise_is_normal_and_new_in_every_step(trained):
+    training = Training.of(trained())
     assert len(training.noise_d) == 8 or len(training.noise_g) == 8
     distinct = {batch.tobytes(): batch for batch in training.noise()}  # the sheet lets G's step use D's
     assert len(distinct) >= 8
@@ -145,9 +137,9 @@ def test_noise_is_normal_and_new_in_every_step(small_gan):
 
 
 @pytest.mark.points(1, part="11.2")
-def test_batch_normalisation_uses_the_batch(small_gan):
+def test_batch_normalisation_uses_the_batch(trained):
     """The moving statistics of both networks move during the training."""
-    for network in small_gan():
+    for network in trained():
         moving = [0 if np.all(value == 0) else 1 if np.all(value == 1) else None for value in network["before"]]
         pairs = zip(moving, network["before"], network["after"], strict=True)
         assert all(np.any(before != after) for number, before, after in pairs if number is not None)
