@@ -138,8 +138,9 @@ def test_noise_is_normal_and_new_in_every_step(trained):
 
 @pytest.mark.points(1, part="11.2")
 def test_batch_normalisation_uses_the_batch(trained):
-    """The moving statistics of both networks move during the training."""
+    """Both networks are called as in training, and their moving statistics move."""
     for network in trained():
+        assert all(event["training"] for event in network["events"])
         moving = [0 if np.all(value == 0) else 1 if np.all(value == 1) else None for value in network["before"]]
         pairs = zip(moving, network["before"], network["after"], strict=True)
         assert all(np.any(before != after) for number, before, after in pairs if number is not None)

@@ -27,7 +27,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
     Args:
         builder: function of `hw5.networks` whose pairs are observed, in a section.
         arguments: of the section's `run`.
-        gan: dict(objective, real, steps, arguments, latent_dim), of a GAN whose networks have batch normalisation.
+        gan: dict(objective, real, steps, latent_dim, sigmoid), of a GAN whose networks have batch normalisation.
         kept: events of each network whose large arrays are kept.
 
     Returns:
@@ -94,12 +94,14 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             hidden = keras.layers.BatchNormalization(momentum=0.5)(keras.layers.Dense(8)(x))
             return keras.Model(x, keras.layers.Dense(outputs)(keras.layers.LeakyReLU()(hidden)))
 
-        networks = small(latent_dim, size), small(size, 1)
+        networks = [small(latent_dim, size), small(size, 1)]
+        if gan["sigmoid"]:
+            x = keras.Input((size,))
+            networks[1] = keras.Model(x, keras.layers.Activation("sigmoid")(networks[1](x)))
         pairs.append([observe(network) for network in networks])
-        model = models.GAN(*networks, gan["objective"], activation="linear", **gan.get("arguments", {}))
+        model = models.GAN(*networks, gan["objective"], activation="linear")
         rates = {f"{name}_optimizer": keras.optimizers.SGD(1e-3) for name in ("discriminator", "generator")}
         model.compile(**rates)
-        # A step takes the images of all its critic steps.
         batches = tf.data.Dataset.from_tensor_slices(gan["real"]).batch(len(gan["real"]) // gan["steps"])
         model.fit(batches, epochs=1, shuffle=False, verbose=0)
         returned = {"results": {}}
@@ -259,6 +261,7 @@ def small_gan(objective):
     def train():
         real = np.random.default_rng(0).normal(3, 2, (8 * 64, 2)).astype(np.float32)
         gan = {"objective": objective, "real": real, "steps": 8, "latent_dim": 20}
+        gan["sigmoid"] = objective == "non_saturating" and ends_in_probability()
         return watched("", gan=gan)["pairs"][0]
 
     return train
@@ -379,7 +382,7 @@ def linear_layers(network, inputs):
 
     usual = outputs({})
     found = []
-    for number, (kernel, following) in enumerate(itertools.pairwise(kernels)):
+    for number, (kernel, following) in enumerate(zip(kernels, kernels[1:], strict=False)):
         moved = [outputs({kernel: factor, following: 1 / factor}) for factor in (-1.0, 0.01)]
         if all(np.abs(other - usual).max() < 1e-3 * np.abs(usual).max() for other in moved):
             found.append(number)

@@ -136,7 +136,7 @@ MUTANTS = [
 ]  # fmt: skip
 
 EQUIVALENTS = [
-    equivalent("wgan-with-the-sheets-signs", ((OBJECTIVES, "lambda real_logits, fake_logits: ops.mean(fake_logits) - ops.mean(real_logits)", "lambda real_logits, fake_logits: ops.mean(real_logits) - ops.mean(fake_logits)"), (OBJECTIVES, "ops.mean(fake_logits) - ops.mean(real_logits),\n        _critic_loss,", "ops.mean(fake_logits) - ops.mean(real_logits),\n        lambda fake_logits: ops.mean(fake_logits),")), (5,), False),
+    equivalent("wgan-with-the-sheets-signs", ((OBJECTIVES, "lambda real_logits, fake_logits: ops.mean(fake_logits) - ops.mean(real_logits)", "lambda real_logits, fake_logits: ops.mean(real_logits) - ops.mean(fake_logits)"), (OBJECTIVES, "ops.mean(real_logits) - ops.mean(fake_logits),\n        _critic_loss,", "ops.mean(real_logits) - ops.mean(fake_logits),\n        lambda fake_logits: ops.mean(fake_logits),")), (5,), False),
     equivalent("gan-another-order-of-draws", ((GAN, NORMAL, "ops.transpose(keras.random.normal((*shape, count), seed=self.seed_generator))"),), (5, 8, 11), False),
     equivalent("gan-noise-of-tensorflow", ((GAN, NORMAL, "tf.random.normal((count, *shape))"),), (5, 8, 11), False),
     equivalent("lsgan-g-without-the-papers-half", ((OBJECTIVES, "generator_scale: float = 0.5", "generator_scale: float = 1.0"),), (8,), False),
