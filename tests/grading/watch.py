@@ -363,6 +363,8 @@ def linear_layers(network, inputs):
     No network with a ReLU or its kind keeps its outputs when the sign is moved, none with a tanh when the scale is.
     Weights are drawn from N(0, 1/fan-in); biases and batch normalisation do nothing. Those of the network come back.
     """
+    import itertools
+
     import numpy as np
 
     before, rng = network.get_weights(), np.random.default_rng(0)
@@ -382,7 +384,7 @@ def linear_layers(network, inputs):
 
     usual = outputs({})
     found = []
-    for number, (kernel, following) in enumerate(zip(kernels, kernels[1:], strict=False)):
+    for number, (kernel, following) in enumerate(itertools.pairwise(kernels)):
         moved = [outputs({kernel: factor, following: 1 / factor}) for factor in (-1.0, 0.01)]
         if all(np.abs(other - usual).max() < 1e-3 * np.abs(usual).max() for other in moved):
             found.append(number)
