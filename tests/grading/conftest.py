@@ -1,6 +1,5 @@
 """Configuration of the grading: the plugin that counts points, the submission's process, and tiny runs of sections."""
 
-import inspect
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ import points_plugin
 import pytest
 import sandbox
 from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
-from submission import CLIENT, GraderError, hw5, in_worker
+from submission import CLIENT, GraderError, arguments_for, hw5, in_worker
 
 HERE = Path(__file__).parent
 
@@ -115,6 +114,7 @@ def process_of_this_file(request, tmp_path_factory):
         "namespaces": CLIENT.namespaces,
         "cpu_seconds": round(CLIENT.cpu_seconds, 1),
         "peak_megabytes": CLIENT.peak_bytes >> 20,
+        "arguments_left_out": CLIENT.left_out,
     }
 
 
@@ -128,7 +128,7 @@ def time_of_this_test(request):
 
 
 @pytest.fixture(scope="module")
-def section_run(request):
+def section_run():
     """A function (number, **changes) that calls a section's `run` at its tiny settings, once.
 
     Arguments that this `run` does not take are left out, and listed in the results.
@@ -143,13 +143,13 @@ def section_run(request):
         None, and `moved`, the share of the model's variables that changed;
         `drawn`, the arrays that `imshow` drew; `decoded`, the arrays [n, d] that models were called with.
     """
-    done, extra_data = {}, request.config.pluginmanager.get_plugin("gradebook").extra_data
+    done = {}
 
     def run(number, **changes):
         key = (number, *sorted(changes.items()))
         if key not in done:
             try:
-                done[key] = _run(number, f"section{number}_{len(done)}", changes, extra_data)
+                done[key] = _run(number, f"section{number}_{len(done)}", changes)
             except BaseException as error:  # a time-out as well: the next test must not wait for it again
                 done[key] = error
         if isinstance(done[key], BaseException):
@@ -159,17 +159,12 @@ def section_run(request):
     return run
 
 
-def _run(number, name, changes, extra_data):
-    taken = inspect.signature(getattr(hw5, f"section{number}").run).parameters.values()
+def _run(number, name, changes):
+    getattr(hw5, f"section{number}")
     folder = CLIENT.folder / name
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
     out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        known = {parameter.name for parameter in taken}
-        if left_out := sorted(arguments.keys() - known):
-            extra_data.setdefault("arguments_left_out", {})[f"section{number}"] = left_out
-        arguments = {argument: value for argument, value in arguments.items() if argument in known}
-    done = run_section(number, arguments)
+    done = run_section(number, arguments_for(number, arguments))
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
     figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}

@@ -59,7 +59,7 @@ def run(
         classify = classifier(32, run_dir)
         real, fake = (gaussian(np.asarray(classify(part)[0])) for part in (validation, generated))
         fid = metrics.frechet_distance(*fake, *real)
-        results[dim] = {"reconstruction": measured["reconstruction"], "samples": {"mnist_classifier": {"fid": fid}}}
+        results[dim] = {"reconstruction": measured["reconstruction"], "samples": {"own_classifier": {"fid": fid}}}
         histories[f"dim{dim}"] = history
         curves(f"{out}/dim{dim}/curves.png", history)
         shown = validation[:10]

@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from hw5 import models, networks
-from hw5.common import blend, curves, fit, mnist, picture, save
+from hw5 import metrics, models, networks
+from hw5.common import blend, classifier, curves, fit, gaussian, mnist, picture, save
 
 
 def run(out="figures/section11", steps=5000, train_size=None, batch_size=64, hidden=16):
@@ -14,7 +14,8 @@ def run(out="figures/section11", steps=5000, train_size=None, batch_size=64, hid
 
     Returns:
         {"results": {"history": {"d_loss", "g_loss", "d_real", "d_fake_d_step", "d_fake_g_step": numbers over the
-        training; the last two are D(G(z)) before and after D is updated}, "at_the_end": {"d_real": …,
+        training; the last two are D(G(z)) before and after D is updated}, "samples": {the name of
+        the network that gives the features: {"fid": …}}, "at_the_end": {"d_real": …,
         "d_fake_g_step": …}}}
     """
     # TODO start
@@ -33,6 +34,9 @@ def run(out="figures/section11", steps=5000, train_size=None, batch_size=64, hid
     weights = np.linspace(-0.25, 1.25, 13)
     codes = [blend(*rng.standard_normal((2, 100)), weights).astype(np.float32) for _ in range(5)]
     picture(f"{out}/interpolation.png", [gan.decode(row) for row in codes])
+    digits = mnist(1000, 32)[0]
+    fake, real = (gaussian(np.asarray(classifier(32, out)(part)[0])) for part in (gan.generate(1000), digits))
+    fid = metrics.frechet_distance(*fake, *real)
     end = {name: history[name][-1] for name in ("d_real", "d_fake_g_step")}
-    return save(out, {"history": history, "at_the_end": end})
+    return save(out, {"history": history, "samples": {"own_classifier": {"fid": fid}}, "at_the_end": end})
     # TODO end

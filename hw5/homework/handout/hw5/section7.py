@@ -10,8 +10,7 @@ def run(out="figures/section7", steps=10_000, learning_rate=None, optimizer=None
         learning_rate, optimizer: choose the sheet's as the defaults; the optimizer is "rmsprop" or "adam".
 
     Returns:
-        {"results": {"history": {"d_loss": at least 5 numbers over the training, "g_loss": …}, "mmd": {iteration: MMD²
-        between real and generated points}, "mmd_real": the same between real ones and others}}
+        {"results": {"history": {"d_loss": at least 5 numbers over the training, "g_loss": …}}}
     """
     # TODO start
     raise NotImplementedError
