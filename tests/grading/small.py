@@ -121,7 +121,6 @@ def decoded_in_fit(model, mean, log_var, logits, arguments):
 
     recorded = []
 
-    @keras.saving.register_keras_serializable("grading")
     class Recorder(keras.layers.Layer):
         def call(self, z):
             def record(value):

@@ -6,13 +6,14 @@ import itertools
 import numpy as np
 import pytest
 from claims import assert_terms_are_of_models, assert_weights_are, images_of
-from drawings import known_images, pictures, places
+from conftest import SHARES
+from drawings import KnownImages, pictures, places
 from PIL import Image
 from small import as_output, constant_vae, cross_entropy, heads, kl_in_loss, loss, random_weights
 from submission import hw5, in_worker, keras, tf
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_the_layers_of_the_sheet():
     encoder, decoder = hw5.networks.tanh_vae()
     mean, log_var = encoder(np.zeros((3, 28, 28, 1), np.float32))
@@ -21,7 +22,7 @@ def test_the_layers_of_the_sheet():
     assert decoder.count_params() == 32 * 200 + 200 + 200 * 784 + 784
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_the_hidden_layers_are_tanh_and_the_output_is_logistic():
     encoder, decoder = hw5.networks.tanh_vae()
     random = np.random.default_rng(0)
@@ -34,7 +35,7 @@ def test_the_hidden_layers_are_tanh_and_the_output_is_logistic():
     np.testing.assert_allclose(np.reshape(decoder(codes), (20, 784)), expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_only_the_encoder_drops_units_and_only_in_training():
     """Some units are dropped, not most of them, in a training alone, and the others are scaled up."""
     encoder, decoder = hw5.networks.tanh_vae()
@@ -46,7 +47,7 @@ def test_only_the_encoder_drops_units_and_only_in_training():
     images, codes = np.zeros((500, 28, 28, 1), np.float32), np.ones((5, 32), np.float32)
     left = np.asarray(encoder(images, training=False)[0])[:, 0]
     np.testing.assert_allclose(left, left[0], rtol=1e-5)
-    counted = np.asarray(encoder(images, training=True)[0])[:, 0] - 0.01
+    counted = np.float64(encoder(images, training=True)[0])[:, 0] - 0.01
     # Of 200 units with the rate p, scaled by 1/(1 − p), the variance is 200 p/(1 − p); 500 images know it to 6.3 %.
     odds = counted.var() / 200 / 0.01**2
     assert 0.01 < odds < 2.5, f"the rate of the dropout seems to be {odds / (1 + odds):.3f}"
@@ -119,10 +120,10 @@ def test_rows_of_existing_images_reconstructions_and_new_images(section_run, gra
     """A figure has a row of 16 existing images, below it their reconstructions by a trained model, and new images."""
     done = section_run(4)
     assert any(width > 3.5 * height for width, height in (Image.open(f).size for f in done.figures.values()))
-    existing = np.concatenate([hw5.data.load("mnist"), hw5.data.load("mnist", "test")])
+    existing = KnownImages(np.concatenate([hw5.data.load("mnist"), hw5.data.load("mnist", "test")]))
     earned = 0.0
     for picture in pictures(done):
-        known = known_images(picture, existing)
+        known = existing.within(picture)
         for row in {row for row, _ in known}:
             shown = {column: image for (r, column), image in known.items() if r == row}
             if len(shown) >= 16:
@@ -161,17 +162,18 @@ def _is_sample(image, model):
 @pytest.mark.runs
 @pytest.mark.points(8, part="4.4")
 def test_samples_are_counted_by_class(section_run):
-    measured = {weight: terms for weight, terms in section_run(4).results.items() if _is_number(weight)}
-    assert measured
+    """Known digits take the place of the samples that `VAE.sample` gives for statistics; their classes are counted.
+
+    A classifier with 95 % right is within 0.05 of each share.
+    """
+    done = section_run(4)
+    measured = {weight: terms for weight, terms in done.results.items() if _is_number(weight)}
+    assert len(done.sampled) >= len(measured) > 0, "the classes are not those of `VAE.sample`"
+    expected = [SHARES.get(digit, 0.0) for digit in range(10)]
     for terms in measured.values():
         by_digits = terms["samples"]["mnist_classifier"]
-        proportions = np.asarray(by_digits["class_proportions"])
-        assert proportions.shape == (10,)
-        assert proportions.min() >= 0
-        assert proportions.sum() == pytest.approx(1)
-        counts = proportions * by_digits.get("num_samples", 1000)
-        assert np.allclose(counts, np.round(counts))
-        assert 0.1 <= by_digits["confidence"] <= 1
+        np.testing.assert_allclose(by_digits["class_proportions"], expected, atol=0.05)
+        assert 0.8 <= by_digits["confidence"] <= 1
 
 
 @pytest.mark.points(8, part="4.5")

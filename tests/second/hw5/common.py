@@ -81,16 +81,16 @@ def autoencoder_figures(folder, model, train, validation):
 def classifier(size, folder):
     """Make a classifier of MNIST; it is kept, so that another evaluation has the same one."""
     images = keras.Input((size, size, 1))
-    x = layers.Flatten()(layers.MaxPooling2D(4)(layers.Conv2D(16, 5, 2, activation="relu")(images)))
+    x = layers.Flatten()(layers.MaxPooling2D(2)(layers.Conv2D(16, 5, 2, activation="relu")(images)))
     features = layers.Dense(32, activation="relu")(x)
     model = keras.Model(images, [features, layers.Dense(10)(features)])
     kept = Path(folder, f"classifier{size}.weights.h5")
     if kept.exists():
         model.load_weights(kept)
         return model
-    digits = data.load("mnist", limit=4000) / np.float32(255)
+    digits = data.load("mnist", limit=20_000) / np.float32(255)
     digits = digits if size == 28 else resize(digits, size)
-    labels = data.load("mnist", limit=4000, feature="label")
+    labels = data.load("mnist", limit=20_000, feature="label")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network = keras.Model(images, model.output[1])
     network.compile(optimizer=keras.optimizers.Adam(3e-3), loss=loss, jit_compile=False)
