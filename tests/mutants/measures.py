@@ -75,7 +75,7 @@ MUTANTS = [
         ("8.4",),
         FRECHET,
         f"np.tril(scatter, -1).T) {DIVISOR}",
-        f"np.tril(scatter, -1).T) / max(count - 1, 1) + np.outer(mean, mean), count)",
+        "np.tril(scatter, -1).T) / max(count - 1, 1) + np.outer(mean, mean), count)",
     ),
     mutant(
         "is-of-one-split",
