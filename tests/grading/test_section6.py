@@ -1,5 +1,6 @@
 """Sheet 003, 1.2: a denoising autoencoder of patches."""
 
+from bisect import bisect
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,12 +29,8 @@ def training(run):
     def get():
         if not found:
             done = run()
-            (encoder, decoder) = done["pairs"][0]
-            steps = [
-                (into["inputs"], out["gradients"][0])
-                for into, out in zip(encoder["events"], decoder["events"], strict=True)
-                if out["gradients"] and into["inputs"] is not None
-            ]
+            passes = reconstructions(*done["pairs"][0])
+            steps = [(into["inputs"], out["gradients"][0]) for into, out in passes if out["gradients"]]
             assert steps, "hw5.networks.denoising_autoencoder was not trained"
             noisy = np.concatenate([np.reshape(images, (len(images), -1)) for images, _ in steps])[:CHECKED]
             gradient = np.concatenate([np.reshape(part, (len(part), -1)) for _, part in steps])[:CHECKED]
@@ -53,9 +50,8 @@ def tested(run):
     def get():
         if not found:
             test = np.float32(hw5.data.load("mnist", "test")).reshape(-1, 784) / 255
-            (encoder, decoder) = run()["pairs"][0]
-            for into, out in zip(encoder["events"][::-1], decoder["events"][::-1], strict=True):
-                if out["gradients"] or into["inputs"] is None or len(into["inputs"]) < 20:
+            for into, out in reconstructions(*run()["pairs"][0])[::-1]:
+                if out["gradients"] or len(into["inputs"]) < 20:
                     continue
                 noisy = np.reshape(into["inputs"], (-1, 784))[:CHECKED]
                 clean = originals(noisy, test)
@@ -68,6 +64,16 @@ def tested(run):
         return found[0]
 
     return get
+
+
+def reconstructions(encoder, decoder):
+    """Return the calls of the two networks that belong together, as (call of the encoder, call of the decoder)."""
+    found, times = [], [event["at"] for event in encoder["events"]]
+    for out in decoder["events"]:
+        into = encoder["events"][max(bisect(times, out["at"]) - 1, 0)]
+        if into["inputs"] is not None and out["outputs"] is not None and len(into["inputs"]) == len(out["outputs"]):
+            found.append((into, out))
+    return found
 
 
 def originals(noisy, images):

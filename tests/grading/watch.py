@@ -33,8 +33,9 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
     Returns:
         results: of the section. pairs: for each pair its two networks, each a dict with `events`, each of these a
-        dict(at, inputs, outputs, training, gradients), and the weights `before` and `after`. images, lines: arrays
-        that Matplotlib drew, and those of the PNGs in `out`. fed: the first batches that Keras' `fit` got.
+        dict(at, inputs, outputs, training, gradients), the weights `before` and `after`, and which of them are
+        `trainable`. images, lines: arrays that Matplotlib drew, and those of the PNGs in `out`. fed: the first batches
+        that Keras' `fit` got.
     """
     import importlib
     import sys
@@ -86,7 +87,8 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             return mark(outputs) if hasattr(outputs, "shape") else outputs
 
         network.call = recording
-        return {"network": network, "events": events, "before": network.get_weights()}
+        trainable = [bool(weight.trainable) for weight in network.weights]
+        return {"network": network, "events": events, "before": network.get_weights(), "trainable": trainable}
 
     if gan:
         models = importlib.import_module("hw5.models")

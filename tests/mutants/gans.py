@@ -527,6 +527,7 @@ MUTANTS = [
         "section7.py",
         "learning_rate: float = setting(1e-3,",
         "learning_rate: float = setting(1e-2,",
+        runs=False,
     ),
     mutant(
         "section-7-sgd",
@@ -597,6 +598,7 @@ MUTANTS = [
         "section8.py",
         "return max(self.steps // GRID_INTERVAL, 1)",
         "return 1",
+        runs=False,
     ),
     mutant(
         "section-8-noise-that-changes",
