@@ -60,7 +60,8 @@ def test_the_gan_is_trained():
         assert samples.shape[1:] == (64, 64, 3)
         assert all(np.round(127.5 * (image + 1)).astype(np.uint8).tobytes() in faces for image in samples)
     for network in done["pairs"][0]:
-        assert all(np.any(new != old) for old, new in zip(network["before"], network["after"], strict=True))
+        pairs = zip(network["before"], network["after"], strict=True)
+        assert all(np.any(new != old) for old, new in pairs if old.ndim > 1)
 
 
 @pytest.mark.points(5, part="5.2", way="GAN")
@@ -328,7 +329,8 @@ def flow_vae(mean, log_var):
     try:
         return constant_vae(mean, log_var, model="FlowVAE")
     except TypeError:
-        encoder, flow = constant_encoder(mean, log_var, [0.3, -0.2]), hw5.distributions.InverseAutoregressiveFlow(2)
+        flow = getattr(hw5, "distributions", None).InverseAutoregressiveFlow(2)
+        encoder = constant_encoder(mean, log_var, [0.3, -0.2])
         return hw5.models.FlowVAE(encoder, constant_decoder(len(mean)), flow)
 
 

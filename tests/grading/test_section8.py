@@ -130,9 +130,9 @@ def test_the_frechet_distance_of_different_means_and_variances(grade):
 @pytest.mark.points(2, part="8.4")
 def test_mean_and_covariance_of_features():
     """The Gaussian of features has the covariance with divisor n − 1, if the package has a name for it."""
-    try:
-        gaussian = hw5.metrics.frechet.Gaussian
-    except AttributeError:
+    assert hw5.metrics.frechet_distance([0.0], [[2.0]], [0.0], [[2.0]]) == pytest.approx(0, abs=1e-5)
+    gaussian = getattr(getattr(hw5.metrics, "frechet", None), "Gaussian", None)
+    if gaussian is None:
         return
     features = np.array([[1.0, 5.0], [3.0, 5.0], [5.0, 8.0]])
     found = gaussian.of(features)
