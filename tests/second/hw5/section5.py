@@ -26,7 +26,8 @@ def run(
 
     Returns:
         {"results": {a name of the training: {"history": …}}}. The history has what was monitored, as lists of numbers
-        over the training (5.8): "reconstruction" and "kl" of a VAE, "d_loss" and "d_real", D(x), of a GAN.
+        over the training (5.8): "reconstruction" and "kl" of a VAE, "d_loss", "d_real", D(x), and
+        "d_fake_g_step", D(G(z)), of a GAN.
     """
     # TODO start
     faces = data.load("cartoon_faces", limit=train_size) / np.float32(255)

@@ -21,8 +21,7 @@ def run(out="figures/section8", data_dir=None, steps=20_000, fid_samples=3000, b
         steps, fid_samples: choose the sheet's numbers as the defaults (8.2, 8.4).
 
     Returns:
-        {"results": {"history": {"g_loss": numbers over the training, "d_fake_g_step": the mean of D(G(z)) in the
-        generator's step}}}; the first number of both is of the same steps.
+        {"results": {what you measured}}
     """
     # TODO start
     images = (data.load("emojione") if data_dir is None else read(data_dir)) / np.float32(127.5) - 1
