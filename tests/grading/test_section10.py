@@ -154,7 +154,7 @@ def validation_of(done):
 
 
 def scalars_of(path):
-    """Yield the records of a file of TensorBoard that are too small for an image: length, checksum, record, checksum."""
+    """Yield the records of a TensorBoard file too small for an image: length, checksum, record, checksum."""
     data, start = path.read_bytes(), 0
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 8], "little")

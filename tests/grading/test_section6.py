@@ -50,12 +50,13 @@ def tested(run):
     def get():
         if not found:
             test = np.float32(hw5.data.load("mnist", "test")).reshape(-1, 784) / 255
-            for into, out in reconstructions(*run()["pairs"][0])[::-1]:
+            for into, out in reconstructions(*run()["pairs"][0]):
                 if out["gradients"] or len(into["inputs"]) < 20:
                     continue
                 noisy = np.reshape(into["inputs"], (-1, 784))[:CHECKED]
                 clean = originals(noisy, test)
-                if np.mean((np.abs(noisy - clean) > CHANGED).sum(axis=1) <= PATCH**2) > 0.95:
+                changed = (np.abs(noisy - clean) > CHANGED).sum(axis=1)
+                if np.mean((changed >= PATCH) & (changed <= PATCH**2)) > 0.95:
                     outputs = np.reshape(out["outputs"], (-1, 784))[:CHECKED]
                     outputs = outputs if outputs.min() >= 0 and outputs.max() <= 1 else sigmoid(outputs)
                     found.append(SimpleNamespace(noisy=noisy, clean=clean, denoised=outputs))

@@ -77,7 +77,7 @@ def test_real_and_generated_points_are_drawn(run):
     """A figure has points that the generator made, and points of the parabola."""
     done = run()
     training = Training.of(done["pairs"][0])
-    made = {tuple(point) for _, _, samples in training.decoded for point in np.round(samples, 4).tolist()}
+    made = {tuple(point) for _, _, samples in training.decoded for point in np.round(np.float64(samples), 4).tolist()}
     x, y = np.concatenate([samples for samples, _, _ in training.real]).astype(np.float64).T
     curve = np.polyfit(x, y, 2)
     generated = real = False
