@@ -17,7 +17,7 @@ CHECKED = 500  # images
 @pytest.fixture(scope="module")
 def run():
     """A run of the section with everything that its networks saw."""
-    tiny = dict(epochs=6, hidden=(64, 32), train_size=200, batch_size=10)
+    tiny = dict(epochs=12, hidden=(64, 32), train_size=500, batch_size=10)
     return watched_section("denoising_autoencoder", 6, **tiny)
 
 

@@ -217,14 +217,6 @@ MUTANTS = [
         "lambda fake_logits: -ops.mean(ops.softplus(fake_logits))",
     ),
     mutant(
-        "minimax-of-wrong-sign",
-        "losses",
-        ("3.1",),
-        OBJECTIVES,
-        "lambda fake_logits: -ops.mean(ops.softplus(fake_logits))",
-        "lambda fake_logits: ops.mean(ops.softplus(fake_logits))",
-    ),
-    mutant(
         "labels-smoothed",
         "losses",
         ("3.1", "3.2", "11.2"),
@@ -412,14 +404,6 @@ MUTANTS = [
         NETWORKS,
         INTERPOLATION,
         INTERPOLATION.replace("=upsampling", '="bicubic"'),
-    ),
-    mutant(
-        "an-unknown-upsampling-is-bilinear",
-        "protocol",
-        ("5.3",),
-        NETWORKS,
-        "    if upsampling not in UPSAMPLINGS:\n",
-        '    upsampling = upsampling if upsampling in UPSAMPLINGS else "bilinear"\n    if upsampling not in UPSAMPLINGS:\n',
     ),
     mutant(
         "plane-without-activations",
