@@ -194,10 +194,13 @@ class Training:
             if samples is None or not gradients:
                 continue
             rest = np.ones(len(samples), bool)
+            sources = {}  # by place; of several with the same samples the latest one before this call
             for number, source in enumerate(made):
                 place = _place_of(source["outputs"], samples)
-                if place is None:
-                    continue
+                if place is not None and (place.start not in sources or source["at"] < event["at"]):
+                    sources[place.start] = number, place
+            for number, place in sources.values():
+                source = made[number]
                 rest[place] = False
                 used.add(number)
                 # The same samples in two calls of D: the first is D's step.

@@ -117,7 +117,7 @@ MUTANTS = [
     mutant(
         "gan-two-steps-of-g",
         "protocol",
-        STEP,
+        ("5.4", "8.2", "11.2"),
         GAN,
         "        self.generator_step(real)\n",
         "        self.generator_step(real)\n        self.generator_step(real)\n",
