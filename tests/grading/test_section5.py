@@ -17,7 +17,7 @@ from small import (
     loss,
     point_gan,
 )
-from submission import hw5, in_worker
+from submission import class_name, hw5, in_worker
 from watch import SIGMAS, Training, check_gradient, linear_layers, numbers_of, watched_section
 
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
@@ -114,6 +114,8 @@ def test_three_ways_to_double_a_feature_map(upsampling):
     images = generator(np.zeros((2, 10), np.float32))
     assert images.shape == (2, 64, 64, 3)
     assert discriminator(images).shape == (2, 1)
+    transposed = any("Transpose" in class_name(layer) for layer in generator.layers)
+    assert transposed == (upsampling == "deconv")
     rows = np.float64(doubled(generator))
     assert np.any(rows[:, 2:-2] != 0)
     if upsampling == "deconv":  # a single weight of a transposed convolution of stride 2 meets every other row
