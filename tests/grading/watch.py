@@ -188,7 +188,7 @@ class Training:
         """Find out which of D's inputs are generated: those that G gave, with or without a tanh."""
         training = cls(*pair)
         made = [event for event in training.generator["events"] if event["outputs"] is not None]
-        used, seen = set(), set()
+        found, used = [], set()  # found: samples of one origin in one call of D, (number of G's call, …)
         for event in training.discriminator["events"]:
             samples, logits, gradients = event["inputs"], event["outputs"], event["gradients"]
             if samples is None or not gradients:
@@ -200,17 +200,17 @@ class Training:
                 if place is not None and (place.start not in sources or source["at"] < event["at"]):
                     sources[place.start] = number, place
             for number, place in sources.values():
-                source = made[number]
                 rest[place] = False
-                used.add(number)
-                # The same samples in two calls of D: the first is D's step.
-                in_g_step = bool(source["gradients"]) and (number in seen or len(_steps(made)) > 1)
-                seen.add(number)
-                one = (samples[place], logits[place], gradients[0][place])
-                (training.fake_g if in_g_step else training.fake_d).append(one)
-                (training.noise_g if in_g_step else training.noise_d).append(source["inputs"])
+                found.append((number, (samples[place], logits[place], gradients[0][place])))
             if rest.any():
                 training.real.append((samples[rest], logits[rest], gradients[0][rest]))
+        # G's step has a gradient by its samples, D's step has none. Where one call of G is for both, D's step is first.
+        are_apart = any(not made[number]["gradients"] for number, _ in found)
+        for number, entry in found:
+            in_g_step = bool(made[number]["gradients"]) and (are_apart or number in used)
+            used.add(number)
+            (training.fake_g if in_g_step else training.fake_d).append(entry)
+            (training.noise_g if in_g_step else training.noise_d).append(made[number]["inputs"])
         last = [(event["at"], event["inputs"], event["outputs"]) for n, event in enumerate(made) if n not in used]
         training.decoded = [entry for entry in last if entry[1] is not None]
         return training
@@ -218,11 +218,6 @@ class Training:
     def noise(self):
         """Return the noise of all steps, [batches, …]."""
         return [*self.noise_d, *self.noise_g]
-
-
-def _steps(made):
-    """Return G's calls that D was trained with alone: in their presence, a call with a gradient is one of G's step."""
-    return [event for event in made if event["training"] and not event["gradients"]] or [None]
 
 
 def _place_of(generated, samples):
