@@ -20,6 +20,8 @@ from watch import (
     watched_section,
 )
 
+pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
+
 TABLE = [(4, 4, 64), (8, 8, 32), (16, 16, 16), (32, 32, 1)]
 CURVES = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
 

@@ -19,6 +19,8 @@ from watch import (
     watched_section,
 )
 
+pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
+
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
 RATES = (1e-3, 2e-2)  # compared by the section
 

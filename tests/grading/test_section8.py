@@ -9,6 +9,8 @@ from small import point_gan
 from submission import hw5
 from watch import Training, check_gradient, check_noise_is_new, contains, pixels, small_gan, watched_section
 
+pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
+
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
 
 

@@ -574,7 +574,15 @@ MUTANTS = [
     mutant(
         "section-8-g-with-half", "variants", ("8.2",), "section8.py", '"generator_scale": 1.0', '"generator_scale": 0.5'
     ),
-    mutant("section-8-two-thousand-steps", "protocol", ("8.2",), "section8.py", "steps = 20_000", "steps = 2_000"),
+    mutant(
+        "section-8-two-thousand-steps",
+        "protocol",
+        ("8.2",),
+        "section8.py",
+        "steps = 20_000",
+        "steps = 2_000",
+        runs=False,
+    ),
     mutant(
         "section-8-one-grid",
         "protocol",
@@ -582,7 +590,6 @@ MUTANTS = [
         "section8.py",
         "return max(self.steps // GRID_INTERVAL, 1)",
         "return 1",
-        runs=False,
     ),
     mutant(
         "section-8-noise-that-changes",
