@@ -67,8 +67,8 @@ class Autoencoder(keras.Model):
         return self.decode(_normal((count, self.decoder.input_shape[-1])))
         # TODO end
 
-    def call(self, images):
-        return self.decoder(self.encoder(images))
+    def call(self, images, training=None):
+        return self.decoder(self.encoder(images, training=training), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if self.loss_name == "mse":
@@ -149,14 +149,14 @@ class VAE(keras.Model):
         log_q = _log_normal(start, mean, log_var) - log_determinant
         return _log_normal(z) - _entropy(images, logits) - log_q, logits
 
-    def draw(self, images, samples=1):
-        mean, log_var = self.encoder(images)
+    def draw(self, images, samples=1, training=None):
+        mean, log_var = self.encoder(images, training=training)
         epsilon = keras.random.normal((samples, ops.shape(mean)[0], self.latent_dim), seed=self.noise)
         return mean, log_var, epsilon
 
-    def call(self, images):
-        mean, log_var, epsilon = self.draw(images)
-        return self.decoder(mean + ops.exp(log_var / 2) * epsilon[0]), mean, log_var
+    def call(self, images, training=None):
+        mean, log_var, epsilon = self.draw(images, training=training)
+        return self.decoder(mean + ops.exp(log_var / 2) * epsilon[0], training=training), mean, log_var
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         logits, mean, log_var = y_pred
@@ -180,8 +180,8 @@ class ImportanceWeightedVAE(VAE):
         self.importance_samples = importance_samples
         # TODO end
 
-    def call(self, images):
-        mean, log_var, epsilon = self.draw(images, self.importance_samples)
+    def call(self, images, training=None):
+        mean, log_var, epsilon = self.draw(images, self.importance_samples, training)
         return self.weights_at(images, mean, log_var, epsilon)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -216,8 +216,8 @@ class FlowVAE(VAE):
             total = total + ops.sum(log_scale, axis=-1)
         return z, total
 
-    def call(self, images):
-        return self.weights_at(images, *self.draw(images))
+    def call(self, images, training=None):
+        return self.weights_at(images, *self.draw(images, training=training))
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         log_weights, logits = y_pred
