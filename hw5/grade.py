@@ -4,6 +4,7 @@
     python -m hw5.grade ~/inbox/alice --weights=trained/  # and the leaderboard's entries of trained weights
     python -m hw5.grade '~/inbox/*' --csv=grades.csv      # everybody: a table, feedback; again, to go on after a stop
     python -m hw5.grade --autograder=autograder/          # the folder to zip for Gradescope
+    python -m hw5.grade --starter=starter/                # the package that students fill in
 
 The code is in `hw5.homework.grade`, and docs/grading.md describes it.
 """

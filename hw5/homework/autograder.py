@@ -8,7 +8,7 @@ from hw5.errors import InputError
 from hw5.homework import inbox
 
 CHECKOUT = Path(__file__).parents[2]
-HOMEWORK = ("__init__", "autograder", "changes", "feedback", "grade", "inbox", "notebook")
+HOMEWORK = ("__init__", "autograder", "changes", "feedback", "grade", "inbox", "notebook", "starter")
 CODE = ("__init__", "errors", "files", "settings", "command_line", "grade", *(f"homework/{name}" for name in HOMEWORK))
 
 

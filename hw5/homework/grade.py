@@ -22,7 +22,7 @@ from pathlib import Path
 
 from hw5.errors import InputError
 from hw5.files import atomic_write
-from hw5.homework import autograder, changes, feedback, inbox
+from hw5.homework import autograder, changes, feedback, inbox, starter
 from hw5.settings import Settings, Several, program, setting
 
 CHECKOUT = Path(__file__).parents[2]
@@ -30,6 +30,7 @@ TESTS = CHECKOUT / "tests" / "grading"
 LIMIT_SECONDS = 1800  # Gradescope's own limit is 2,400
 END_SECONDS = 30
 WEIGHTS_SUFFIXES = (".weights.h5", ".npz")
+SHEET = "sheet "  # begins the columns with the percents of the sheets
 GRADERS_OWN = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTHONSTARTUP", "PYTHONHOME"}
 
 
@@ -56,6 +57,7 @@ class Arguments(Settings):
     limit: float = setting(LIMIT_SECONDS, "Seconds for each submission; points earned by then count.", at_least=1)
     tests: Path = setting(TESTS, "Folder of the grading tests.")
     autograder: Path | None = setting(None, "Folder to make for Gradescope.")
+    starter: Path | None = setting(None, "Folder to make for students: the package to fill in.")
 
 
 class BrokenGrader(InputError):
@@ -63,15 +65,17 @@ class BrokenGrader(InputError):
 
 
 def main(arguments: Arguments) -> dict | list[dict] | None:
-    """Grade one submission, or with `csv` all that a pattern names, or write the folder for Gradescope.
+    """Grade one submission, or with `csv` all that a pattern names; or write the folder for Gradescope or students.
 
     Returns:
-        The results as in results.json; with `csv` a list of the rows; with `autograder` None.
+        The results as in results.json; with `csv` a list of the rows; with `autograder` or `starter` None.
 
     Raises:
         InputError: a submission has no package `hw5`, or not all of it could be graded; the grading tests or the
             environment do not work; a file of `weights` is no weights.
     """
+    if arguments.starter:
+        return starter.make(arguments.starter.expanduser())
     tests, submission, weights = arguments.tests.absolute(), arguments.submission, arguments.weights
     if not (tests / "pytest.ini").is_file():
         raise InputError(f"tests={tests}: holds no grading tests; they are in tests/grading of a checkout")
@@ -97,6 +101,8 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
         results = arguments.results or grader.scratch / "results.json"
         graded = grader.grade(path, results)
         report(str(path), graded)
+        for sheet, points in feedback.by_sheet(graded["tests"], rubric).items():
+            print(f"sheet {sheet}: {points}")
         if graded["ungraded"]:
             raise InputError(f"{path}: not graded to the end: {graded['ungraded']}")
         return graded
@@ -120,12 +126,16 @@ def check_weights(folder: Path) -> Path:
     return folder.resolve()
 
 
-def read_rubric(tests: Path) -> dict[str, str]:
-    """Read the titles of the parts; {} if the tests have no rubric."""
+def read_rubric(tests: Path) -> dict[str, dict]:
+    """Read the parts, each with its `title` and the `sheet` that it is of; {} if the tests have no rubric."""
     file = tests / "rubric.json"
     try:
         sheets = json.loads(file.read_text()) if file.exists() else {}
-        return {name: part["title"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
+        return {
+            name: {"title": part["title"], "sheet": number}
+            for number, sheet in sheets.items()
+            for name, part in sheet["parts"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenGrader(f"{file}: is no rubric ({type(error).__name__}: {error})") from error
 
@@ -144,7 +154,7 @@ class Grader:
         hidden: folders whose content submissions are not to see, where the machine can hide them.
     """
 
-    def __init__(self, tests: Path, rubric: dict[str, str], arguments: Arguments, weights: Path | None):
+    def __init__(self, tests: Path, rubric: dict[str, dict], arguments: Arguments, weights: Path | None):
         self.tests, self.rubric, self.weights = tests, rubric, weights
         self.limit, self.parts, self.reference = arguments.limit, arguments.parts, arguments.reference
         self.threads = max(1, (os.cpu_count() or 1) // arguments.jobs) if arguments.jobs > 1 else None
@@ -218,6 +228,7 @@ class Grader:
             content = self.judge(path, prepared.folder, started if resume else results.absolute(), place, log)
             self.check(path.name)
             content["notes"] = prepared.notes + [content["ungraded"]] * bool(content["ungraded"])
+            content["notes"] += left_out(content["extra_data"])
             content |= {"keys": {test["number"]: key for test in content["tests"]}}
             content |= {"limit": self.limit, "whole": not self.parts}
             if before and self.parts and any(kept.startswith(prepared.digest[:20]) for kept in before["keys"].values()):
@@ -330,18 +341,26 @@ def merge(before: dict, after: dict) -> dict:
     return after | {"tests": tests, "score": score, "keys": keys, "whole": before["whole"]}
 
 
+def left_out(extra_data: dict) -> list[str]:
+    """Say which sections were called without some of the grading's arguments, because they do not take them."""
+    return [
+        f"the run of {section} was called without {', '.join(names)}"
+        for section, names in extra_data.get("arguments_left_out", {}).items()
+    ]
+
+
 def report(name, content) -> None:
     """Print the score of a submission."""
-    most = sum(test["max_score"] for test in content["tests"])
-    print("; ".join([f"{name}: {content['score']:g} of {most:g}", *content["notes"]]), flush=True)
+    print("; ".join([f"{name}: {feedback.points(content['tests'])}", *content["notes"]]), flush=True)
 
 
 def grade_all(submissions: dict[str, Path], table: Path, grader: Grader, jobs: int) -> list[dict]:
     """Grade submissions, and write a table of points after each.
 
     Returns:
-        One row per submission: its name, score, max_score, the parts' points, note (why it was not graded, or not as
-        a whole, and what could not be taken).
+        One row per submission: its name; score, with the points of bonus parts; max_score, without them; percent;
+        the percents of the sheets; the parts' points; note (why it was not graded, or not as a whole, and what could
+        not be taken).
 
     Raises:
         InputError: not everything could be graded; the table says what and why.
@@ -382,8 +401,9 @@ def _grade_one(name, path, kept, grader):
     report(name, content)
     with atomic_write(kept / f"{name}.md") as partial:
         partial.write_text(feedback.write(name, content, grader.rubric), encoding="utf-8")
-    row = {"submission": name, "score": content["score"]}
-    row |= {"max_score": sum(test["max_score"] for test in content["tests"])}
+    total, sheets = feedback.points(content["tests"]), feedback.by_sheet(content["tests"], grader.rubric)
+    row = {"submission": name, "score": content["score"], "max_score": total.most, "percent": total.percent}
+    row |= {f"{SHEET}{number} %": points.percent for number, points in sheets.items()}
     row |= by_part(content["tests"])
     row |= {key: content[key] for key in ("lines_added", "lines_removed", "references") if key in content}
     return row | {"note": "; ".join(content["notes"]), "ungraded": content["ungraded"]}
@@ -401,7 +421,8 @@ def write_table(table: Path, rows: list[dict]) -> None:
     """Write the table: a row per submission, a column per part; cells of what was not graded are empty."""
     parts = sorted({name for row in rows for name in row if name[0].isdigit()}, key=feedback.version)
     compared = [name for name in ("lines_added", "lines_removed", "references") if any(name in row for row in rows)]
-    columns = ["submission", "score", "max_score", *parts, *compared, "note"]
+    sheets = sorted({name for row in rows for name in row if name.startswith(SHEET)})
+    columns = ["submission", "score", "max_score", "percent", *sheets, *parts, *compared, "note"]
     with atomic_write(table) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv_module.DictWriter(file, columns, restval="", extrasaction="ignore")
         writer.writeheader()

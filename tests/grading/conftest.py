@@ -12,7 +12,7 @@ import points_plugin
 import pytest
 import sandbox
 from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
-from submission import CLIENT, GraderError, hw5, in_worker
+from submission import CLIENT, GraderError, arguments_for, hw5, in_worker
 
 HERE = Path(__file__).parent
 
@@ -21,7 +21,7 @@ TINY = {
     1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2, 5), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
-    4: dict(steps=40, sweep=(0.0,), train_size=200, batch_size=50),
+    4: dict(steps=40, sweep=(0.0, 1.0), train_size=200, batch_size=50),
     6: dict(epochs=1, hidden=(64, 32), train_size=200, batch_size=50),
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
@@ -65,20 +65,28 @@ def pytest_sessionstart(session):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Compare the points of all tests with the rubric, before any is left out."""
+    """Read which parts are a bonus, and compare the points of all tests with the rubric, before any is left out."""
     file = HERE / "rubric.json"
-    whole = [config.invocation_params.dir / name for name in config.args] == [HERE]
-    if whole and file.exists():
-        sheets = json.loads(file.read_text())
-        rubric = {name: part["points"] for sheet in sheets.values() for name, part in sheet["parts"].items()}
-        found = points_plugin.points_by_part(items)
-        wrong = [
-            f"part {part} has {found.get(part, 0):g} points of tests and {rubric.get(part, 0):g} of the rubric"
-            for part in sorted({*rubric, *found})
-            if rubric.get(part) != found.get(part)
-        ]
-        if wrong:
-            stop(config, f"rubric.json: {wrong[0]}")
+    if not file.exists():
+        return
+    sheets = json.loads(file.read_text())
+    rubric = {name: part for sheet in sheets.values() for name, part in sheet["parts"].items()}
+    bonus = frozenset(name for name, part in rubric.items() if part.get("optional"))
+    config.pluginmanager.get_plugin("gradebook").bonus = bonus
+    if [config.invocation_params.dir / name for name in config.args] == [HERE]:
+        compare_with_tests(config, rubric, points_plugin.points_by_part(items))
+
+
+def compare_with_tests(config, rubric, found):
+    """Stop if a part, or one of its ways, has other points in the rubric than its tests give."""
+    for name in sorted({*rubric, *found}):
+        part = rubric.get(name, {"points": 0})
+        expected = dict.fromkeys(part.get("one_of", [""]), part["points"])
+        for way in sorted({*expected, *found.get(name, {})}):
+            points, wanted = found.get(name, {}).get(way, 0), expected.get(way, 0)
+            if points != wanted:
+                named = f"part {name}" + f", {way}" * bool(way)
+                stop(config, f"rubric.json: {named} has {points:g} points of tests and {wanted:g} of the rubric")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -107,6 +115,7 @@ def process_of_this_file(request, tmp_path_factory):
         "namespaces": CLIENT.namespaces,
         "cpu_seconds": round(CLIENT.cpu_seconds, 1),
         "peak_megabytes": CLIENT.peak_bytes >> 20,
+        "arguments_left_out": CLIENT.left_out,
     }
 
 
@@ -123,11 +132,14 @@ def time_of_this_test(request):
 def section_run():
     """A function (number, **changes) that calls a section's `run` at its tiny settings, once.
 
+    Arguments that this `run` does not take are left out, and listed in the results.
+
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs by name;
+        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also in
+        folders, by their path without ".png";
         `fed`, the first batches that Keras' `fit` received, as arrays;
-        `models`, those that `fit` trained, as it left them, in this order; if there are none, those of the folders
-        below `run_dir` that `hw5.models.load` reads;
+        `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
+        there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
         None, and `moved`, the share of the model's variables that changed;
         `drawn`, the arrays that `imshow` drew;
@@ -154,10 +166,12 @@ def _run(number, name, changes):
     getattr(hw5, f"section{number}")
     folder = CLIENT.folder / name
     arguments = {"out": folder / "out", "run_dir": folder / "runs"} | TINY.get(number, {}) | changes
-    done = run_section(number, arguments, known_digits() if number == 4 else None)
     out, run_dir = Path(arguments["out"]), Path(arguments["run_dir"])
+    arguments = arguments_for(number, arguments)
+    done = run_section(number, arguments, known_digits() if number == 4 else None)
     # A link could lead to figures that somebody else has drawn.
-    figures = {path.stem: path for path in out.glob("*.png") if path.resolve().is_relative_to(out)}
+    paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
+    figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
     return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
 
 
@@ -212,7 +226,8 @@ def run_section(number, arguments, digits):
         return np.concatenate(parts) if parts else None
 
     def recording_fit(self, x=None, *args, **kwargs):
-        if all(self is not model for model in trained):
+        is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
+        if is_generative and all(self is not model for model in trained):
             trained.append(self)
         fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
         validation, images = kwargs.get("validation_data"), x
@@ -271,7 +286,7 @@ def run_section(number, arguments, digits):
 
     own = contextlib.ExitStack()
     models = importlib.import_module("hw5.models")
-    for name in ("Autoencoder", "VAE"):
+    for name in ("Autoencoder", "VAE", "GAN"):
         if kind := getattr(models, name, None):
             own.enter_context(mock.patch.object(kind, "decode", recording_decode(kind.decode)))
     if digits is not None:
@@ -293,8 +308,8 @@ def run_section(number, arguments, digits):
             returned = section.run(**arguments)
         finally:
             tf.config.run_functions_eagerly(False)
-    folders = sorted(path.parent for path in Path(arguments["run_dir"]).rglob("config.json"))
-    if not trained and folders:
-        trained = [models.load(folder) for folder in folders]
+    load = getattr(models, "load", None)
+    if not trained and load and "run_dir" in arguments:
+        trained = [load(path.parent) for path in sorted(Path(arguments["run_dir"]).rglob("config.json"))]
     done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded, "sampled": sampled}
     return {"results": returned["results"]} | done

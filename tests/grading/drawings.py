@@ -18,7 +18,7 @@ def pictures(done) -> list[np.ndarray]:
 
 
 def _grey(array):
-    array = array / 255 if array.dtype == np.uint8 else np.asarray(array, np.float64)
+    array = array / 255 if array.dtype == np.uint8 else np.clip(np.asarray(array, np.float64), 0, 1)
     return array[..., :3].mean(axis=-1) if array.ndim == 3 else array
 
 
@@ -26,6 +26,7 @@ def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
     """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is below CLOSE."""
     if any(np.less(picture.shape, tile.shape)):
         return []
+    tile = np.clip(tile, 0, 1)  # as the picture
     ones = np.ones(tile.shape)
     squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")
     near = squares + (tile**2).sum() < tile.size * CLOSE  # of the squares, which are smaller than the differences

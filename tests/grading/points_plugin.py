@@ -8,6 +8,9 @@
 The total of points is fixed when the tests are collected. A test that fails in a fixture, is skipped, runs out of time
 or ends the submission's process earns nothing. It stays in the total, with its reason.
 
+A part that can be done in one of several ways has tests with `way="gan"` or `way=("gan", "vae")`. The way that earned
+most counts. Tests of the part's other ways stay in the results, with 0 of 0 points.
+
 The plugin is independent of the tests and of the package that they grade. `conftest.py` in the same folder loads it.
 """
 
@@ -33,23 +36,34 @@ def pytest_addoption(parser):
     group = parser.getgroup("points")
     group.addoption("--results-json", metavar="PATH", help="write the points to PATH, as Gradescope's results.json")
     group.addoption("--parts", metavar="N.M,…", help="run the tests of these parts alone")
+    group.addoption("--every-way", action="store_true", help="count all ways of a part, not the best one")
 
 
 def pytest_configure(config):
     config.addinivalue_line(
-        "markers", "points(n, part, visibility='visible'): the test gives n points of a part of the assignment"
+        "markers", "points(n, part, visibility='visible', way=()): the test gives n points of a part of the assignment"
     )
     parts = config.getoption("--parts")
     gradebook = Gradebook(config.getoption("--results-json"), parts.split(",") if parts else [])
+    gradebook.every_way = config.getoption("--every-way")
     config.pluginmanager.register(gradebook, "gradebook")
 
 
-def points_by_part(items) -> dict[str, float]:
-    """Add up the points of collected tests by part."""
-    points = {}
-    for entry in filter(None, map(Entry.of, items)):
-        points[entry.part] = points.get(entry.part, 0) + entry.points
-    return points
+def points_by_part(items) -> dict[str, dict[str, float]]:
+    """Add up the points of collected tests by part, and by way; the way of a part that has but one is ""."""
+    entries = list(filter(None, map(Entry.of, items)))
+    return {
+        part: {way: sum(entry.points for entry in entries if entry.part == part and entry.is_of(way)) for way in ways}
+        for part, ways in ways_by_part(entries).items()
+    }
+
+
+def ways_by_part(entries) -> dict[str, list[str]]:
+    """List the ways of each part, in the order of its tests; [""] for a part that has but one."""
+    ways = {}
+    for entry in entries:
+        ways.setdefault(entry.part, {}).update(dict.fromkeys(entry.ways))
+    return {part: [*names] or [""] for part, names in ways.items()}
 
 
 @pytest.fixture
@@ -96,6 +110,7 @@ class Entry:
     part: str
     points: float
     visibility: str
+    ways: tuple[str, ...] = ()  # the ways of the part that the test is of; () for all
     score: float = 0.0
     status: str = "failed"
     output: str = "not run: the grading ended before this test"
@@ -114,18 +129,22 @@ class Entry:
         if mark is None:
             return None
 
-        def read(n, part, visibility="visible"):
+        def read(n, part, visibility="visible", way=()):
             if not (0 < n < math.inf) or not isinstance(part, str) or visibility not in VISIBILITIES:
                 raise TypeError(f"visibility is one of {', '.join(VISIBILITIES)}, n above 0, part a string")
-            return n, part, visibility
+            return n, part, visibility, (way,) if isinstance(way, str) else tuple(way)
 
         try:
-            n, part, visibility = read(*mark.args, **mark.kwargs)
+            n, part, visibility, ways = read(*mark.args, **mark.kwargs)
         except TypeError as error:
             raise pytest.UsageError(f"{item.nodeid}: points{mark.args}: {error}") from error
-        entry = cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility)
+        entry = cls(item.name.removeprefix("test_").replace("_", " "), part, n, visibility, ways)
         entry.tried = inspect.getdoc(item.function) or entry.name
         return entry
+
+    def is_of(self, way: str) -> bool:
+        """Check whether the test counts for this way of its part."""
+        return not self.ways or way in self.ways
 
 
 class Gradebook:
@@ -134,10 +153,13 @@ class Gradebook:
     Attributes:
         path: the file with the current score, or None.
         parts: the parts whose tests run; [] for all.
+        bonus: parts whose points are not in the total.
+        every_way: whether all ways of a part count.
     """
 
     def __init__(self, path, parts):
         self.path, self.parts = path and Path(path).absolute(), parts
+        self.bonus, self.every_way = frozenset(), False
         self.entries = {}  # by node id
         self.leaderboard = {}  # by name
         self.started = time.time()
@@ -203,21 +225,45 @@ class Gradebook:
         self.finished = True
         self.write()
 
+    def best_ways(self) -> dict[str, str]:
+        """Return for each part its way that earned most, of equals the first."""
+        entries = self.entries.values()
+
+        def earned(part, way):
+            return sum(entry.score for entry in entries if entry.part == part and entry.is_of(way))
+
+        return {part: max(ways, key=lambda way: earned(part, way)) for part, ways in ways_by_part(entries).items()}
+
+    def result(self, entry, best) -> dict:
+        """Return what the results say of a test, given the way of its part that counts."""
+        score, points, output = round(entry.score, 6), entry.points, entry.output
+        if not (self.every_way or entry.is_of(best)):
+            score, points, output = 0, 0, f"not counted, because part {entry.part} is graded by: {best}\n{output}"
+        is_bonus = entry.part in self.bonus
+        return {
+            "name": entry.name + " (bonus)" * is_bonus,
+            "number": entry.part,
+            "score": score,
+            "max_score": points,
+            "status": entry.status,
+            "output": output,
+            "visibility": entry.visibility,
+            "extra_data": {
+                "tried": entry.tried,
+                "expected": entry.expected,
+                "got": entry.got,
+                "bonus": is_bonus,
+                "way": best,
+            },
+        }
+
     def results(self) -> dict:
-        """Return the results as in https://gradescope-autograders.readthedocs.io/en/latest/specs/."""
-        tests = [
-            {
-                "name": entry.name,
-                "number": entry.part,
-                "score": round(entry.score, 6),
-                "max_score": entry.points,
-                "status": entry.status,
-                "output": entry.output,
-                "visibility": entry.visibility,
-                "extra_data": {"tried": entry.tried, "expected": entry.expected, "got": entry.got},
-            }
-            for entry in self.entries.values()
-        ]
+        """Return the results as in https://gradescope-autograders.readthedocs.io/en/latest/specs/.
+
+        `score` contains the points of bonus parts, which come on top of the sum of the other tests' `max_score`.
+        """
+        best = self.best_ways()
+        tests = [self.result(entry, best[entry.part]) for entry in self.entries.values()]
         return {
             "score": round(sum(test["score"] for test in tests), 6),
             "execution_time": round(time.time() - self.started, 1),
@@ -241,18 +287,21 @@ class Gradebook:
         if not self.entries:
             return
         terminalreporter.section("points")
-        parts = {}
-        for entry in self.entries.values():
-            parts.setdefault(entry.part, []).append(entry)
+        tests, parts = self.results()["tests"], {}
+        for test in tests:
+            parts.setdefault(test["number"], []).append(test)
         order = sorted(parts, key=lambda part: [int(word) if word.isdigit() else 0 for word in part.split(".")])
-        for part, entries in [*((part, parts[part]) for part in order), ("total", self.entries.values())]:
-            score, most = sum(entry.score for entry in entries), sum(entry.points for entry in entries)
-            terminalreporter.write_line(f"{part:<8}{score:>8.4g} of {most:g}")
-        for entry in self.entries.values():
-            if entry.score < entry.points:
-                reason = entry.output.split("\n")[0][:100]
+        for part, group in [*((part, parts[part]) for part in order), ("total", tests)]:
+            is_bonus, way = part in self.bonus, group[0]["extra_data"]["way"]
+            counted = [test for test in group if is_bonus or not test["extra_data"]["bonus"]]
+            score, most = sum(test["score"] for test in group), sum(test["max_score"] for test in counted)
+            notes = " bonus" * is_bonus + (f" by {way}" if way and part != "total" else "")
+            terminalreporter.write_line(f"{part:<8}{score:>8.4g} of {most:g}{notes}")
+        for test in tests:
+            if test["score"] < test["max_score"]:
+                reason = test["output"].split("\n")[0][:100]
                 terminalreporter.write_line(
-                    f"{entry.part:<8}{entry.name}: {entry.score:g} of {entry.points:g}; {reason}"
+                    f"{test['number']:<8}{test['name']}: {test['score']:g} of {test['max_score']:g}; {reason}"
                 )
 
 

@@ -213,17 +213,31 @@ def heads(weights, features, latent_dim):
     return list(zip(kernels, biases, strict=True))
 
 
-def point_gan(objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0.5, **arguments):
+def point_gan(
+    objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0.5, count=4, square=False, sigmoid=False, **kwargs
+):
     """Make one training step of G(z) = b and D(x) = w·x + c, by plain gradient descent; all real samples are `real`.
+
+    Args:
+        count: real samples.
+        square: D(x) = w·x² + c instead.
+        sigmoid: D ends in a sigmoid.
 
     Returns:
         (w, c, b) after the step.
     """
     z, x = keras.Input((1,)), keras.Input((1,))
-    generator, discriminator = keras.Model(z, affine(z, 0.0, [b])), keras.Model(x, affine(x, w, [c]))
-    gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **arguments)
+    outputs = affine(keras.layers.Multiply()([x, x]) if square else x, w, [c])
+    outputs = keras.layers.Activation("sigmoid")(outputs) if sigmoid else outputs
+    generator, discriminator = keras.Model(z, affine(z, 0.0, [b])), keras.Model(x, outputs)
+    gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **kwargs)
     rates = {"discriminator_optimizer": rate_d, "generator_optimizer": rate_g}
     gan.compile(**{name: keras.optimizers.SGD(rate) for name, rate in rates.items()})
-    gan.fit(tf.data.Dataset.from_tensors(np.full((4, 1), real, np.float32)), epochs=1, shuffle=False, verbose=0)
+    tf.config.run_functions_eagerly(True)  # tracing would take most of the time
+    try:
+        batches = tf.data.Dataset.from_tensors(np.full((count, 1), real, np.float32))
+        gan.fit(batches, epochs=1, shuffle=False, verbose=0)
+    finally:
+        tf.config.run_functions_eagerly(False)
     (kernel, bias), (_, offset) = discriminator.get_weights(), generator.get_weights()
     return float(kernel[0, 0]), float(bias[0]), float(offset[0])

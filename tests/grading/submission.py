@@ -161,6 +161,7 @@ class Client:
         self.numbers = itertools.count()
         self.too_slow = {}  # modules whose import does not end, whatever was imported before
         self.dead_refs = []
+        self.left_out = {}  # arguments that sections do not take
         self.namespaces = None
         self.cpu_seconds, self.peak_bytes = 0.0, 0
         self.begin()
@@ -454,6 +455,19 @@ class Submission(Library):
 
 
 hw5 = Submission(PACKAGE)
+
+
+def arguments_for(number: int, arguments: dict) -> dict:
+    """Return those of the arguments that the `run` of a section takes; `CLIENT.left_out` lists the others."""
+    parameters = inspect.signature(getattr(hw5, f"section{number}").run).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return arguments
+    known = {parameter.name for parameter in parameters}
+    if left_out := arguments.keys() - known:
+        CLIENT.left_out[f"section{number}"] = sorted(left_out | {*CLIENT.left_out.get(f"section{number}", ())})
+    return {name: value for name, value in arguments.items() if name in known}
+
+
 keras = Library("keras")
 tf = Library("tensorflow")
 

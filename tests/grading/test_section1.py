@@ -89,7 +89,7 @@ def test_nine_tenths_are_trained_on_and_the_rest_validates(section_run):
     assert len(trained) == pytest.approx(54000, rel=0.02)  # less than a batch may be left out
     assert len(fed) == pytest.approx(different, rel=0.02)
     validation = done.fits[-1]["validation"]
-    (errors,) = done.results["mse"].values()
+    errors = done.results["mse"]["linear"]
     rest = np.float32([np.frombuffer(image, np.uint8).reshape(28, 28, 1) for image in known - fed]) / 255
     # The reported error is that of images that were not trained on.
     assert any(is_mean_squared_error({int(k): v for k, v in errors.items()}[2], model, rest) for model in done.models)

@@ -113,8 +113,8 @@ def test_it_goes_on_from_the_latest_checkpoint(section_run):
         assert after["reconstruction"] == pytest.approx(before["reconstruction"], rel=0.01)  # another draw of z
         if "kl" in before:
             assert after["kl"] == pytest.approx(before["kl"], rel=1e-3)
-        if first.fits[0]["validation"] is not None:
-            images = np.float32(first.fits[0]["validation"]) / 255
+        if (validation := validation_of(first)) is not None:
+            images = np.float32(validation) / 255
             assert_terms_are_of_models(first.models, [before, after], images)
 
 
@@ -136,7 +136,9 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
         assert sum(name in record for record in scalars) >= 2, f"{name.decode()} of training and validation"
     grade(0.75, "in TensorBoard")
     assert done.figures
-    finder = KnownImages(done.fits[0]["validation"])
+    validation = validation_of(done)
+    assert validation is not None, "fit got no validation_data"
+    finder = KnownImages(validation)
     for picture in pictures(done):
         shown = np.float32([*finder.within(picture).values()]) / 255
         for model in done.models if len(shown) >= 4 else []:
@@ -146,8 +148,13 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
     pytest.fail("no figure has validation images with their reconstructions by the trained model")
 
 
+def validation_of(done):
+    """Return the images that `fit` validated with, or None."""
+    return next((fit["validation"] for fit in done.fits if fit["validation"] is not None), None)
+
+
 def scalars_of(path):
-    """Yield the records of a file of TensorBoard (length, checksum, record, checksum) too small for an image."""
+    """Yield the records of a TensorBoard file too small for an image: length, checksum, record, checksum."""
     data, start = path.read_bytes(), 0
     while start + 12 <= len(data):
         end = start + 12 + int.from_bytes(data[start : start + 8], "little")

@@ -13,7 +13,7 @@ from small import as_output, constant_vae, cross_entropy, heads, kl_in_loss, los
 from submission import hw5, in_worker, keras, tf
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_the_layers_of_the_sheet():
     encoder, decoder = hw5.networks.tanh_vae()
     mean, log_var = encoder(np.zeros((3, 28, 28, 1), np.float32))
@@ -22,7 +22,7 @@ def test_the_layers_of_the_sheet():
     assert decoder.count_params() == 32 * 200 + 200 + 200 * 784 + 784
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_the_hidden_layers_are_tanh_and_the_output_is_logistic():
     encoder, decoder = hw5.networks.tanh_vae()
     random = np.random.default_rng(0)
@@ -35,7 +35,7 @@ def test_the_hidden_layers_are_tanh_and_the_output_is_logistic():
     np.testing.assert_allclose(np.reshape(decoder(codes), (20, 784)), expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.points(3, part="4.1")
+@pytest.mark.points(4, part="4.1")
 def test_only_the_encoder_drops_units_and_only_in_training():
     """Some units are dropped, not most of them, in a training alone, and the others are scaled up."""
     encoder, decoder = hw5.networks.tanh_vae()

@@ -1,17 +1,125 @@
 """Sheet 003, 1.2: a denoising autoencoder of patches."""
 
+from bisect import bisect
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from PIL import Image
+from small import sigmoid
 from submission import hw5
+from watch import SIGMAS, contains, linear_layers, watched_section
+
+PATCH = 8
+CHANGED = 1e-4  # of a pixel
+CHECKED = 500  # images
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run of the section with everything that its networks saw."""
+    tiny = dict(epochs=12, hidden=(64, 32), train_size=500, batch_size=10)
+    return watched_section("denoising_autoencoder", 6, **tiny)
+
+
+@pytest.fixture(scope="module")
+def training(run):
+    """What the network was trained with: noisy and clean images, and the gradient of the loss by its outputs."""
+    found = []
+
+    def get():
+        if not found:
+            done = run()
+            passes = reconstructions(*done["pairs"][0])
+            steps = [(into["inputs"], out["gradients"][0]) for into, out in passes if out["gradients"]]
+            assert steps, "hw5.networks.denoising_autoencoder was not trained"
+            noisy = np.concatenate([np.reshape(images, (len(images), -1)) for images, _ in steps])[:CHECKED]
+            gradient = np.concatenate([np.reshape(part, (len(part), -1)) for _, part in steps])[:CHECKED]
+            fed = np.unique(np.concatenate([np.reshape(part, (-1, 784)) for part in done["fed"]]), axis=0)
+            clean = originals(noisy, fed)
+            found.append(SimpleNamespace(noisy=noisy, clean=clean, gradient=gradient))
+        return found[0]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def tested(run):
+    """Noisy test images, their clean ones, and what the trained network makes of them: [n, 784] each."""
+    found = []
+
+    def get():
+        if not found:
+            test = np.float32(hw5.data.load("mnist", "test")).reshape(-1, 784) / 255
+            for into, out in reconstructions(*run()["pairs"][0]):
+                if out["gradients"] or len(into["inputs"]) < 20:
+                    continue
+                noisy = np.reshape(into["inputs"], (-1, 784))[:CHECKED]
+                clean = originals(noisy, test)
+                changed = (np.abs(noisy - clean) > CHANGED).sum(axis=1)
+                if np.mean((changed >= PATCH) & (changed <= PATCH**2)) > 0.95:
+                    outputs = np.reshape(out["outputs"], (-1, 784))[:CHECKED]
+                    outputs = outputs if outputs.min() >= 0 and outputs.max() <= 1 else sigmoid(outputs)
+                    found.append(SimpleNamespace(noisy=noisy, clean=clean, denoised=outputs))
+                    break
+            assert found, "the trained network never got test images with a noisy patch"
+        return found[0]
+
+    return get
+
+
+def reconstructions(encoder, decoder):
+    """Return the calls of the two networks that belong together, as (call of the encoder, call of the decoder)."""
+    found, times = [], [event["at"] for event in encoder["events"]]
+    for out in decoder["events"]:
+        into = encoder["events"][max(bisect(times, out["at"]) - 1, 0)]
+        if into["inputs"] is not None and out["outputs"] is not None and len(into["inputs"]) == len(out["outputs"]):
+            found.append((into, out))
+    return found
+
+
+def originals(noisy, images):
+    """Return the nearest of some images to each noisy one, [n, 784]."""
+    distances = np.sum(images**2, axis=1) - 2 * noisy @ images.T
+    return images[distances.argmin(axis=1)]
+
+
+def boxes(difference):
+    """Return the first row, the rows, the first column and the columns of what changed, of each image: [n, 4]."""
+    changed = np.abs(np.reshape(difference, (-1, 28, 28))) > CHANGED
+    found = []
+    for axis in (2, 1):
+        lines = changed.any(axis=axis)
+        first = lines.argmax(axis=1)
+        found += [first, 28 - lines[:, ::-1].argmax(axis=1) - first]
+    return np.stack(found, axis=1)[changed.any(axis=(1, 2))]
 
 
 @pytest.mark.runs
-@pytest.mark.points(8, part="6.1")
-def test_noise_is_inside_one_patch_of_8_by_8_alone(section_run):
-    noisy = section_run(6).results["noisy"]
-    assert float(noisy["mse"]) == pytest.approx(float(noisy["patch_mse"]) * 64 / 784, rel=1e-5)
-    assert 0.01 < float(noisy["patch_mse"]) < 0.3
+@pytest.mark.points(4, part="6.1")
+def test_noise_is_inside_one_patch_of_8_by_8_alone(training):
+    """Each image that the network is trained with has noise in one square of 8×8, and nowhere else."""
+    data = training()
+    difference = data.noisy - data.clean
+    found = boxes(difference)
+    assert len(found) > 0.99 * len(difference), "images without noise"
+    assert found[:, [1, 3]].max() <= PATCH
+    # Noise that is cut off at 0 leaves half of the black pixels as they are: a whole edge of 8 once in 256 times.
+    assert np.mean(found[:, [1, 3]] == PATCH) > 0.9
+    assert np.std(difference[np.abs(difference) > CHANGED]) > 0.05
+
+
+@pytest.mark.runs
+@pytest.mark.points(4, part="6.1")
+def test_each_image_has_its_patch_at_a_random_place(training):
+    """The patches lie everywhere within the images, also within one batch."""
+    found = boxes(training().noisy - training().clean)
+    # Of 21 places along an axis, one is missed by 500 images with probability 21 (20/21)^500 = 5e-10.
+    for first, length in (found[:, :2].T, found[:, 2:].T):
+        assert first.min() == 0
+        assert (first + length).max() == 28
+    assert len(np.unique(found[:, [0, 2]], axis=0)) > 200  # of 441; expected are 299, with deviation 8
+    batch = found[:8]
+    assert len(np.unique(batch[:, [0, 2]], axis=0)) > 1
 
 
 @pytest.mark.points(4, part="6.1")
@@ -19,18 +127,80 @@ def test_a_multilayer_perceptron():
     encoder, decoder = hw5.networks.denoising_autoencoder((64, 32))
     assert encoder.count_params() == 784 * 64 + 64 + 64 * 32 + 32
     assert decoder.count_params() == 32 * 64 + 64 + 64 * 784 + 784
+    rng = np.random.default_rng(0)
+    assert linear_layers(encoder, rng.uniform(0, 1, (4, 28, 28, 1)).astype(np.float32)) == []
+    assert linear_layers(decoder, rng.normal(size=(4, 32)).astype(np.float32)) == []
 
 
 @pytest.mark.runs
-@pytest.mark.points(6, part="6.2")
-def test_a_figure_of_clean_noisy_and_denoised_rows(section_run):
-    assert any(np.ptp(np.asarray(Image.open(path))) > 100 for path in section_run(6).figures.values())
+@pytest.mark.points(3, part="6.2")
+def test_the_network_is_trained_towards_clean_images(training):
+    """Where the clean image is black, no loss falls if the output rises, also where noise is."""
+    data = training()
+    changed = np.abs(data.noisy - data.clean) > CHANGED
+    black = data.clean == 0
+    assert np.count_nonzero(black & changed) > 1000, "no noise"
+    assert np.mean(data.gradient[black & changed] < -1e-6 * np.abs(data.gradient).max()) < 1e-3
+
+
+@pytest.mark.runs
+@pytest.mark.points(3, part="6.2")
+def test_a_figure_of_clean_noisy_and_denoised_rows(run, tested):
+    """A figure has clean test images, the noisy ones and what the trained network makes of them."""
+    pictures, data = run()["images"], tested()
+    for number in range(12):
+        rows = (data.clean[number], data.noisy[number], data.denoised[number])
+        if all(contains(pictures, row.reshape(28, 28, 1)) for row in rows):
+            return
+    raise AssertionError("no figure shows one of the first 12 test images clean, noisy and denoised")
+
+
+def squared_errors(images, data):
+    """Return the squared errors of test images: per image, and per pixel of the patch where it is whole."""
+    errors = np.square(np.float64(images) - data.clean).reshape(-1, 28, 28)
+    found = boxes(data.noisy - data.clean)
+    assert len(found) == len(errors), "test images without noise"
+    whole = [(error, box) for error, box in zip(errors, found, strict=True) if box[1] == box[3] == PATCH]
+    patches = [error[r : r + PATCH, c : c + PATCH].mean() for error, (r, _, c, _) in whole]
+    return errors.mean(axis=(1, 2)), np.array(patches)
+
+
+def check_quality(row, images, data):
+    """Check MSE and PSNR of a section against those of some of its images.
+
+    They may be of all test images or of a part, and PSNR of the mean error or the mean of each image's.
+    """
+    for name, values in zip(("mse", "patch_mse"), squared_errors(images, data), strict=True):
+        assert float(row[name]) == pytest.approx(values.mean(), abs=error_of_mean(values))
+        decibel, by_image = float(row[name.replace("mse", "psnr")]), -10 * np.log10(values)
+        of_mean = pytest.approx(-10 * np.log10(float(row[name])), abs=1e-3)
+        assert decibel in (of_mean, pytest.approx(by_image.mean(), abs=error_of_mean(by_image)))
+
+
+def error_of_mean(values):
+    return SIGMAS * values.std() * np.sqrt(2 / len(values))  # as if the section had as few images
 
 
 @pytest.mark.runs
 @pytest.mark.points(4, part="6.3")
-@pytest.mark.parametrize("name", ["noisy", "median filter", "denoised"])
-def test_psnr_and_mse(section_run, name):
-    row = {key: float(value) for key, value in section_run(6).results[name].items()}
-    assert row["psnr"] == pytest.approx(-10 * np.log10(row["mse"]))
-    assert row["patch_psnr"] == pytest.approx(-10 * np.log10(row["patch_mse"]))
+def test_psnr_and_mse_of_noisy_images(run, tested):
+    data = tested()
+    check_quality(run()["results"]["noisy"], data.noisy, data)
+
+
+@pytest.mark.runs
+@pytest.mark.points(4, part="6.3")
+def test_psnr_and_mse_of_denoised_images(run, tested):
+    """They are computed again from what the trained network makes of noisy test images."""
+    data = tested()
+    check_quality(run()["results"]["denoised"], data.denoised, data)
+
+
+@pytest.mark.runs
+@pytest.mark.points(4, part="6.3")
+def test_the_patch_is_cleaner_than_before(run, tested):
+    """The trained network removes noise from the patches, and the results say so."""
+    data, results = tested(), run()["results"]
+    gains = squared_errors(data.noisy, data)[1] - squared_errors(data.denoised, data)[1]
+    assert gains.mean() > SIGMAS * gains.std() / np.sqrt(len(gains))
+    assert float(results["denoised"]["patch_mse"]) < float(results["noisy"]["patch_mse"])

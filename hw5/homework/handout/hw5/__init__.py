@@ -1,0 +1,1 @@
+"""Image generation: autoencoders, variational autoencoders and GANs."""

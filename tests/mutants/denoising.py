@@ -1,0 +1,173 @@
+"""Mistakes in the denoising autoencoder (section 6), and one that is right another way."""
+
+# ruff: noqa: E501 (edits are pieces of files)
+
+from mutant import Mutant, equivalent
+
+LAYERS, MODEL, SECTION, NETWORKS = "layers.py", "models/denoising.py", "section6.py", "networks.py"
+START = "start = self.draw(keras.random.randint, (batch, 1), minval=0, maxval=length - self.size + 1)"
+PLACED = 'placed = ops.einsum("bhi,bwj,bijc->bhwc", rows, columns, noise)'
+NOISE = "noise = self.draw(keras.random.normal, shape, stddev=self.stddev)"
+LOGITS = "logits = self.decode_outputs(self.encoder(noisy, training=training), training)"
+LOSS = "bernoulli_loss(images, logits))"
+DECIBEL = 'decibel = {"patch_psnr": -10 * np.log10(patch_mse), "psnr": -10 * np.log10(mse)}'
+DENOISED = '"denoised": model.predict(noisy, batch_size=1000, verbose=0),'
+DOWN = 'down = [layers.Dense(units, activation="relu", name=f"down_{i}") for i, units in enumerate(widths, 1)]'
+UP = 'up = [layers.Dense(units, activation="relu", name=f"up_{i}") for i, units in reversed([*enumerate(widths, 1)])]'
+SHOWN = 'shown = [(label, row[:NUM_SHOWN]) for label, row in {"clean": test, **rows}.items()]'
+MEAN = "mse, patch_mse = errors.mean(), np.average(errors, weights=np.broadcast_to(mask, errors.shape))"
+
+
+def mutant(name, kind, parts, file, old, new, runs=True):
+    return Mutant(name, kind, parts, ((file, old, new),), (6,), runs)
+
+
+MUTANTS = [
+    mutant(
+        "patch-at-one-place-for-the-batch",
+        "protocol",
+        ("6.1",),
+        LAYERS,
+        START,
+        "start = ops.repeat(self.draw(keras.random.randint, (1, 1), minval=0, maxval=length - self.size + 1), batch, axis=0)",
+    ),
+    mutant("patch-always-at-one-place", "protocol", ("6.1",), LAYERS, START, "start = ops.full((batch, 1), 10)"),
+    mutant(
+        "patch-partly-outside", "protocol", ("6.1",), LAYERS, START, START.replace("length - self.size + 1", "length")
+    ),
+    mutant(
+        "patch-never-at-the-edge",
+        "protocol",
+        ("6.1",),
+        LAYERS,
+        START,
+        START.replace("minval=0, maxval=length - self.size + 1", "minval=4, maxval=length - self.size - 3"),
+    ),
+    mutant(
+        "patch-on-the-diagonal",
+        "protocol",
+        ("6.1",),
+        LAYERS,
+        "columns = self._placement(batch, width)",
+        "columns = rows",
+    ),
+    mutant("patch-of-one-grey", "noise", ("6.1",), LAYERS, NOISE, "noise = 0.5 * ops.ones(shape)"),
+    mutant(
+        "denoiser-trained-on-clean-images", "protocol", ("6.1", "6.2"), MODEL, LOGITS, LOGITS.replace("noisy", "images")
+    ),
+    mutant("denoiser-trained-towards-noisy-images", "protocol", ("6.2",), MODEL, LOSS, LOSS.replace("images", "noisy")),
+    mutant("denoiser-returns-its-input", "claims", ("6.2", "6.3"), SECTION, DENOISED, '"denoised": noisy,'),
+    mutant(
+        "denoiser-returns-the-clean-images", "claims", ("6.2", "6.3"), SECTION, DENOISED, '"denoised": 0.99 * test,'
+    ),
+    mutant(
+        "denoised-on-training-images",
+        "protocol",
+        ("6.2", "6.3"),
+        SECTION,
+        'data.load(settings.dataset, "test")',
+        'data.load(settings.dataset, "train", limit=2000)',
+    ),
+    mutant(
+        "denoised-from-clean-images", "protocol", ("6.2", "6.3"), SECTION, DENOISED, DENOISED.replace("noisy", "test")
+    ),
+    mutant(
+        "psnr-of-peak-255", "metrics", ("6.3",), SECTION, DECIBEL, DECIBEL.replace("-10 *", "20 * np.log10(255) - 10 *")
+    ),
+    mutant("psnr-of-natural-logarithms", "metrics", ("6.3",), SECTION, DECIBEL, DECIBEL.replace("log10", "log")),
+    mutant("psnr-with-20", "metrics", ("6.3",), SECTION, DECIBEL, DECIBEL.replace("-10 *", "-20 *")),
+    mutant(
+        "mse-of-absolute-errors",
+        "metrics",
+        ("6.3",),
+        SECTION,
+        "errors = np.square(np.asarray(images, np.float64) - clean)",
+        "errors = np.abs(np.asarray(images, np.float64) - clean)",
+    ),
+    mutant(
+        "mse-of-patch-and-image-swapped",
+        "metrics",
+        ("6.3",),
+        SECTION,
+        MEAN,
+        MEAN.replace("mse, patch_mse =", "patch_mse, mse ="),
+    ),
+    mutant("mse-invented", "claims", ("6.3",), SECTION, MEAN, "mse, patch_mse = 0.001, 0.012"),
+    mutant(
+        "figure-without-noisy-row",
+        "figures",
+        ("6.2",),
+        SECTION,
+        SHOWN,
+        'shown = [("clean", test[:NUM_SHOWN]), ("denoised", rows["denoised"][:NUM_SHOWN])]',
+    ),
+    mutant(
+        "figure-of-clean-images-alone",
+        "figures",
+        ("6.2",),
+        SECTION,
+        SHOWN,
+        'shown = [(label, test[:NUM_SHOWN]) for label in ("clean", *rows)]',
+    ),
+    Mutant(
+        "denoiser-encoder-without-activation",
+        "networks",
+        ("6.1",),
+        ((NETWORKS, DOWN, DOWN.replace(', activation="relu"', "")),),
+        (6,),
+        False,
+    ),
+    Mutant(
+        "denoiser-decoder-without-activation",
+        "networks",
+        ("6.1",),
+        ((NETWORKS, UP, UP.replace(', activation="relu"', "")),),
+        (6,),
+        False,
+    ),
+]
+
+EQUIVALENTS = [
+    equivalent(
+        "denoiser-with-tanh",
+        ((NETWORKS, DOWN, DOWN.replace("relu", "tanh")), (NETWORKS, UP, UP.replace("relu", "tanh"))),
+        (6,),
+        False,
+    ),
+    equivalent(
+        "denoiser-of-squared-errors",
+        ((MODEL, LOSS, "ops.mean(ops.square(images - ops.sigmoid(logits)), axis=(1, 2, 3)))"),),
+        (6,),
+        True,
+    ),
+    equivalent(
+        "patch-noise-not-clipped",
+        ((LAYERS, "return ops.clip(images + placed, 0.0, 1.0), mask", "return images + placed, mask"),),
+        (6,),
+        True,
+    ),
+    equivalent(
+        "denoiser-ends-in-a-sigmoid",
+        (
+            (
+                NETWORKS,
+                '_decoder("denoising_decoder", image_shape, code_dim, up),',
+                'keras.Sequential([*_decoder("denoising_decoder", image_shape, code_dim, up).layers, layers.Activation("sigmoid")]),',
+            ),
+            (
+                MODEL,
+                "from hw5.objectives import bernoulli_loss",
+                "bernoulli_loss = lambda images, p: -ops.sum(images * ops.log(p + 1e-7) + (1 - images) * ops.log(1 - p + 1e-7), axis=(1, 2, 3))",
+            ),
+            (MODEL, "return ops.sigmoid(self.decode_outputs(z))", "return self.decode_outputs(z)"),
+            (
+                MODEL,
+                "return ops.sigmoid(self.decode_outputs(self.encoder(images, training=training), training))",
+                "return self.decode_outputs(self.encoder(images, training=training), training)",
+            ),
+            (MODEL, "errors = ops.square(images - ops.sigmoid(logits))", "errors = ops.square(images - logits)"),
+        ),
+        (6,),
+        True,
+    ),
+]

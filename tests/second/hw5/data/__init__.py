@@ -1,0 +1,54 @@
+"""The images of the sheets."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+STORE = Path(__file__).parent / "store"  # a folder NAME/1.0.0 of TensorFlow Datasets for each dataset
+
+
+def load(name: str, split: str = "train", *, limit: int | None = None, feature: str = "image") -> np.ndarray:
+    """1.2, 5.1, 8.1: Read one feature of a dataset, in the stored order.
+
+    `tensorflow_datasets.builder_from_directory` opens a folder; its `as_dataset` has the examples.
+
+    Args:
+        name: "mnist", "emojione" or "cartoon_faces".
+        split: "train" or "test", for the faces "validation" as well; also a part of one, as "train[90%:]".
+        limit: read only the first so many.
+        feature: "image" or "label".
+
+    Returns:
+        Images, uint8 [n, h, w, c], or labels, int64 [n].
+    """
+    # TODO start
+    images = _read(name, split, feature)
+    return images[:limit]
+    # TODO end
+
+
+def pipeline(images, batch_size, *, value_range=(0.0, 1.0), shuffle=False, seed=0):
+    """1.2: Make a tf.data.Dataset of batches, float32.
+
+    Args:
+        images: uint8 [n, h, w, c].
+        value_range: what 0 and 255 become.
+    """
+    # TODO start
+    low, high = value_range
+    scaled = (low + (high - low) * (images / 255.0)).astype(np.float32)
+    batches = tf.data.Dataset.from_tensor_slices(scaled)
+    if shuffle:
+        batches = batches.shuffle(len(images), seed=seed)
+    return batches.batch(batch_size)
+    # TODO end
+
+
+@functools.cache
+def _read(name, split, feature):
+    builder = tfds.builder_from_directory(STORE / name / "1.0.0")
+    dataset = builder.as_dataset(split=split, batch_size=500).map(lambda example: example[feature])
+    return np.concatenate([batch.numpy() for batch in dataset])
