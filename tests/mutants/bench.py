@@ -128,7 +128,7 @@ class Bench:
         os.dup2(log, 2)
         files = [str(GRADING / f"test_section{number}.py") for number in mutant.graded()]
         options = [f"--config-file={GRADING}/pytest.ini", "--timeout=0", f"--basetemp={place}/pytest"]
-        options += [f"--submission={place}", f"--results-json={place}/results.json"]
+        options += [f"--submission={place}", f"--results-json={place}/results.json", "--every-way"]
         return pytest.main([*options, *([] if mutant.needs_runs() else ["-m", "not runs"]), *files])
 
 

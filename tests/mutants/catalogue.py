@@ -1,8 +1,11 @@
 """All mutants, and the copies that are right another way."""
 
 import autoencoders
+import denoising
 import equivalents
+import gans
+import measures
 import vaes
 
-MUTANTS = [*autoencoders.MUTANTS, *vaes.MUTANTS]
-EQUIVALENTS = [*equivalents.EQUIVALENTS]
+MUTANTS = [*autoencoders.MUTANTS, *vaes.MUTANTS, *gans.MUTANTS, *measures.MUTANTS, *denoising.MUTANTS]
+EQUIVALENTS = [*equivalents.EQUIVALENTS, *gans.EQUIVALENTS, *measures.EQUIVALENTS, *denoising.EQUIVALENTS]

@@ -28,7 +28,8 @@ EQUIVALENTS = [
             (
                 "distributions.py",
                 "        return -bernoulli_loss(images, outputs)",
-                "        return -bernoulli_loss(images, outputs)\n\n    def mean(self, outputs):\n        return outputs",
+                "        return -bernoulli_loss(images, outputs)\n\n"
+                "    def mean(self, outputs):\n        return outputs",
             ),
             (
                 "networks.py",

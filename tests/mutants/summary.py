@@ -28,7 +28,7 @@ def counts(mutants: list[Mutant], results: dict[str, dict]) -> tuple[int, int]:
 
 def rarely_caught(parts, mutants: list[Mutant], results: dict[str, dict]) -> list[str]:
     """List the parts in which fewer than two mutants lose points that are to lose them there."""
-    by_part = {part: 0 for part in parts}
+    by_part = dict.fromkeys(parts, 0)
     for mutant in mutants:
         for part in set(mutant.parts) & set(results[mutant.name]["lost"]):
             by_part[part] += 1
