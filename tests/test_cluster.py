@@ -18,7 +18,7 @@ from hw5.errors import InputError
 from hw5.training import callbacks
 
 EPOCHS, STEPS_PER_EPOCH, BATCH = 2, 30, 8
-TIMEOUT = 120  # seconds; a worker that waits for a dead one notices it after ten
+TIMEOUT = 300  # seconds; a worker that waits for a dead one notices it after ten
 
 
 def vae():
