@@ -129,8 +129,13 @@ def save_grid(path: str | os.PathLike, images: np.ndarray) -> None:
 
 
 def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: float = 10.0) -> None:
-    """Join PNG files of one size into an animated GIF, which plays for `seconds` and then repeats."""
-    frames = [Image.open(file).convert("P", palette=Image.Palette.ADAPTIVE, colors=128) for file in grids]
+    """Join PNG files of one size into an animated GIF, which plays for `seconds` and then repeats.
+
+    All frames have the same 64 colours, so that what does not change takes no space.
+    """
+    images = [np.asarray(Image.open(file).convert("RGB")) for file in grids]
+    colours = Image.fromarray(np.concatenate(images)).quantize(64, dither=Image.Dither.NONE)
+    frames = [Image.fromarray(image).quantize(palette=colours, dither=Image.Dither.NONE) for image in images]
     with atomic_write(path) as partial:
         duration = 1000 * seconds / len(frames)
         frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
