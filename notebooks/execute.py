@@ -29,6 +29,7 @@ FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
 MAX_SECONDS = 3600  # for one cell, also on a busy machine
 MAX_WIDTH = 900  # of a figure that is kept, in pixels
+PIXELS = 1.5  # of a figure that is kept, for each that a notebook shows
 COLOURS = 64
 STYLE = re.compile(r"\x1b\[[0-9;]*m")  # colours and bold type on a terminal
 EARLIER_EPOCH = re.compile(r"Epoch (\d+)/(?!\1\n)\d+\n.*\n")  # not the last one
@@ -80,7 +81,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
             if output.output_type == "stream":
                 output.text = as_on_a_terminal(output.text)
             elif "image/png" in output.get("data", {}):
-                output.data["image/png"] = smaller(output.data["image/png"])
+                shown = output.metadata.get("image/png", {}).get("width", MAX_WIDTH)
+                output.data["image/png"] = smaller(output.data["image/png"], min(MAX_WIDTH, round(PIXELS * shown)))
     return notebook
 
 
@@ -90,11 +92,11 @@ def as_on_a_terminal(text: str) -> str:
     return EARLIER_EPOCH.sub("", "\n".join(lines))
 
 
-def smaller(encoded: str) -> str:
-    """Return a PNG image, both in base 64, of at most MAX_WIDTH pixels and COLOURS colours."""
+def smaller(encoded: str, width: int) -> str:
+    """Return a PNG image, both in base 64, of at most this width and COLOURS colours."""
     image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
-    if image.width > MAX_WIDTH:
-        image = image.resize((MAX_WIDTH, round(image.height * MAX_WIDTH / image.width)), Image.Resampling.LANCZOS)
+    if image.width > width:
+        image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -36,7 +36,7 @@ import wire
 PACKAGE = "hw5"
 IMPORT_SECONDS = 60
 TEST_SECONDS = 120
-SECTION_SECONDS = 400  # of one file of tests, all together
+SECTION_SECONDS = 600  # of one file of tests, all together
 LOOK_SECONDS = 0.5
 PATIENCE = 1  # seconds in which a worker may end by itself
 END_SECONDS = 15

@@ -91,6 +91,7 @@ def test_the_weight_multiplies_the_kl_divergence_alone(weight):
     assert loss(constant_vae([1.0, -1.0], [0.5, -1.5], kl_weight=weight)) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.seconds(300)
 @pytest.mark.runs
 @pytest.mark.points(4, part="4.2")
 def test_the_sweep_begins_at_zero(section_run):
@@ -114,6 +115,7 @@ def _is_number(text):
         return False
 
 
+@pytest.mark.seconds(300)
 @pytest.mark.runs
 @pytest.mark.points(8, part="4.3")
 def test_rows_of_existing_images_reconstructions_and_new_images(section_run, grade):
@@ -159,6 +161,7 @@ def _is_within(image, low, high):
     return np.mean((image < low) | (image > high)) < 0.02
 
 
+@pytest.mark.seconds(300)
 @pytest.mark.runs
 @pytest.mark.points(8, part="4.4")
 def test_samples_are_counted_by_class(section_run):
