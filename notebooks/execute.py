@@ -28,9 +28,9 @@ from hw5.settings import Settings, Several, program, setting
 FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
 MAX_SECONDS = 3600  # for one cell, also on a busy machine
-MAX_WIDTH = 900  # of a figure that is kept, in pixels
-PIXELS = 1.5  # of a figure that is kept, for each that a notebook shows
-COLOURS = 64
+MAX_WIDTH = 800  # of a figure that is kept, in pixels
+PIXELS = 1.25  # of a figure that is kept, for each that a notebook shows
+COLOURS = 40
 STYLE = re.compile(r"\x1b\[[0-9;]*m")  # colours and bold type on a terminal
 EARLIER_EPOCH = re.compile(r"Epoch (\d+)/(?!\1\n)\d+\n.*\n")  # not the last one
 
@@ -77,6 +77,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
         how = dict(timeout=MAX_SECONDS, startup_timeout=MAX_SECONDS, record_timing=False, coalesce_streams=True)
         NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how).execute()
     for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not is_advice(output)]
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
                 output.text = as_on_a_terminal(output.text)
@@ -84,6 +86,12 @@ def execute(path: Path) -> nbformat.NotebookNode:
                 shown = output.metadata.get("image/png", {}).get("width", MAX_WIDTH)
                 output.data["image/png"] = smaller(output.data["image/png"], min(MAX_WIDTH, round(PIXELS * shown)))
     return notebook
+
+
+def is_advice(output: nbformat.NotebookNode) -> bool:
+    """Tell TensorFlow's advice on how often it compiles, which many short trainings draw, from other outputs."""
+    lines = output.text.splitlines() if output.get("name") == "stderr" else [""]
+    return all(line.startswith("WARNING:tensorflow:") and "retracing" in line for line in lines)
 
 
 def as_on_a_terminal(text: str) -> str:
