@@ -658,7 +658,7 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     assert measured["results"]["arguments"] == {"loss_scales": {"discriminator_scale": 0.5, "generator_scale": 1.0}}
     assert measured["results"]["non_saturating"]["arguments"]["r1"] == 5
     with Image.open(tmp_path / "figures" / "fixed_noise_all.png") as sheet:
-        assert sheet.size == (3 * 135 + 2 * 4, 67)
+        assert sheet.size == (3 * 135 + 2 * 12, 67)
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (8 * 34 - 2, 4 * 34 - 2))
     assert models.load(tmp_path / "runs" / "non_saturating").r1 == 5
