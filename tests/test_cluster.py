@@ -152,7 +152,8 @@ def test_two_workers_train_as_one_process(uninterrupted, tmp_path):
 def test_the_chief_alone_writes(uninterrupted):
     _, folder = uninterrupted
     names = {path.name for path in (folder / "run0").iterdir()}
-    assert {"checkpoints", "curves.png", "history.csv", "model.weights.h5", "train", "noise.npy"} <= names
+    assert {"checkpoints", "curves.png", "history.csv", "model.weights.h5", "noise.npy"} <= names
+    assert any(name.startswith("events.out.tfevents.") for name in names)
     assert [path.name for path in (folder / "run1").iterdir()] == ["noise.npy"]  # a copy
 
 

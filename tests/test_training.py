@@ -553,7 +553,7 @@ def test_a_restart_starts_over(digits, finished):
     _, history = train(finished, digits, mode="restart", seed=1, epochs=1)
     assert [len(values) for values in history.values()] == [1] * 6
     assert saved_steps(finished) == [STEPS - EXECUTION, STEPS]
-    assert [len(list((finished / name).iterdir())) for name in ("train", "validation", "images")] == [1, 1, 1]
+    assert len(list(finished.glob("events.out.tfevents.*"))) == 1
     assert not np.array_equal(np.load(finished / "noise.npy"), noise)
 
 
