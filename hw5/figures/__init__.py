@@ -22,6 +22,7 @@ from hw5.figures.plots import (
     scatter,
     spectra,
     square,
+    tile,
     training_curves,
 )
 
@@ -45,5 +46,6 @@ __all__ = [
     "scatter",
     "spectra",
     "square",
+    "tile",
     "training_curves",
 ]

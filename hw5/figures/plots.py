@@ -141,15 +141,19 @@ def animation(path: str | os.PathLike, grids: Sequence[os.PathLike], seconds: fl
         frames[0].save(partial, "gif", save_all=True, append_images=frames[1:], duration=duration, loop=0)
 
 
+def tile(images: Sequence[Image.Image], columns: int, gap: int) -> Image.Image:
+    """Arrange images of one size in rows of `columns`, with white gaps of `gap` pixels between them."""
+    width, height = images[0].width + gap, images[0].height + gap
+    sheet = Image.new("RGB", (columns * width - gap, -(-len(images) // columns) * height - gap), "white")
+    for index, image in enumerate(images):
+        sheet.paste(image, (index % columns * width, index // columns * height))
+    return sheet
+
+
 def contact_sheet(path: str | os.PathLike, grids: Sequence[os.PathLike], columns: int = 10) -> None:
     """Arrange PNG files of one size, at half of it and in 256 colours, in rows of `columns`."""
     images = [Image.open(file).convert("RGB").reduce(2) for file in grids]
-    width, height = images[0].width + SHEET_GAP, images[0].height + SHEET_GAP
-    columns = min(columns, len(images))
-    size = (columns * width - SHEET_GAP, -(-len(images) // columns) * height - SHEET_GAP)
-    sheet = Image.new("RGB", size, "white")
-    for index, image in enumerate(images):
-        sheet.paste(image, (index % columns * width, index // columns * height))
+    sheet = tile(images, min(columns, len(images)), SHEET_GAP)
     with atomic_write(path) as partial:
         sheet.quantize(256, dither=Image.Dither.NONE).save(partial, "png", optimize=True)
 

@@ -89,6 +89,8 @@ def contact_sheet(frames: list[Path], target: Path) -> int:
     Returns:
         Their number.
     """
+    from hw5.figures import tile  # here, so that `--help` need not wait for matplotlib
+
     if len(frames) == 1:
         with Image.open(frames[0]) as file:
             images = []
@@ -99,13 +101,8 @@ def contact_sheet(frames: list[Path], target: Path) -> int:
         images = [Image.open(path).convert("RGB") for path in frames]
     for image in images:
         image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    width, height = images[0].size
-    rows = -(-len(images) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * (width + 4) - 4, rows * (height + 4) - 4), "white")
-    for index, image in enumerate(images):
-        sheet.paste(image, (index % COLUMNS * (width + 4), index // COLUMNS * (height + 4)))
     with atomic_write(target) as partial:
-        partial.write_bytes(_png(sheet, 256, DPI))
+        partial.write_bytes(_png(tile(images, COLUMNS, gap=4), 256, DPI))
     return len(images)
 
 
