@@ -258,21 +258,14 @@ def test_a_decoder_starts_at_the_logit_of_the_mean_image():
         np.testing.assert_allclose(started(pair, given), expected, rtol=1e-6)
 
 
-def test_a_convolution_starts_at_the_logit_of_its_channels_mean():
-    images = np.zeros((8, 8, 8, 2), np.uint8)
-    images[:2, ..., 0], images[::2, :4, :, 1] = 255, 255
-    assert images[..., 1].mean() == 255 / 4
-    np.testing.assert_allclose(started(networks.shallow_vae(3, (8, 8, 2)), images), [-np.log(3)] * 2, rtol=1e-6)
-    images[:6, ..., 0] = 255
-    np.testing.assert_allclose(started(networks.shallow_vae(3, (8, 8, 2)), images), [np.log(3), -np.log(3)], rtol=1e-6)
-
-
-def test_other_likelihoods_and_layers_without_biases_start_as_they_were():
+def test_other_likelihoods_and_layers_without_a_bias_for_every_pixel_start_as_they_were():
     pair, images = networks.dense_vae(3, hidden=4, image_shape=(2, 2, 1)), np.full((9, 2, 2, 1), 200, np.uint8)
     np.testing.assert_array_equal(started(pair, images, likelihood=distributions.Gaussian()), np.zeros(4))
+    images = np.full((9, 8, 8, 1), 200, np.uint8)
+    np.testing.assert_array_equal(started(networks.convolutional_vae(3, (8, 8, 1)), images), [0])
     model = models.VAE(*networks.dcgan_vae(3, 4, (8, 8, 1)))
     before = model.decoder.get_weights()
-    model.start_training(np.full((9, 8, 8, 1), 200, np.uint8))
+    model.start_training(images)
     for old, new in zip(before, model.decoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

@@ -236,16 +236,16 @@ class VAE(EncoderDecoder):
         """Start the biases of a Bernoulli decoder's last layer at the logit of the mean image.
 
         So the decoder starts at the best output that ignores z, and no steps are lost on the way there. Burda et al.
-        do this in the code of their paper (2016), with the same bounds of the mean. A dense layer has a bias for every
-        pixel, a convolution one for every channel. A last layer without biases stays as it is.
+        do this in the code of their paper (2016), with the same bounds of the mean. It takes a bias for every pixel.
+        A layer with one bias for a channel stays as it is: a decoder that starts at one grey is good enough without z
+        that the Kullback-Leibler divergence may switch off some of few latents for good.
         """
         last = next(layer for layer in reversed(self.decoder.layers) if layer.weights)
-        if isinstance(self.likelihood, Bernoulli) and getattr(last, "bias", None) is not None:
+        bias = getattr(last, "bias", None)
+        if isinstance(self.likelihood, Bernoulli) and bias is not None and bias.shape[0] == np.prod(images.shape[1:]):
             mean = np.mean(images, axis=0, dtype=np.float64) / (255 if images.dtype == np.uint8 else 1)
-            if last.bias.shape[0] != mean.size:
-                mean = mean.mean(axis=(0, 1))
             mean = np.clip(mean, MIN_MEAN, 1 - MIN_MEAN)
-            last.bias.assign(np.log(mean / (1 - mean)).ravel())
+            bias.assign(np.log(mean / (1 - mean)).ravel())
 
     def draw_codes(self, count, seed=None):
         return self.prior.draw_codes(count, self.latent_dim, self.seed_generator if seed is None else seed)
