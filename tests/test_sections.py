@@ -445,10 +445,10 @@ def gan_of(name, settings):
 @pytest.mark.parametrize(
     ("name", "objective", "smoothing", "critic_steps"),
     [
-        ("vanilla", "non_saturating", {"r1": 20.0}, 1),
-        ("lsgan", "least_squares", {"r1": 20.0}, 1),
-        ("hinge", "hinge", {"r1": 20.0}, 1),
-        ("wgan", "wasserstein", {"weight_clip": 0.05}, 2),
+        ("vanilla", "non_saturating", {"r1": 5.0}, 1),
+        ("lsgan", "least_squares", {"r1": 5.0}, 1),
+        ("hinge", "hinge", {"r1": 5.0}, 1),
+        ("wgan", "wasserstein", {"weight_clip": 0.02}, 2),
         ("wgan_gp", "wasserstein", {"gradient_penalty": 10.0}, 2),
     ],
 )
@@ -459,9 +459,11 @@ def test_each_gan_of_section_5_is_one_complete_row(name, objective, smoothing, c
     assert {key: config[key] for key in ("r1", "weight_clip", "gradient_penalty") if config[key]} == smoothing
     assert gan.critic_steps == critic_steps
     assert gan.ema_decay == 0.998
-    assert normalizations(gan) == ({"LayerNormalization"} if objective == "wasserstein" else set())
+    assert normalizations(gan) == ({"LayerNormalization"} if name == "wgan_gp" else set())
     assert normalizations(gan, "generator") == {"SelfModulatedBatchNormalization"}
-    assert variants.gan_row(name, faces())["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
+    row = variants.gan_row(name, faces())
+    assert row["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
+    assert row["discriminator_learning_rate"] == (2e-4 if name == "wgan" else None)
 
 
 @pytest.mark.parametrize("argument", ["r1", "weight_clip", "gradient_penalty", "critic_steps"])
@@ -485,7 +487,7 @@ def test_r1_of_0_changes_nothing_else():
 def test_an_argument_that_no_chosen_gan_has_is_refused(tmp_path):
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=200)
     for arguments in (dict(model="gan", variant="wgan_gp", r1=5), dict(model="vae", r1=5)):
-        with pytest.raises(InputError, match="^r1=5.0: no GAN to train has it; these have it: vanilla 20.0, lsgan"):
+        with pytest.raises(InputError, match="^r1=5.0: no GAN to train has it; these have it: vanilla 5.0, lsgan"):
             section5.run(**arguments, **where)
 
 
