@@ -234,6 +234,14 @@ def test_a_logarithmic_axis_of_few_decades_has_numbers_to_read(monkeypatch):
     assert axes.yaxis.get_major_formatter()(0.005) == "0.005"
 
 
+def test_a_line_fills_a_logarithmic_axis(monkeypatch):
+    lines = {"a": ([1, 2], [0.003, 0.06])}
+    for log in ("y", "xy"):
+        (axes,) = axes_of(monkeypatch, lambda log=log: figures.curves("", lines, xlabel="x", ylabel="y", log=log))
+        low, high = axes.get_ylim()
+        assert 0.003 / 1.5 < low < 0.003 < 0.06 < high < 0.06 * 1.5
+
+
 def test_points_are_in_one_scale_for_both_axes_and_all_panels(monkeypatch):
     panels = {"small": {"a": np.array([[0.0, 0.0], [1.0, 0.1]])}, "large": {"a": np.array([[-5.0, 0.0], [5.0, 2.0]])}}
     axes = axes_of(monkeypatch, lambda: figures.point_panels("", panels))

@@ -236,7 +236,9 @@ def curves(
                 axes.errorbar(x, y, errors[label], fmt="none", ecolor=colour, capsize=3)
         for label, (low, high) in (bands or {}).items():
             axes.axhspan(low, high, color="black", alpha=0.1, linewidth=0, label=label, zorder=0)
-        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        if ylim:  # limits of None would keep those of a linear axis
+            axes.set_ylim(ylim)
         if "x" in log:
             axes.set_xscale("log")
         if "y" in log:
