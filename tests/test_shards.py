@@ -7,13 +7,12 @@ import signal
 import numpy as np
 import pytest
 from PIL import Image
-from processes import SERVER, python_m
+from processes import python_m
 
 from hw5 import distributions, metrics, networks, section5
 from hw5.errors import InputError
 from hw5.files import cache_folder
 from hw5.metrics import MnistClassifier, evaluate, evaluate_samples, iwae_bound, log_likelihood, merge_bounds
-from hw5.metrics import shards as shards_module
 from hw5.metrics.__main__ import run
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import Gaussian
@@ -27,12 +26,6 @@ RNG = np.random.default_rng(3)
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def forked(monkeypatch):
-    """Processes that are forked from one that has imported TensorFlow; the command's processes import it themselves."""
-    monkeypatch.setattr(shards_module.multiprocessing, "get_context", lambda _: SERVER)
 
 
 class Rows(Extractor):
@@ -164,7 +157,6 @@ def test_bounds_merge_like_one_mean():
     np.testing.assert_allclose(merge_bounds([[-2e4], [-3e4]], [1, 1]), [-2e4 - np.log(2)], rtol=1e-14)
 
 
-@pytest.mark.usefixtures("forked")
 def test_processes_give_what_one_process_gives(digits):
     images, vae = digits[:1200], small_vae()
     small = np.float32(images[:5, 10:14, 10:14] / 255)
@@ -193,7 +185,6 @@ def shard_or_kill(number, folder):
     return kept(f"{number}.npy", compute, load_array, save_array)
 
 
-@pytest.mark.usefixtures("forked")
 def test_a_killed_process_costs_its_shard_alone(tmp_path):
     folder = tmp_path / "computed"
     folder.mkdir()
