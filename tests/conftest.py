@@ -2,7 +2,6 @@
 
 import inspect
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from hw5 import data
 from hw5.data import names
 from hw5.figures import plots
+from hw5.files import atomic_write
 
 if "MUTANT_UNDER_TEST" in os.environ:  # Keras reads the arguments of `__init__`, which mutmut wraps, from the wrapper
     getfullargspec = inspect.getfullargspec
@@ -49,7 +49,12 @@ def small_store(tmp_path_factory):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Empty files in place of figures of this process, which take longer than a tiny training."""
-    monkeypatch.setattr(plots, "_save", lambda _, path: Path(path).touch())
+
+    def save(_, path):
+        with atomic_write(path) as partial:
+            partial.touch()
+
+    monkeypatch.setattr(plots, "_save", save)
 
 
 @pytest.fixture
