@@ -106,7 +106,7 @@ set_up() {
 # Run the tests in two processes, each of which computes in one thread: more threads would wait for each other.
 run_tests() {
   export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
-  exec .venv/bin/python -m pytest -n 2 "$@"
+  exec .venv/bin/python -m pytest -n 2 --dist worksteal "$@"
 }
 
 # Install what only the notebooks need.

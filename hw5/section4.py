@@ -16,15 +16,14 @@ import numpy as np
 
 from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.section import section
-from hw5.section_settings import OnImages, StepTraining
+from hw5.section_settings import OnImages, SampleEvaluation, StepTraining
 from hw5.settings import Several, setting
 from hw5.tables import print_table
 
 NUM_SHOWN = 16  # images per row
-NUM_SAMPLES = 5000  # per KL weight, for the classes and the FID
 
 
-class Settings(OnImages, StepTraining):
+class Settings(OnImages, StepTraining, SampleEvaluation):
     kl_weight: float = setting(
         3.0, "Chosen weight of the KL term, the sheet's 1/L, for the hand-in figure and the samples.", at_least=0
     )
@@ -37,11 +36,12 @@ class Settings(OnImages, StepTraining):
     latent_dim: int = setting(32, "Latent dimensions.", at_least=1)
     hidden: int = setting(200, "Units of the hidden layers.", at_least=1)
     dropout: float = setting(0.1, "Share of the encoder's hidden units that are dropped.", at_least=0, at_most=0.9)
+    fid_samples = 5000
     steps = 13_500  # 25 passes over 54,000 images, more over fewer
     batch_size = 100
     learning_rate = 1e-2
     PRESETS = {
-        "smoke": dict(steps=30, train_size=512, sweep=0),
+        "smoke": dict(steps=30, train_size=512, sweep=0, fid_samples=16),
         "paper": dict(steps=81_000),  # the sheet's 150 passes
         "sheet": dict(steps=81_000),
     }
@@ -59,7 +59,7 @@ def main(settings, run):
     evaluate = None
     if settings.dataset == "mnist":
         how = dict(metrics=("fid", "class_proportions"), verbose=False)
-        evaluate = metrics.evaluator("mnist", [metrics.MnistClassifier()], NUM_SAMPLES, 28, **how)
+        evaluate = metrics.evaluator("mnist", [metrics.MnistClassifier()], settings.fid_samples, 28, **how)
     shown = data.scale(images[:100])
     network = dict(hidden=settings.hidden, dropout=settings.dropout, image_shape=images.shape[1:])
 
@@ -73,7 +73,7 @@ def main(settings, run):
         model, history = run.fit(f"kl{weight:g}", build, images, validation, kl_weight=weight, sweep=())
         trained[weight] = model
         mse = float(np.mean(np.square(shown - model.reconstruct(shown))))  # 4.5
-        samples = model.sample(NUM_SAMPLES, seed=settings.seed)
+        samples = model.sample(settings.fid_samples, seed=settings.seed)
         measured[f"{weight:g}"] = training.negative_elbo(model, validation) | {
             "training_mse": mse,
             "samples": evaluate(samples) if evaluate else {},  # 4.4
@@ -147,7 +147,7 @@ def draw_numbers(run, measured):
     }
     if proportions:
         share = 100 / len(next(iter(proportions.values())))
-        axes = dict(xlabel="class", ylabel=f"% of {NUM_SAMPLES:,} samples", reference=share)
+        axes = dict(xlabel="class", ylabel=f"% of {run.settings.fid_samples:,} samples", reference=share)
         figures.bars(run.figure("classes"), proportions, **axes)
 
 

@@ -15,28 +15,35 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.section", "hw5.metrics.inception"])
 
 
-def python_m(module: str, *arguments: str, cwd=".", without: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+def python_m(
+    module: str, *arguments: str, cwd=".", without: tuple[str, ...] = (), store: Path | None = None
+) -> subprocess.CompletedProcess:
     """Run `python -m module arguments` in the folder `cwd`, and return its output and exit code.
 
     Args:
         without: packages that it must not find.
+        store: folder of the embedded datasets, in place of the package's.
     """
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
-        task = (module, arguments, cwd, without, dict(os.environ), outputs)
+        task = (module, arguments, cwd, without, store, dict(os.environ), outputs)
         process = SERVER.Process(target=_main, args=task)
         process.start()
         process.join()
         return subprocess.CompletedProcess([module, *arguments], process.exitcode, *(p.read_text() for p in outputs))
 
 
-def _main(module, arguments, cwd, without, environment, outputs):
+def _main(module, arguments, cwd, without, store, environment, outputs):
     os.chdir(cwd)
     sys.path.insert(0, os.getcwd())
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = str(outputs[0].parent)  # a forked process ends without cleaning up
     sys.modules.update(dict.fromkeys(without))
+    if store:
+        from hw5.data import names
+
+        names.STORE = store
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
             os.dup2(file.fileno(), stream.fileno())

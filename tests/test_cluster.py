@@ -127,7 +127,7 @@ def result(folder, task=0):
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(vae, marks=pytest.mark.slow), critic_gan], ids=lambda build: build.__name__
+    scope="module", params=[vae, pytest.param(critic_gan, marks=pytest.mark.slow)], ids=lambda build: build.__name__
 )
 def uninterrupted(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")

@@ -23,11 +23,6 @@ needs_weights = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def fid_network():
-    return Inception("fid")
-
-
 def gradient_images():
     """Two smooth colour images that differ everywhere, uint8 [2, 40, 56, 3]."""
     y, x = np.mgrid[:40, :56]

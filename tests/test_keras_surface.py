@@ -50,9 +50,14 @@ def critic():
 
 
 BUILDERS = [autoencoder, denoiser, vae, flow_vae, iwae, gan, critic]
-# One of each base class, where all do what the bases do.
-BASES = [vae, critic]
+# One of each base class, where all do what the bases do; for the others such a test is slow.
+BASES = [vae, gan]
 every_model = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
+every_base = pytest.mark.parametrize(
+    "build",
+    [pytest.param(build, marks=[pytest.mark.slow] * (build not in BASES)) for build in BUILDERS],
+    ids=lambda build: build.__name__,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -108,8 +113,11 @@ INPUTS = {
 }
 
 
-ON_BASES = {"float64", "float16", "tensor", "labels"}  # what Keras' own adapters do, the same for every model
-FORMS = [(build, form) for form in INPUTS for build in (BASES if form in ON_BASES else BUILDERS)]
+FORMS = [
+    pytest.param(build, form, marks=[pytest.mark.slow] * (build not in BASES and form != "validation arrays"))
+    for form in INPUTS
+    for build in BUILDERS
+]
 
 
 @pytest.mark.parametrize(("build", "form"), FORMS, ids=lambda value: getattr(value, "__name__", value))
@@ -126,7 +134,7 @@ def test_fit_takes_images_in_every_form(build, form):
     assert np.isfinite(list(history.values())).all()
 
 
-@every_model
+@every_base
 def test_bytes_are_scaled_to_the_range_of_the_model(build):
     histories = []
     for dtype in (np.uint8, np.float32):
@@ -137,7 +145,7 @@ def test_bytes_are_scaled_to_the_range_of_the_model(build):
         np.testing.assert_allclose(values, histories[1][name], rtol=1e-3, atol=1e-5)
 
 
-@every_model
+@every_base
 def test_labels_change_nothing(build):
     results = []
     for more in ([], [np.arange(22)]):
@@ -241,7 +249,7 @@ def test_the_fused_adam_does_what_keras_adam_does(name):
         np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-6)
 
 
-@every_model
+@every_base
 def test_a_learning_rate_may_be_set_after_compiling(build):
     model = compiled(build)
     images = images_for(model, 24)
@@ -261,13 +269,10 @@ WAYS = {
 }
 
 
-SLOW_WAYS = [(build, "jit") for build in (autoencoder, denoiser, flow_vae, iwae, gan)]  # BASES stand for them
-
-
 @pytest.mark.parametrize(
     ("build", "way"),
     [
-        pytest.param(build, way, marks=[pytest.mark.slow] * ((build, way) in SLOW_WAYS))
+        pytest.param(build, way, marks=[pytest.mark.slow] * (build not in BASES and way != "eagerly"))
         for build in BUILDERS
         for way in WAYS
     ],
@@ -296,8 +301,15 @@ def policy(name):
         keras.config.set_dtype_policy(before)
 
 
-@every_model
-@pytest.mark.parametrize("name", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    ("build", "name"),
+    [
+        pytest.param(build, name, marks=[pytest.mark.slow] * (build not in BASES and name == "mixed_float16"))
+        for build in BUILDERS
+        for name in ("mixed_bfloat16", "mixed_float16")
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
 def test_mixed_precision(build, name):
     with policy(name):
         model = build()
@@ -311,7 +323,7 @@ def test_mixed_precision(build, name):
     assert_trained(model, before)
 
 
-@every_model
+@every_base
 def test_predict_is_deterministic_and_leaves_the_metrics_alone(build):
     model = compiled(build)
     images = images_for(model)
@@ -366,7 +378,7 @@ def test_a_keras_file_has_the_optimizer_and_goes_on_as_the_model_would(build, tm
         np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-7)
 
 
-@every_model
+@every_base
 def test_weights_have_the_optimizers_state(build, tmp_path):
     model, other = compiled(build), compiled(build)
     model.fit(images_for(model, 20), batch_size=5, verbose=0)
@@ -391,7 +403,7 @@ def test_an_exported_model_decodes(build, tmp_path):
         np.testing.assert_allclose(served.reconstruct(images), model.reconstruct(images), atol=1e-5)
 
 
-@every_model
+@every_base
 def test_callbacks_of_keras(build, tmp_path):
     model = compiled(build)
     monitored = f"val_{main_metric(model)}"

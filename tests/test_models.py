@@ -16,6 +16,8 @@ from hw5.metrics import pca
 from hw5.models.autoencoder import layer_pairs
 from hw5.models.base import DECODE_BATCH
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def linear(k=3):
     return models.Autoencoder(*networks.linear_autoencoder(k))

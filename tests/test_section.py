@@ -15,6 +15,8 @@ from hw5.results import save_metrics
 from hw5.section import section
 from hw5.settings import Several, setting
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 class Settings(section_settings.EpochTraining):
     k: Several[int] = setting((2, 3), "Code units.", at_least=1)

@@ -26,6 +26,7 @@ from hw5.metrics import trivial_losses
 from hw5.training import Schedule, callbacks, checkpoints, schedule
 from hw5.training.identity import identity
 
+pytestmark = pytest.mark.usefixtures("undrawn")  # but the runs of `uninterrupted` have their figures
 STEPS, EXECUTION = 20, 4  # of `train`: an epoch's and an execution's
 TINY = {"epochs": 6, "batch_size": 20, "learning_rate": 1e-3}
 LAST = TINY["epochs"] * STEPS

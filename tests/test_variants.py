@@ -9,6 +9,8 @@ from scipy.stats import multivariate_normal
 from hw5 import data, distributions, layers, metrics, models, networks, training
 from hw5.errors import InputError
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LATENT = 3
 SHAPE = (28, 28, 1)
 

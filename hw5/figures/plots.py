@@ -443,7 +443,7 @@ def _show(axes, canvas):
 def _save(figure, path):
     """Write the figure atomically, and in greyscale where it has no colours."""
     buffer = io.BytesIO()
-    figure.savefig(buffer)
+    figure.savefig(buffer, pil_kwargs={"compress_level": 0})  # it is read again at once
     image = Image.open(buffer).convert("RGB")
     grey = image.convert("L")
     if np.array_equal(np.asarray(grey.convert("RGB")), np.asarray(image)):

@@ -66,7 +66,8 @@ class Gaussian:
             raise InputError(f"a covariance takes at least 2 samples, not {count}")
         if scatter is None:
             scatter = np.zeros((0, 0))
-        return cls(mean, (np.tril(scatter) + np.tril(scatter, -1).T) / max(count - 1, 1), count)
+        scatter[np.diag_indices_from(scatter)] /= 2  # the other triangle is zero, and the sum has the diagonal twice
+        return cls(mean, (scatter + scatter.T) / max(count - 1, 1), count)
 
     @classmethod
     def merge(cls, parts: Iterable["Gaussian"]) -> "Gaussian":
@@ -212,7 +213,7 @@ def _pivoted_cholesky(covariance):
     top left, keeps that order, and so the precision of the small eigenvalues.
     """
     cholesky, pivots, rank, _ = dpstrf(covariance.T, lower=True)  # symmetric; .T is in Fortran's order
-    return np.tril(cholesky)[np.argsort(pivots), :rank]
+    return np.tril(cholesky[:, :rank])[np.argsort(pivots)]
 
 
 def _checked(features):

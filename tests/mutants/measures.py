@@ -74,8 +74,8 @@ MUTANTS = [
         "metrics",
         ("8.4",),
         FRECHET,
-        f"np.tril(scatter, -1).T) {DIVISOR}",
-        "np.tril(scatter, -1).T) / max(count - 1, 1) + np.outer(mean, mean), count)",
+        f"(scatter + scatter.T) {DIVISOR}",
+        "(scatter + scatter.T) / max(count - 1, 1) + np.outer(mean, mean), count)",
     ),
     mutant(
         "is-of-one-split",

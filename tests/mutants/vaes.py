@@ -492,7 +492,7 @@ MUTANTS = [
             (
                 "section4.py",
                 EVALUATED,
-                "evaluate(data.scale(data.load('mnist', limit=NUM_SAMPLES))) if evaluate else {}",
+                "evaluate(data.scale(data.load('mnist', limit=settings.fid_samples))) if evaluate else {}",
             ),
         ),
     ),
