@@ -1,7 +1,7 @@
 """Copies that are right another way, and must not lose a point; and the package as it is."""
 
 from mutant import equivalent
-from vaes import DROPOUT, DRAWN_KL, KL, LOG_MEAN, NOISE, PRIOR
+from vaes import DRAWN_KL, DROPOUT, KL, LOG_MEAN, NOISE, PRIOR
 
 BERNOULLI = "return ops.sum(ops.softplus(logits) - images * logits, axis=range(1, len(images.shape)))"
 CLIPPED = """p = ops.clip(PROBABILITIES, 1e-7, 1 - 1e-7)
