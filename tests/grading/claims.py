@@ -47,8 +47,8 @@ def assert_terms_are_of_models(models, reported, images):
     Args:
         images: all images that the reported numbers are means of, float32.
 
-    The KL divergence has no noise, or that of `error_of_drawn_kl`. Of the reconstruction, the difference of two draws of z has the deviation s of a
-    single image, measured here, and s/√n of the mean; 6 of them are a false alarm of 2e-9.
+    The KL divergence has no noise, or that of `error_of_drawn_kl`. Of the reconstruction, the difference of two draws
+    of z has the deviation s of a single image, measured here, and s/√n of the mean. 6 are a false alarm of 2e-9.
     """
     found = []
     for model in models:
@@ -58,8 +58,7 @@ def assert_terms_are_of_models(models, reported, images):
         found.append((one.mean(), 6 * (one - two).std() / np.sqrt(len(one)) + 2e-3 * one.mean(), kl, near_kl))
     for row in reported:
         near = [
-            abs(row["reconstruction"] - mean) <= tolerance
-            and (row.get("kl") is None or abs(row["kl"] - kl) <= near_kl)
+            abs(row["reconstruction"] - mean) <= tolerance and (row.get("kl") is None or abs(row["kl"] - kl) <= near_kl)
             for mean, tolerance, kl, near_kl in found
         ]
         assert any(near), (

@@ -120,6 +120,12 @@ MUTANTS = [
         ("2.4",),
         (("distributions.py", PRIOR, PRIOR.replace("keras", "0.7 * keras")),),
     ),
+    Mutant(
+        "samples-through-two-sigmoids",
+        "networks",
+        ("2.4", "4.5"),
+        (("distributions.py", "return ops.sigmoid(outputs)", "return ops.sigmoid(ops.sigmoid(outputs))"),),
+    ),
     # losses
     Mutant("kl-of-one-z-where-the-sheet-prints-it", "losses", ("2.2",), DRAWN_KL, sections=(4, 10)),
     Mutant("kl-without-half", "losses", KL_PARTS, (("objectives.py", KL, KL.replace("0.5 * ", "")),)),
@@ -314,6 +320,12 @@ MUTANTS = [
         ("4.1",),
         (("section4.py", "batch_size = 100", "batch_size = 128"),),
         runs=False,
+    ),
+    Mutant(
+        "second-convolution-of-stride-1",
+        "networks",
+        ("10.1",),
+        (("networks.py", 'layers.Conv2D(32, 3, 2, "same"', 'layers.Conv2D(32, 3, 1, "same"'),),
     ),
     Mutant(
         "third-convolution-without-relu",
