@@ -1,4 +1,4 @@
-"""The grading: points by the plugin, inputs that are refused, and the points that broken copies do not get."""
+"""The grading: points by the plugin, inputs that are refused, tables and feedback."""
 
 import csv
 import json
@@ -219,7 +219,7 @@ def read_table(path):
 @pytest.mark.parametrize(
     ("wall", "cpu", "seconds"),
     # alone on the machine; on several processors; among others; asleep
-    [(100, 100, 100), (100, 800, 100), (100, 50, 100), (100, 30, 60), (100, 0, 20)],
+    [(100, 100, 100), (100, 800, 100), (100, 50, 50), (100, 30, 30), (100, 0, 10)],
 )
 def test_a_busy_machine_takes_no_time_from_a_submission(wall, cpu, seconds, monkeypatch):
     monkeypatch.syspath_prepend(GRADING)
@@ -473,100 +473,6 @@ def test_the_rubric_is_what_the_tests_give(tmp_path):
     assert not any(marks)  # every test gives points
 
 
-# Mistakes of a few letters: file, text, its replacement, and the parts that lose points.
-BROKEN = {
-    "KL with a sign error": (
-        "objectives.py",
-        "ops.exp(log_var) - log_var - 1.0",
-        "ops.exp(log_var) + log_var - 1.0",
-        {"2.2", "4.2", "10.7"},
-    ),
-    "mean instead of sum": (
-        "objectives.py",
-        "return ops.sum(ops.softplus(logits)",
-        "return ops.mean(ops.softplus(logits)",
-        {"1.6", "2.2", "2.5", "4.2", "5.4", "5.6", "10.7"},
-    ),
-    "μ and log σ swapped": ("networks.py", "mean, log_sigma = ops.split", "log_sigma, mean = ops.split", {"10.1"}),
-    "log σ² taken for log σ": ("networks.py", "[mean, 2.0 * log_sigma]", "[mean, log_sigma]", {"10.1"}),
-    "variance taken for standard deviation": (
-        "distributions.py",
-        "self.mean + ops.exp(0.5 * self.log_var)",
-        "self.mean + ops.exp(self.log_var)",
-        {"2.1", "5.4", "5.6"},
-    ),
-    "generator updated in the discriminator's step": (
-        "models/gan.py",
-        "            self.discriminator_step(real)\n",
-        "            self.discriminator_step(real)\n            self.generator_step(real)\n",
-        {"5.4", "8.2", "11.2"},
-    ),
-    "generator's labels swapped": (
-        "objectives.py",
-        "lambda fake_logits: ops.mean(ops.softplus(-fake_logits))",
-        "lambda fake_logits: ops.mean(ops.softplus(fake_logits))",
-        {"3.1", "11.2"},
-    ),
-    "sigmoid applied twice": (
-        "distributions.py",
-        "return ops.sigmoid(outputs)",
-        "return ops.sigmoid(ops.sigmoid(outputs))",
-        {"2.4", "4.5"},
-    ),
-    "wrong stride": ("networks.py", 'layers.Conv2D(32, 3, 2, "same"', 'layers.Conv2D(32, 3, 1, "same"', {"10.1"}),
-    "initial weights ten times too large": ("networks.py", "RandomNormal(0, 0.02)", "RandomNormal(0, 0.2)", {"11.1"}),
-    "FID with rows for columns": (
-        "metrics/frechet.py",
-        "_pivoted_cholesky(sigma1).T @ _pivoted_cholesky(sigma2)",
-        "_pivoted_cholesky(sigma1) @ _pivoted_cholesky(sigma2).T",
-        {"10.5", "11.4"},
-    ),
-    "IS from probabilities": (
-        "metrics/class_scores.py",
-        "_probabilities(logits)\n    if not 1 <= splits",
-        "_probabilities(_probabilities(logits))\n    if not 1 <= splits",
-        {"5.6", "8.4"},
-    ),
-    "IWAE without 1/K": ("metrics/likelihood.py", "axis=0) - log(len(log_weights))", "axis=0)", {"5.6"}),
-    "biased MMD": ("metrics/mmd.py", "(len(x) * (len(x) - 1))", "(len(x) * len(x))", {"5.6"}),
-    "clip on the wrong network": (
-        "models/gan.py",
-        "for variable in variables:\n                variable.assign(ops.clip",
-        "for variable in self.generator.trainable_variables:\n                variable.assign(ops.clip",
-        {"5.4"},
-    ),
-    "test images in training": (
-        "section9.py",
-        "    model, history = run.fit(",
-        "    images = test[: len(images)]\n    model, history = run.fit(",
-        {"9.1"},
-    ),
-}
-
-
-def copy_of_the_package(folder):
-    """Copy the package into `folder`, with a link to its data; return the folder."""
-    shutil.copytree(PACKAGE, folder / "hw5", ignore=shutil.ignore_patterns("store", "__pycache__"))
-    (folder / "hw5" / "data" / "store").symlink_to(PACKAGE / "data" / "store")
-    return folder
-
-
-def points_of(folder, tmp_path, *options):
-    """Grade the package in `folder`, and return the points by test."""
-    path = tmp_path / "results.json"
-    subprocess.run([*grade.command(GRADING, folder, path), "--every-way", *options], cwd=tmp_path, check=False)
-    return {
-        (test["number"], test["name"]): test["score"] / test["max_score"]
-        for test in json.loads(path.read_text())["tests"]
-    }
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("unbroken")
-    return points_of(copy_of_the_package(folder / "copy"), folder, "-m", "not runs")
-
-
 @pytest.mark.slow
 def test_the_packages_own_hand_in_gets_everything(tmp_path):
     checkout = PACKAGE.parent
@@ -576,18 +482,3 @@ def test_the_packages_own_hand_in_gets_everything(tmp_path):
     results = grade.run(str(tmp_path / "2023 012345.zip"))
     assert results["score"] == 450
     assert [test["number"] for test in results["tests"] if test["score"] < test["max_score"]] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_copy_loses_points_in_what_it_breaks(name, tmp_path, unbroken):
-    file, right, wrong, parts = BROKEN[name]
-    folder = copy_of_the_package(tmp_path / "copy")
-    text = (folder / "hw5" / file).read_text()
-    assert text.count(right) >= 1
-    (folder / "hw5" / file).write_text(text.replace(right, wrong))
-    # A section's run takes seconds; the other mistakes show without one.
-    options = ["-k", f"test_{Path(file).stem}"] if file.startswith("section") else ["-m", "not runs"]
-    points = points_of(folder, tmp_path, *options)
-    lost = {part for (part, test), share in points.items() if share < unbroken.get((part, test), 1)}
-    assert lost == parts

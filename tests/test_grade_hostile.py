@@ -355,7 +355,7 @@ def test_an_import_without_end_costs_its_time_once(tmp_path):
     forbid_namespaces(grader)  # the time of a process that is ended in one is not known
     results, _ = graded(make_submission(tmp_path / "bob", init="while True: pass"), grader)
     assert results["score"] == 0
-    # 5 s at half a processor or more; four times that would be 10
+    # 5 s, or less on a very busy machine; four times that would be 20
     assert 2 < results["extra_data"]["cpu_seconds"] < 9
 
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from claims import assert_terms_are_of_models
 from drawings import KnownImages, pictures, places
-from small import IMAGES, as_output, constant_vae, cross_entropy, kl_in_loss, loss, random_weights
+from small import (
+    IMAGES,
+    as_output,
+    assert_loss_has_both_terms,
+    constant_vae,
+    cross_entropy,
+    draws_kl,
+    kl_in_loss,
+    loss,
+    random_weights,
+)
 from submission import hw5, in_worker, keras
 
 ZEROS = np.zeros((2, 32, 32, 1), np.float32)
@@ -111,7 +121,7 @@ def test_it_goes_on_from_the_latest_checkpoint(section_run):
     for name, expected in first.results["validation"].items():
         (before,), (after,) = expected.values(), again.results["validation"][name].values()
         assert after["reconstruction"] == pytest.approx(before["reconstruction"], rel=0.01)  # another draw of z
-        if "kl" in before:
+        if "kl" in before and not draws_kl():
             assert after["kl"] == pytest.approx(before["kl"], rel=1e-3)
         if (validation := validation_of(first)) is not None:
             images = np.float32(validation) / 255
@@ -127,7 +137,7 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
             loss_, reconstruction, kl = (np.array(history[prefix + name]) for name in ("loss", "reconstruction", "kl"))
             np.testing.assert_allclose(loss_, reconstruction + kl, rtol=1e-3)
             assert reconstruction.min() > 0
-            assert kl.min() > 0
+            assert kl.min() > 0 or draws_kl()
         assert np.any(np.array(history["val_kl"]) != np.array(history["kl"]))
         assert np.any(np.array(history["val_reconstruction"]) != np.array(history["reconstruction"]))
     grade(0.5, "six curves")
@@ -208,10 +218,8 @@ def test_other_networks_take_their_place(builder):
 
 @pytest.mark.points(6, part="10.7")
 def test_the_losses_are_averaged_over_the_batch():
-    expected = cross_entropy().mean() + kl_in_loss([0.5, -1.0], [-0.4, 0.3])
     for copies in (1, 4):
-        images = np.concatenate([IMAGES] * copies)
-        assert loss(constant_vae([0.5, -1.0], [-0.4, 0.3]), images) == pytest.approx(expected, rel=1e-5)
+        assert_loss_has_both_terms([0.5, -1.0], [-0.4, 0.3], copies=copies)
 
 
 @pytest.mark.points(4, part="10.7")

@@ -15,6 +15,7 @@ from small import (
     constant_encoder,
     constant_vae,
     cross_entropy,
+    draws_kl,
     loss,
     point_gan,
 )
@@ -188,12 +189,12 @@ def test_the_critics_weights_are_clipped_and_no_others():
 
 
 @pytest.mark.points(2, part="5.4", way="WGAN")
-def test_the_critic_makes_its_steps_and_smoothness_is_where_the_paper_has_it():
-    """Three steps of the critic for one of the generator, if the GAN has `critic_steps`; `gradient_penalty` as well."""
+def test_the_critic_follows_its_gradient_before_the_generator_does():
+    """Without a limit of its weights; with `critic_steps` or `gradient_penalty`, if the GAN has them, as well."""
     known, sign = inspect.signature(hw5.models.GAN).parameters, wasserstein_sign()
-    if "critic_steps" in known:
-        w, c, b = point_gan("wasserstein", critic_steps=3)
-        w_after = 0.8 + sign * 3 * 0.1
+    for steps, named in ((1, {}), (3, {"critic_steps": 3}))[: 1 + ("critic_steps" in known)]:
+        w, c, b = point_gan("wasserstein", **named)
+        w_after = 0.8 + sign * steps * 0.1
         assert (w, c, b) == pytest.approx((w_after, -0.2, 0.5 + sign * 0.3 * w_after), rel=1e-5)
     if "gradient_penalty" in known:
         # D(x) = w x², so ‖∇D‖ = 1.6 x, and ∂/∂w (1.6 x − 1)² = 6.4 x² − 4 x, at points between 0.5 and 1.5:
@@ -537,4 +538,4 @@ def test_the_terms_of_the_vaes_loss_are_monitored(section_run):
     history = next(row["history"] for row in section_run(5, model="vae", **TINY).results.values() if "history" in row)
     assert np.isfinite(history["reconstruction"]).all()
     assert np.isfinite(history["kl"]).all()
-    assert min(history["kl"]) > 0
+    assert min(history["kl"]) > 0 or draws_kl()

@@ -1,7 +1,7 @@
 """Copies that are right another way, and must not lose a point; and the package as it is."""
 
 from mutant import equivalent
-from vaes import DROPOUT, KL, LOG_MEAN, NOISE, PRIOR
+from vaes import DRAWN_KL, DROPOUT, KL, LOG_MEAN, NOISE, PRIOR
 
 BERNOULLI = "return ops.sum(ops.softplus(logits) - images * logits, axis=range(1, len(images.shape)))"
 CLIPPED = """p = ops.clip(PROBABILITIES, 1e-7, 1 - 1e-7)
@@ -56,6 +56,7 @@ EQUIVALENTS = [
         (1, 2, 4, 10),
     ),
     equivalent("kl-of-the-sheet", (("objectives.py", KL, KL.replace(" - 1.0", "")),), (2, 4, 5, 10)),
+    equivalent("kl-of-one-z", DRAWN_KL, (4, 10)),
     equivalent(
         "kl-by-the-deviation",
         (

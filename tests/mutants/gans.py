@@ -217,6 +217,14 @@ MUTANTS = [
         "lambda fake_logits: -ops.mean(ops.softplus(fake_logits))",
     ),
     mutant(
+        "labels-of-g-swapped",
+        "losses",
+        ("3.1", "11.2"),
+        OBJECTIVES,
+        NON_SATURATING,
+        "lambda fake_logits: ops.mean(ops.softplus(fake_logits))",
+    ),
+    mutant(
         "labels-smoothed",
         "losses",
         ("3.1", "3.2", "11.2"),

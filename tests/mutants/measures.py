@@ -51,6 +51,15 @@ MUTANTS = [
         SQUARED,
         SQUARED.replace("np.sum((mu1 - mu2) ** 2)", "np.linalg.norm(mu1 - mu2)"),
     ),
+    mutant(
+        "fid-with-rows-for-columns",
+        "metrics",
+        ("5.6", "10.5", "11.4"),
+        FRECHET,
+        "_pivoted_cholesky(sigma1).T @ _pivoted_cholesky(sigma2)",
+        "_pivoted_cholesky(sigma1) @ _pivoted_cholesky(sigma2).T",
+        sections=(8,),
+    ),
     mutant("fid-of-means-alone", "metrics", FID, FRECHET, SQUARED, "squared = np.sum((mu1 - mu2) ** 2)"),
     mutant(
         "fid-of-variances-alone",
@@ -116,6 +125,15 @@ MUTANTS = [
         SCORES,
         PARTS,
         PARTS.replace("_mutual_information(part)", "_mutual_information(part) / np.log(2)"),
+    ),
+    mutant(
+        "is-of-probabilities-of-probabilities",
+        "metrics",
+        ("5.6", "8.4"),
+        SCORES,
+        "return softmax(logits, axis=1)",
+        "return softmax(softmax(logits, axis=1), axis=1)",
+        sections=(5, 8),
     ),
     mutant(
         "is-of-logits",

@@ -19,6 +19,18 @@ def table(mutants: list[Mutant], results: dict[str, dict]) -> list[str]:
     return lines
 
 
+def by_kind(mutants: list[Mutant], results: dict[str, dict]) -> list[str]:
+    """Return the lines of a Markdown table, a kind of mistakes each; what has no result was not graded."""
+    head = ["mistakes in", "broken copies", "graded", "lose points", "in exactly the expected parts"]
+    lines = [f"| {' | '.join(head)} |", "| --- " + 4 * "| ---: " + "|"]
+    for kind in (*dict.fromkeys(mutant.kind for mutant in mutants), "all"):
+        group = [mutant for mutant in mutants if kind in (mutant.kind, "all")]
+        graded = [mutant for mutant in group if mutant.name in results]
+        caught, exact = counts(graded, results)
+        lines.append(f"| {kind} | {len(group)} | {len(graded)} | {caught} | {exact} |")
+    return lines
+
+
 def counts(mutants: list[Mutant], results: dict[str, dict]) -> tuple[int, int]:
     """Count the mutants that lose points in an expected part, and those that lose them in exactly those parts."""
     lost = {mutant.name: set(results[mutant.name]["lost"]) for mutant in mutants}

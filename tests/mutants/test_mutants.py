@@ -7,9 +7,10 @@ import sys
 
 import pytest
 import summary
-from bench import GRADING, PACKAGE
+from bench import GRADING, PACKAGE, Bench
 from catalogue import EQUIVALENTS, MUTANTS
 from mutant import KINDS, Mutant
+from relevance import changed_names, definitions
 
 RUBRIC = [part for sheet in json.loads((GRADING / "rubric.json").read_text()).values() for part in sheet["parts"]]
 
@@ -45,9 +46,33 @@ def test_what_a_table_says():
     lost = {"one": {"1.1": [], "1.10": []}, "two": {"1.1": [], "2.1": []}, "three": {"2.1": []}}
     results = {name: {"lost": parts} for name, parts in lost.items()}
     assert summary.counts([one, two, three], results) == (2, 1)
+    assert summary.by_kind([one, two, three], results)[-1] == "| all | 3 | 3 | 2 | 1 |"
+    assert summary.by_kind([one, two, three], {"one": results["one"]})[-1] == "| all | 3 | 1 | 1 | 1 |"
     assert summary.rarely_caught(["1.10", "1.1"], [one, two, three], results) == ["1.10"]
     lines = summary.table([one, two, three], results)[2:]
     assert [line.split("|")[5].strip() for line in lines] == ["", "other parts", "missed"]
+
+
+def test_what_a_change_reaches():
+    texts = {
+        "networks.py": "RATE = 1\ndef one(): return RATE\ndef two(): return one()\ndef three(): return 3\n",
+        "section1.py": "def run(k):\n    two()\n",
+    }
+
+    def reached(file, old, new):
+        assert texts[file].count(old) == 1
+        return changed_names(texts, {file: texts[file].replace(old, new)})
+
+    assert reached("networks.py", "RATE = 1", "RATE = 2") == {"RATE", "one", "two"}
+    assert reached("networks.py", "return 3", "return 4") == {"three"}
+    assert reached("section1.py", "(k)", "(k=1)") == {"section1"}
+    assert reached("networks.py", "RATE = 1", "print(1)\nRATE = 1") is None
+    assert reached("networks.py", "def three(): return 3\n", "") == {"three"}
+
+
+def test_every_module_of_the_package_can_be_read():
+    for file, text in Bench().texts.items():
+        assert definitions(file, text)
 
 
 @pytest.mark.slow

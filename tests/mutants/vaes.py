@@ -16,6 +16,15 @@ LOG_MEAN = "log_mean = ops.logsumexp(log_likelihood + log_prior - log_posterior,
 FLOWED = "return z, log_prob - log_det"
 BOUND = "return np.logaddexp.reduce(log_weights, axis=0) - log(len(log_weights))"
 KL_PARTS = ("2.2", "4.2", "10.7")
+DRAWN_KL = (
+    (
+        "objectives.py",
+        KL,
+        "z = mean + ops.exp(0.5 * log_var) * keras.random.normal(ops.shape(mean))\n"
+        "    return 0.5 * ops.sum(ops.square(z) - ops.square(z - mean) / ops.exp(log_var) - log_var, axis=-1)",
+    ),
+    ("objectives.py", "from keras import ops\n", "import keras\nfrom keras import ops\n"),
+)
 
 MUTANTS = [
     # noise of z
@@ -111,7 +120,14 @@ MUTANTS = [
         ("2.4",),
         (("distributions.py", PRIOR, PRIOR.replace("keras", "0.7 * keras")),),
     ),
+    Mutant(
+        "samples-through-two-sigmoids",
+        "networks",
+        ("2.4", "4.5"),
+        (("distributions.py", "return ops.sigmoid(outputs)", "return ops.sigmoid(ops.sigmoid(outputs))"),),
+    ),
     # losses
+    Mutant("kl-of-one-z-where-the-sheet-prints-it", "losses", ("2.2",), DRAWN_KL, sections=(4, 10)),
     Mutant("kl-without-half", "losses", KL_PARTS, (("objectives.py", KL, KL.replace("0.5 * ", "")),)),
     Mutant(
         "kl-with-another-sign",
@@ -304,6 +320,12 @@ MUTANTS = [
         ("4.1",),
         (("section4.py", "batch_size = 100", "batch_size = 128"),),
         runs=False,
+    ),
+    Mutant(
+        "second-convolution-of-stride-1",
+        "networks",
+        ("10.1",),
+        (("networks.py", 'layers.Conv2D(32, 3, 2, "same"', 'layers.Conv2D(32, 3, 1, "same"'),),
     ),
     Mutant(
         "third-convolution-without-relu",
