@@ -8,7 +8,7 @@ import importlib
 
 from hw5.metrics import pca
 from hw5.metrics.class_scores import class_proportions, inception_score, mode_score
-from hw5.metrics.frechet import frechet_distance, frechet_infinity, mean_and_covariance
+from hw5.metrics.frechet import frechet_distance, frechet_infinity
 from hw5.metrics.likelihood import (
     bits_per_dimension,
     bits_per_pixel,
@@ -57,7 +57,6 @@ __all__ = [
     "kernel_inception_distance",
     "log_likelihood",
     "maximum_mean_discrepancy",
-    "mean_and_covariance",
     "mean_and_error",
     "merge_bounds",
     "mode_score",

@@ -120,16 +120,6 @@ def _merge_pair(a, b):
     return Gaussian(a.mean + gap * (b.count / count), scatter / (count - 1), count)
 
 
-def mean_and_covariance(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a Gaussian to features [n, d]: its mean [d] and its covariance [d, d], with divisor n − 1, float64.
-
-    Raises:
-        InputError: as `Gaussian.of`.
-    """
-    gaussian = Gaussian.of(features)
-    return gaussian.mean, gaussian.covariance
-
-
 def frechet_distance(mu1: np.ndarray, sigma1: np.ndarray, mu2: np.ndarray, sigma2: np.ndarray) -> float:
     """Compute ‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)), the squared Fréchet distance of two Gaussians.
 

@@ -130,11 +130,20 @@ def test_the_frechet_distance_of_different_means_and_variances(grade):
 
 
 @pytest.mark.points(2, part="8.4")
-def test_mean_and_covariance_of_features():
-    """The Gaussian of features has the covariance with divisor n − 1."""
-    mean, covariance = hw5.metrics.mean_and_covariance(np.array([[1.0, 5.0], [3.0, 5.0], [5.0, 8.0]]))
-    np.testing.assert_allclose(mean, [3.0, 6.0], rtol=1e-5)
-    np.testing.assert_allclose(covariance, [[4.0, 3.0], [3.0, 3.0]], rtol=1e-5)
+def test_the_frechet_distance_of_features():
+    """Of covariances that do not commute; they have the divisor n − 1, if the package has a name for them."""
+    one = np.array([[1.0, 5.0], [3.0, 5.0], [5.0, 8.0]])  # covariance [[4, 3], [3, 3]]
+    other = np.array([[0.0, 1.0], [2.0, -1.0], [4.0, 3.0]])  # [[4, 2], [2, 4]]
+    gaussians = [(features.mean(axis=0), np.cov(features, rowvar=False)) for features in (one, other)]
+    # The means differ by (1, 5). The product is [[22, 20], [18, 18]], with trace 40 and determinant 36, so the square
+    # roots of its eigenvalues add up to √(40 + 2 √36).
+    expected = 26 + 7 + 8 - 2 * np.sqrt(52)
+    assert hw5.metrics.frechet_distance(*gaussians[0], *gaussians[1]) == pytest.approx(expected, rel=1e-4)
+    gaussian = getattr(getattr(hw5.metrics, "frechet", None), "Gaussian", None)
+    if gaussian is not None:
+        fitted = gaussian.of(one)
+        np.testing.assert_allclose(fitted.mean, [3.0, 6.0], rtol=1e-5)
+        np.testing.assert_allclose(fitted.covariance, [[4.0, 3.0], [3.0, 3.0]], rtol=1e-5)
 
 
 @pytest.mark.points(2, part="8.4")

@@ -484,8 +484,8 @@ MUTANTS = [
         "variants",
         ("5.4",),
         "variants.py",
-        "critic_steps=2, weight_clip=0.05)",
-        "critic_steps=2, weight_clip=0.5)",
+        "weight_clip=0.02,",
+        "weight_clip=0.5,",
         sections=(5,),
     ),
     mutant(

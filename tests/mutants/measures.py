@@ -54,7 +54,7 @@ MUTANTS = [
     mutant(
         "fid-with-rows-for-columns",
         "metrics",
-        ("5.6", "10.5", "11.4"),
+        FID,
         FRECHET,
         "_pivoted_cholesky(sigma1).T @ _pivoted_cholesky(sigma2)",
         "_pivoted_cholesky(sigma1) @ _pivoted_cholesky(sigma2).T",
@@ -64,7 +64,7 @@ MUTANTS = [
     mutant(
         "fid-of-variances-alone",
         "metrics",
-        ("5.6", "10.5", "11.4"),
+        FID,
         FRECHET,
         SQUARED,
         SQUARED.replace("np.sum(np.sqrt(eigenvalues))", "np.sum(np.sqrt(np.diag(sigma1) * np.diag(sigma2)))"),

@@ -11,13 +11,6 @@ def inception_score(logits, splits=10):
     # TODO end
 
 
-def mean_and_covariance(features):
-    """8.4: Compute the mean [d] and the covariance [d, d] of features, with divisor n − 1."""
-    # TODO start
-    raise NotImplementedError
-    # TODO end
-
-
 def frechet_distance(mean, covariance, other_mean, other_covariance):
     """5.6 (the way FID), 8.4, 10.5 and, optional, 11.4: Compute |μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 √(Σ₁Σ₂)).
 
