@@ -31,13 +31,13 @@ GANS = {
         loss_scales={"discriminator_scale": 1.0, "generator_scale": 1.0},
         normalization="none",
         beta_1=0.5,
-        r1=5.0,
+        r1=20.0,
         **ONE_RATE,
     ),
     "wgan_gp": dict(
         objective="wasserstein", normalization="layer", beta_1=0.0, critic_steps=2, gradient_penalty=10.0, **ONE_RATE
     ),
-    "hinge": dict(objective="hinge", normalization="none", beta_1=0.5, r1=5.0, **ONE_RATE),
+    "hinge": dict(objective="hinge", normalization="none", beta_1=0.5, r1=20.0, **ONE_RATE),
 }
 OF_OPTIMIZERS = ("beta_1", "discriminator_learning_rate")
 VAES = ("vanilla", "flow", "iwae")

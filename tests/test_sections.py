@@ -466,8 +466,8 @@ def gan_of(name, settings):
     ("name", "objective", "smoothing", "critic_steps"),
     [
         ("vanilla", "non_saturating", {"r1": 5.0}, 1),
-        ("lsgan", "least_squares", {"r1": 5.0}, 1),
-        ("hinge", "hinge", {"r1": 5.0}, 1),
+        ("lsgan", "least_squares", {"r1": 20.0}, 1),
+        ("hinge", "hinge", {"r1": 20.0}, 1),
         ("wgan", "wasserstein", {"weight_clip": 0.02}, 2),
         ("wgan_gp", "wasserstein", {"gradient_penalty": 10.0}, 2),
     ],
