@@ -187,9 +187,8 @@ def gan_row(name: str, settings) -> dict:
 
 def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
     """Build one of the GANs (5.4 a), untrained."""
-    arguments = gan_row(variant.name, settings)
-    for of_optimizers in OF_OPTIMIZERS:
-        del arguments[of_optimizers]
+    row = gan_row(variant.name, settings)
+    arguments = {argument: value for argument, value in row.items() if argument not in OF_OPTIMIZERS}
     normalization = arguments.pop("normalization")
     pair = settings.dcgan(image_shape, upsampling=variant.upsampling, normalization=normalization)
     return models.GAN(*pair, ema_decay=settings.ema_decay, **arguments)
