@@ -5,11 +5,12 @@ cd "$(dirname "$0")" || exit 1
 
 usage() {
   cat <<'END'
-./run_all.sh                 run every section at its default settings, which are for two cores
+./run_all.sh                 run every section at its default settings, which take two cores less than an hour
 ./run_all.sh 1 2             run these sections
+./run_all.sh long [1 2]      train for hours, into runs/long/
 ./run_all.sh paper [1 2]     run at the sheets' full length (for a GPU), into runs/paper/
 ./run_all.sh sheet [1 2]     run exactly with the sheets' own choices, into runs/sheet/
-./run_all.sh smoke [1 2]     run at tiny settings, two sections at a time, into runs/smoke/
+./run_all.sh smoke [1 2]     run at tiny settings, into runs/smoke/
 ./run_all.sh test [ARGS]     check the style and run the tests; ARGS go to pytest
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in, of everything or with --sheet=004 of
@@ -19,8 +20,8 @@ usage() {
 ./run_all.sh setup           only install the package in .venv
 
 If a run was stopped, the same command resumes it. Finished trainings are not repeated; their figures are
-drawn again. rm -r runs/, or a section's --restart, starts over. A section's --preset=smoke, paper or sheet
-has the same settings.
+drawn again. rm -r runs/, or a section's --restart, starts over. A section's --preset=smoke, long, paper or
+sheet has the same settings.
 
 The first call creates .venv and installs the package into it. PYTHON=/path/to/python chooses the
 interpreter (3.11 to 3.13, the versions that TensorFlow supports).
@@ -35,8 +36,6 @@ fail() {
 # Print the flags of section $2 in mode $1.
 flags_for() {
   case "$1 $2" in
-    # 3,000 for each of seven models would take longer than the training
-    default\ 5) echo "--fid_samples=1000 --out=figures/section5" ;;
     default\ *) ;;
     smoke\ *) echo "--preset=smoke --restart" ;;
     *) echo "--preset=$1" ;;
@@ -133,27 +132,41 @@ run_section() {
   echo "$? $((SECONDS - started))" >"$outcomes/$2"
 }
 
-# Run sections two at a time and print each output as a whole: tiny runs are mostly TensorFlow's start, on one core.
-run_pairs() {
-  local section pair
-  trap 'trap "" TERM; kill 0; exit 130' INT  # background processes ignore Ctrl-C
-  while [ $# -gt 1 ]; do
-    pair=("${@:2:2}")
-    for section in "${pair[@]}"; do run_section "$1" "$section" >"$outcomes/$section.printed" & done
-    wait
-    for section in "${pair[@]}"; do cat "$outcomes/$section.printed"; done
-    set -- "$1" "${@:4}"
+# Write word $1 before each line; of a progress bar only its last state is left.
+begin_lines() {
+  local line
+  trap : TERM
+  while IFS= read -r line; do printf '%s %s\n' "$1" "${line##*[$'\r\b']}"; done
+}
+
+# Run sections two at a time, with half of the processors each, as small networks leave a second one idle. The longest
+# come first; section 11 waits for section 10, whose VAE it uses. Each line of output begins with its section.
+run_side_by_side() {
+  local mode=$1 section longest=() others=()
+  local threads=$((processors > 1 ? processors / 2 : 1))
+  export OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads TF_NUM_INTRAOP_THREADS=$threads
+  trap 'trap "" TERM; kill 0; wait; exit 130' INT # background processes ignore Ctrl-C; at a TERM trainings are saved
+  shift
+  for section in 5 10 8 11; do case " $* " in *" $section "*) longest+=("$section") ;; esac; done
+  for section in "$@"; do case "$section" in 5 | 10 | 8 | 11) ;; *) others+=("$section") ;; esac; done
+  for section in ${longest[@]+"${longest[@]}"} ${others[@]+"${others[@]}"}; do
+    while [ "$(jobs -pr | wc -l)" -ge 2 ]; do sleep 0.2; done
+    case "$section ${longest[*]}" in 11\ *10*) while [ ! -e "$outcomes/10" ]; do sleep 0.2; done ;; esac
+    (trap : TERM && run_section "$mode" "$section") 2>&1 | begin_lines "[$section]" &
   done
+  wait
 }
 
 run_sections() {
-  local mode=$1 section status seconds lines=() failed=()
+  local mode=$1 section status seconds lines=() failed=() together=
   shift
   outcomes=$(mktemp -d)
   trap 'rm -r "$outcomes"' EXIT
-  [ "$mode" != smoke ] || run_pairs "$mode" "$@"
+  # A GPU, and many processors, are for one section at a time.
+  [ $# -eq 1 ] || [ "$processors" -ge 8 ] || nvidia-smi -L >/dev/null 2>&1 || together=yes
+  [ -z "$together" ] || run_side_by_side "$mode" "$@"
   for section in "$@"; do
-    [ "$mode" = smoke ] || run_section "$mode" "$section"
+    [ -n "$together" ] || run_section "$mode" "$section"
     read -r status seconds <"$outcomes/$section"
     [ "$status" -ne 130 ] || exit 130
     if [ "$status" -eq 0 ]; then
@@ -188,7 +201,7 @@ while [ $# -gt 0 ]; do
     notebooks) shift; set_up; set_up_notebooks; exec .venv/bin/python notebooks/execute.py "$@" ;;
     grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
-    smoke | paper | sheet) mode=$1 ;;
+    smoke | long | paper | sheet) mode=$1 ;;
     *[!0-9]* | "") fail "unknown command '$1'; ./run_all.sh help lists the commands" ;;
     *) [ -f "hw5/section$1.py" ] || fail "there is no section $1"; sections+=("$1") ;;
   esac

@@ -32,14 +32,15 @@ class Settings(EpochTraining):
         (256, 128), "Widths of the stacked encoder's hidden layers.", at_least=1, may_repeat=True
     )
     linear_epochs: int = setting(
-        20, "Passes for the linear autoencoder, which is slow near saddles (I.5) and quick to compute.", at_least=1
+        8, "Passes for the linear autoencoder, which is slow near saddles (I.5) and quick to compute.", at_least=1
     )
     pretrain: bool = setting(True, "Train a second stacked autoencoder, after layer-wise pre-training.")
     pretrain_epochs: int = setting(1, "Passes over the images for each of its pairs of layers.", at_least=1)
-    epochs = 6
+    epochs = 3
     learning_rate = 7e-3
     PRESETS = {
         "smoke": dict(epochs=1, linear_epochs=1, train_size=512, k=5),
+        "long": dict(epochs=6, linear_epochs=20),
         "paper": dict(epochs=50, linear_epochs=50),
     }
 

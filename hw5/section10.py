@@ -43,13 +43,14 @@ class Settings(OnImages, StepTraining, MixedPrecision, InceptionEvaluation):
         choices=tuple(distributions.PRIORS),
         training=False,
     )
-    steps = 5000
+    steps = 1200
     batch_size = 64
     learning_rate = 4e-3
     PRESETS = {
         "smoke": dict(steps=2, train_size=512, latent_dim=10, fid_samples=16),
         "paper": dict(steps=40_000, fid_samples=10_000),
-        "sheet": dict(prior="standard"),
+        "long": dict(steps=5000),
+        "sheet": dict(steps=5000, prior="standard"),
     }
 
 

@@ -26,9 +26,9 @@ class Settings(EpochTraining):
         (1.0, 0.0), "Weights of the KL divergence: 1 is the ELBO (II.2), 0 the cross-entropy alone (II.5).", at_least=0
     )
     activation: str = setting("softplus", "Non-linearity of the encoder's hidden layer.", choices=networks.ACTIVATIONS)
-    epochs = 15
+    epochs = 4
     learning_rate = 1e-2
-    PRESETS = {"smoke": dict(epochs=1, train_size=512, k=2), "paper": dict(epochs=100)}
+    PRESETS = {"smoke": dict(epochs=1, train_size=512, k=2), "long": dict(epochs=15), "paper": dict(epochs=100)}
 
 
 def main(settings, run):

@@ -31,23 +31,26 @@ METRICS += ("precision_recall",)
 class Settings(variants.VariantSettings, InceptionEvaluation):
     data_dir: Path | None = setting(None, "Folder of CelebA's aligned JPEGs, for the dataset celeb_a (5.1).")
     fid_samples: int = setting(
-        3000,
+        500,
         "Generated images for the metrics, and as many real ones.",
         at_least=MIN_SAMPLES,
         at_most=MAX_EXACT_POINTS,  # of the Wasserstein distance
         training=False,
     )
-    likelihood_images: int = setting(64, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
-    likelihood_samples: int = setting(2000, "Importance samples per test image.", at_least=1, training=False)
+    likelihood_images: int = setting(32, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
+    likelihood_samples: int = setting(500, "Importance samples per test image.", at_least=1, training=False)
     dataset = "cartoon_faces"
-    steps = 2000
+    steps = 1200
     batch_size = 16
     learning_rate = 1e-3
     ema_decay = 0.998
     PRESETS = {
         "smoke": dict(steps=2, train_size=64, hidden=4, latent_dim=5, variant="vanilla", upsampling="nearest")
         | dict(likelihood="gaussian", fid_samples=16, likelihood_images=2, likelihood_samples=20),
-        "paper": dict(steps=50_000, batch_size=64, hidden=64, fid_samples=4000, likelihood_images=1000),
+        "long": dict(steps=2000, fid_samples=1000, likelihood_images=64, likelihood_samples=2000),
+        "sheet": dict(steps=2000, likelihood_images=64, likelihood_samples=2000),
+        "paper": dict(steps=50_000, batch_size=64, hidden=64)
+        | dict(fid_samples=4000, likelihood_images=1000, likelihood_samples=2000),
     }
 
 

@@ -27,9 +27,9 @@ class Settings(EpochTraining):
     hidden: Several[int] = setting(
         (1024, 512), "Widths of the encoder, the last of them the code's.", at_least=1, may_repeat=True
     )
-    epochs = 12
+    epochs = 5
     learning_rate = 4e-3
-    PRESETS = {"smoke": dict(epochs=1, train_size=512), "paper": dict(epochs=100)}
+    PRESETS = {"smoke": dict(epochs=1, train_size=512), "long": dict(epochs=12), "paper": dict(epochs=100)}
 
 
 def main(settings, run):

@@ -22,9 +22,9 @@ NUM_INTERPOLATES = 7
 class Settings(EpochTraining):
     latent_dim: int = setting(20, "Latent dimensions.", at_least=1)
     hidden: int = setting(512, "Units of the hidden layers.", at_least=1)
-    epochs = 15
+    epochs = 6
     learning_rate = 5e-3
-    PRESETS = {"smoke": dict(epochs=1, train_size=512), "paper": dict(epochs=100)}
+    PRESETS = {"smoke": dict(epochs=1, train_size=512), "long": dict(epochs=15), "paper": dict(epochs=100)}
 
 
 def main(settings, run):

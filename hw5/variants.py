@@ -78,7 +78,7 @@ class VariantSettings(SmoothGANTraining):
         ("nearest", "deconv", "bilinear"), "How the generator doubles the size (5.3).", choices=networks.UPSAMPLINGS
     )
     likelihood: Several[str] = setting(
-        (*SHEET_LIKELIHOODS, "logistic_predicted", "logistic_mixture"),
+        (*SHEET_LIKELIHOODS, "logistic_predicted"),
         "p(x|z) of the VAE (5.7): densities of dequantised pixels, or probabilities of 8-bit ones, with one scale for "
         "all, or one for each pixel, for each image, or predicted for each pixel of each image.",
         choices=tuple(LIKELIHOODS),
@@ -119,6 +119,7 @@ class VariantSettings(SmoothGANTraining):
         None, f"Weight of the gradient penalty (default: {defaults_of('gradient_penalty')}).", at_least=0
     )
     PRESETS = {
+        "long": dict(likelihood=(*SHEET_LIKELIHOODS, "logistic_predicted", "logistic_mixture")),
         "paper": PLAIN | dict(critic_steps=5, self_modulation=True),
         "sheet": PLAIN | dict(beta_1=0.5, upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
     }

@@ -171,7 +171,7 @@ def test_a_section_writes_its_figures_and_numbers(section, again, tmp_path, few_
 MISTAKES = [
     (["--train_size=99999"], "--train_size=99999: mnist has only 54000 training images"),
     (["--restart", "--notrain"], "--restart and --notrain contradict each other"),
-    (["--preset=huge"], "--preset=huge: must be one of smoke, paper, sheet"),
+    (["--preset=huge"], "--preset=huge: must be one of smoke, long, paper, sheet"),
     (["--dataset=minst"], "unknown dataset 'minst'; embedded are cartoon_faces, emojione, mnist"),
     (["--out=precious"], "--out=precious: is, or lies under, a file"),
     (["--run_dir=precious/models"], "--run_dir=precious/models: is, or lies under, a file"),

@@ -323,7 +323,7 @@ class OverfittingMeter(keras.callbacks.Callback):
         count: of images, and of generated samples.
     """
 
-    def __init__(self, images, held_out, count: int = 2000):
+    def __init__(self, images, held_out, count: int = 500):
         super().__init__()
         self.samples = [spread(samples, count) for samples in (images, held_out)]
         self.count = count
