@@ -43,7 +43,8 @@ class Settings(OnImages, StepTraining, MixedPrecision, InceptionEvaluation):
         choices=tuple(distributions.PRIORS),
         training=False,
     )
-    steps = 1200
+    num_epochs = 10
+    steps = 800
     batch_size = 64
     learning_rate = 4e-3
     PRESETS = {

@@ -24,7 +24,7 @@ SIZE = 32
 NUM_ROWS = 6  # of interpolations
 SHARES = np.linspace(-0.5, 1.5, 13)  # i/K from beyond one end to beyond the other
 CURVES = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
-VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 1200, 64, 4e-3  # section 10's
+VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 800, 64, 4e-3  # section 10's
 
 
 class Settings(SmoothGANTraining, InceptionEvaluation):
@@ -34,11 +34,11 @@ class Settings(SmoothGANTraining, InceptionEvaluation):
         "If there is none, a VAE is trained in its place.",
         training=False,
     )
-    steps = 2500
+    steps = 2000
     batch_size = 64
     learning_rate = 2e-3
     ema_decay = 0.999
-    num_epochs = 40
+    num_epochs = 20
     PRESETS = {
         "smoke": dict(steps=4, train_size=512, hidden=4, fid_samples=16, vae="runs/smoke/section10/convolutional_z10"),
         "long": dict(steps=8000),

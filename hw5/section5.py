@@ -31,7 +31,7 @@ METRICS += ("precision_recall",)
 class Settings(variants.VariantSettings, InceptionEvaluation):
     data_dir: Path | None = setting(None, "Folder of CelebA's aligned JPEGs, for the dataset celeb_a (5.1).")
     fid_samples: int = setting(
-        500,
+        400,
         "Generated images for the metrics, and as many real ones.",
         at_least=MIN_SAMPLES,
         at_most=MAX_EXACT_POINTS,  # of the Wasserstein distance
@@ -40,7 +40,8 @@ class Settings(variants.VariantSettings, InceptionEvaluation):
     likelihood_images: int = setting(32, "Test images for the bits per dimension (5.7).", at_least=2, training=False)
     likelihood_samples: int = setting(500, "Importance samples per test image.", at_least=1, training=False)
     dataset = "cartoon_faces"
-    steps = 1200
+    num_epochs = 10
+    steps = 1000
     batch_size = 16
     learning_rate = 1e-3
     ema_decay = 0.998

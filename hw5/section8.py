@@ -44,7 +44,7 @@ class Settings(GANTraining, InceptionEvaluation):
     )
     dataset = "emojione"
     hidden = 32
-    steps = 4000
+    steps = 3000
     batch_size = 16
     ema_decay = 0.999
     PRESETS = {

@@ -16,8 +16,8 @@ MIN_SAMPLES = 4  # FID∞ takes halves, precision and recall three neighbours
 class Training(Settings):
     """The settings of every section.
 
-    The defaults give good figures in minutes on two cores. The presets: "smoke" is tiny; "long" is the same training for
-    hours; "paper" has the sheets' full length, for a GPU; "sheet" is exactly as on the sheet.
+    The defaults give good figures in minutes on two cores. The presets: "smoke" is tiny; "long" is the same for hours;
+    "paper" has the sheets' full length, for a GPU; "sheet" is exactly as on the sheet.
     """
 
     batch_size: int = setting(128, "Images per batch.", at_least=1)
