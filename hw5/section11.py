@@ -24,7 +24,7 @@ SIZE = 32
 NUM_ROWS = 6  # of interpolations
 SHARES = np.linspace(-0.5, 1.5, 13)  # i/K from beyond one end to beyond the other
 CURVES = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
-VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 800, 64, 4e-3  # section 10's
+VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 5000, 64, 4e-3  # section 10's
 
 
 class Settings(SmoothGANTraining, InceptionEvaluation):

@@ -33,7 +33,7 @@ class Settings(SmoothGANTraining, SampleEvaluation):
     num_epochs = 20
     PRESETS = {
         "smoke": dict(steps=4, train_size=512, hidden=4, study=2e-4, fid_samples=16),
-        "long": dict(steps=2000),
+        **{preset: dict(steps=2000) for preset in ("long", "sheet")},
         "paper": dict(steps=20_000, fid_samples=10_000),
     }
 

@@ -2,7 +2,8 @@
 
 A DCGAN and a VAE with the same networks, in all their variants. There are three ways to double the size of a feature
 map, and several likelihoods of the VAE; their bits per dimension are compared with PNG's. By default the section trains
-every variant and likelihood with the first upsampling, and the plain GAN and the plain VAE with every upsampling.
+most variants and likelihoods with the first upsampling, and the plain GAN and the plain VAE with every upsampling.
+--preset=long trains longer, and adds a mixture of logistics.
 
     python -m hw5.section5
     python -m hw5.section5 --model=gan --upsampling=bilinear --variant=wgan     # one run

@@ -178,7 +178,7 @@ class SampleEvaluation(Settings):
 
 
 class InceptionEvaluation(SampleEvaluation, ClassifierSettings):
-    """The evaluation of generated images by InceptionV3, which takes two cores a minute for 700 images."""
+    """The evaluation of generated images by InceptionV3: 700 images a minute on two cores without AVX-512."""
 
     fid_samples = 1000
     PRESETS = {preset: dict(fid_samples=3000) for preset in ("long", "paper", "sheet")}

@@ -118,6 +118,13 @@ def test_mode_score_knows_the_real_classes(digits, classifier):
     assert scores[2] == pytest.approx(1, abs=0.1)
 
 
+def test_the_real_score_is_of_any_of_the_real_images_though_they_are_in_order(digits, classifier):
+    in_order = digits[np.argsort(classifier.logits(digits).argmax(axis=1), kind="stable")]
+    row = row_of(digits[:200], classifier, real_images=in_order, metrics=["is", "mode_score"])
+    assert row["real_is_samples"] == 200
+    assert min(row["real_is"], row["real_mode_score"]) > 7  # the first 200 have one class
+
+
 def test_statistics_replace_images(digits, classifier):
     real, held_out, fake = (Statistics.of(part, classifier) for part in (digits[:99], digits[99:200], digits[200:290]))
     of_statistics = row_of(fake, classifier, real_images=real, held_out_images=held_out)

@@ -22,6 +22,7 @@ from hw5.metrics import (
     iwae_bound,
     log_likelihood,
     mean_and_error,
+    merge_bounds,
     png_bits_per_dimension,
 )
 from hw5.models import VAE
@@ -205,11 +206,12 @@ def test_shards_of_images_get_every_argument_and_are_kept(tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     model, images = LinearGaussian(stretch=2.0), RNG.normal(size=(5, *SHAPE)).astype(np.float32)
     options = dict(seed=3, first_image=2, first_sample=4, decode_batch_size=7)
-    shards = SimpleNamespace(count=6, map=lambda function, tasks: [function(*task)[0] for task in tasks])
     whole = log_likelihood(model, images, 9, **options)
-    np.testing.assert_allclose(log_likelihood(model, images, 9, shards=shards, **options), whole, rtol=1e-6)
-    files = list((tmp_path / "hw5" / "shards").iterdir())
-    assert len(files) == 5  # one image each; the sixth shard is empty
+    for count, num_files in ((6, 5), (2, 7)):  # one image each, and an empty shard; two and three images
+        shards = SimpleNamespace(count=count, map=lambda function, tasks: [function(*task)[0] for task in tasks])
+        np.testing.assert_allclose(log_likelihood(model, images, 9, shards=shards, **options), whole, rtol=1e-6)
+        files = list((tmp_path / "hw5" / "shards").iterdir())
+        assert len(files) == num_files
     assert all(path.name.startswith("log-likelihood_") and path.suffix == ".npy" for path in files)
 
     def kept(*arguments):
@@ -228,6 +230,7 @@ def test_shards_of_images_get_every_argument_and_are_kept(tmp_path, monkeypatch)
         {0: pickle.dumps(other)},
         {0: pickle.dumps(wider)},
         {1: images[1:3]},
+        {1: images[[0, 2]]},
         {1: np.float64(images[:2])},
         {2: 8},
         {3: {"seed": 4}},
@@ -274,11 +277,24 @@ def test_the_mean_and_its_standard_error_by_hand():
         (np.full((2, 4, 4, 1), np.nan), {}, "images hold NaN"),
         (np.zeros((2, 4, 4, 1)), {"num_samples": 0}, "num_samples=0: must be at least 1"),
         (np.zeros((2, 4, 4, 1)), {"decode_batch_size": 0}, "decode_batch_size=0: must be at least 1"),
+        (np.zeros((2, 4, 4, 1)), {"first_image": -1}, "^first_image=-1: must be at least 0"),
+        (np.zeros((2, 4, 4, 1)), {"first_sample": -1}, "^first_sample=-1: must be at least 0"),
     ],
 )
 def test_invalid_arguments_are_refused(images, arguments, message):
     with pytest.raises(InputError, match=message):
         log_likelihood(small_vae(), images, **arguments)
+
+
+def test_nats_in_float32_are_computed_in_float64():
+    """Check with nats of which float32 holds one in 16: their sums and means have more digits than that."""
+    nats = np.float32([-(2.0**27), -(2.0**27) - 16])
+    assert mean_and_error(nats)[0] == -(2.0**27) - 8
+    # (1 + e^-16)/2 of the first weight; a list of one image, and its bounds by parts
+    expected = -(2.0**27) - np.log(2) + np.log1p(np.exp(-16))
+    assert iwae_bound(nats[:, None]) == pytest.approx(expected, rel=1e-15)
+    assert merge_bounds(nats[:, None], [1, 1]) == pytest.approx(expected, rel=1e-15)
+    assert bits_per_dimension(nats, (1, 1, 1))[0] == pytest.approx(2.0**27 / np.log(2), rel=1e-15)
 
 
 def test_a_uniform_distribution_takes_eight_bits_per_number():
@@ -288,6 +304,7 @@ def test_a_uniform_distribution_takes_eight_bits_per_number():
     assert bits_per_dimension(dimensions * np.log(0.5), shape, value_range=(-1, 1)) == pytest.approx(8, rel=1e-12)
     assert bits_per_dimension(-dimensions * np.log(32), shape, levels=32) == pytest.approx(5, rel=1e-12)
     assert bits_per_dimension(0.0, shape, value_range=(0, 1), levels=32) == pytest.approx(5, rel=1e-12)
+    assert bits_per_pixel(0.0, shape, value_range=(0, 1), levels=32) == pytest.approx(15, rel=1e-12)
 
 
 @pytest.mark.parametrize("value_range", [None, (0.0, 1.0), (-1.0, 1.0)])
@@ -319,6 +336,7 @@ def test_dequantized_values_fill_the_cell_of_their_level_and_do_not_leave_it(low
     position = (y.astype(np.float64) - low) / (high - low) * 256 - images  # u
     assert position.min() >= 0
     assert position.max() < 1
+    assert position.min() < 2**-16  # one of a million is the level itself
     # Of n uniform numbers, mean and variance are 1/2 ± 1/√(12 n) and 1/12 ± 1/√(180 n); five of them.
     assert abs(position.mean() - 1 / 2) < 5 / np.sqrt(12 * position.size)
     assert abs(position.var() - 1 / 12) < 5 / np.sqrt(180 * position.size)

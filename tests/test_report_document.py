@@ -259,13 +259,13 @@ class AllWords(report.Expansion):
 # The numbers of three digits, or with decimals, that are written by hand: of the sheets, of papers, of the data, or
 # worked out in the text. A number that a run measured is none of these: metrics.json has it.
 BY_HAND = {
-    "the sheets'": "100 150 200 1,000 2000 0.05 3.02 0.0027 7.6 2.2.7 7.0",
+    "the sheets'": "100 150 200 1,000 2000 3,000 20,000 0.05 3.02 0.0027 7.6 2.2.7 7.0",
     "items of the sheets": "1.1 1.2 2.1 2.2 2.3 3.1 4.1 5.3 5.4 5.5 5.6 5.7",
     "numbers of images": "6,000 10,000 54,000",
     "of 64×64 colour images of 256 values": "4,096 12,288 255 256",
     "the equilibrium's": "1.386 1.39 0.693",
     "the norm's, in 100 dimensions": "250",
-    "weights of the sweep of section 4, which name its columns": "0.1 0.3 0.5 1.5",
+    "a weight of the sweep of section 4, which names its column": "0.3",
     "ImageNet's": "1,000 50,000",
     "the bound of an active latent": "0.01",
 }

@@ -90,11 +90,11 @@ def processors(tree, monkeypatch):
     return pretend
 
 
-@pytest.mark.parametrize(("count", "flags"), [(4, "[8] flags []"), (16, "flags ['--shards=4']")])
+@pytest.mark.parametrize(("count", "flags"), [(4, "[11] flags []"), (16, "flags ['--shards=4']")])
 def test_many_processors_share_the_evaluation(tree, processors, count, flags):
-    (tree / "hw5" / "section8.py").write_text(GOOD.format(n=8))
+    (tree / "hw5" / "section11.py").write_text(GOOD.format(n=11))
     processors(count)
-    assert flags in run_all(tree, "1", "8").stdout.splitlines()
+    assert flags in run_all(tree, "1", "11").stdout.splitlines()
 
 
 def test_few_processors_run_two_sections_side_by_side(tree, processors):

@@ -1,5 +1,6 @@
 """Shards: parts of an evaluation that merge to the whole, in one process and in several."""
 
+import functools
 import json
 import os
 import signal
@@ -65,6 +66,58 @@ def test_shards_merge_to_the_whole(count, num_images):
     without = Statistics.merge(shards_of(images, count, keep=False))
     np.testing.assert_array_equal(without.gaussian.covariance, merged.gaussian.covariance)
     assert without.features is without.logits is None
+
+
+class InThisProcess:
+    """Substitute for `Shards` that computes in this process, and remembers the files."""
+
+    def __init__(self, count):
+        self.count = count
+        self.files = []
+
+    def map(self, function, tasks):
+        for task in tasks:
+            result, path = function(*task)
+            self.files.append(path.name)
+            yield result
+
+
+def files_of(images):
+    return images
+
+
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("kind", ["array", "list", "opened by each"])
+def test_the_statistics_of_shards_are_those_of_all_images_and_are_kept(kind, keep, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    array = RNG.integers(0, 256, (11, 5, 6, 1), np.uint8)
+    make = {"array": lambda x: x, "list": list, "opened by each": lambda x: functools.partial(files_of, x)}[kind]
+    whole, files = Statistics.of(array, Rows(), keep=keep), {}
+    for count in (1, 2, 7):  # the last of the seven are empty: Rows takes three images at a time
+        shards = InThisProcess(count)
+        merged = sharded_statistics(make(array), Rows(), shards, keep=keep)
+        np.testing.assert_allclose(merged.gaussian.covariance, whole.gaussian.covariance, rtol=1e-12)
+        assert (merged.gaussian.count, merged.extractor, merged.shard) == (11, "rows", None)
+        assert (merged.features is not None) == keep
+        if keep:
+            np.testing.assert_array_equal(merged.features, whole.features)
+        files[count] = shards.files
+    of_two = files[2]
+    assert [len(names) for names in files.values()] == [0, 2, 7]
+    stem = "rows_features" if keep else "rows_gaussian"
+    assert [name.rpartition("_")[0] for name in of_two] == [f"{stem}_1-2_11", f"{stem}_2-2_11"]
+    assert all(len(name.rpartition("_")[2]) == len("0123456789abcdef.npz") for name in of_two)
+    assert capsys.readouterr().out == ""
+
+    monkeypatch.setattr(Rows, "forward", None)  # calling it would fail
+    again = InThisProcess(2)
+    kept = sharded_statistics(make(array), Rows(), again, keep=keep, verbose=True)
+    np.testing.assert_allclose(kept.gaussian.mean, whole.gaussian.mean, rtol=1e-14)
+    assert again.files == of_two
+    assert "2/2" in capsys.readouterr().out
+    for other in (array[::-1], np.concatenate([array[:-1], array[:1]]), array.reshape(11, 6, 5, 1)):
+        with pytest.raises(TypeError):  # other images, or in another order or shape
+            sharded_statistics(make(other), Rows(), InThisProcess(2), keep=keep)
 
 
 def test_shards_of_images_of_different_sizes():

@@ -50,11 +50,12 @@ RUN = """
 In `{folder}`, with the environment activated:
 
 {commands}
-    bash run_all.sh                              # all of them, one after the other
+    bash run_all.sh                              # all of them
 
-`--preset=smoke` is a tiny run that shows within a minute that everything works; `--preset=sheet` is exactly as on the
-sheet. `--help` lists the settings. Figures and `metrics.json` go to `figures/sectionN/`, checkpoints and TensorBoard's
-logs to `runs/` (`tensorboard --logdir runs`). A command that was stopped resumes when it is called again.
+`--preset=smoke` is a tiny run that shows within a minute that everything works; `--preset=long` trains for hours;
+`--preset=sheet` is exactly as on the sheet. `--help` lists the settings. Figures and `metrics.json` go to
+`figures/sectionN/`, checkpoints and TensorBoard's logs to `runs/` (`tensorboard --logdir runs`). A command that was
+stopped resumes when it is called again.
 """
 DATA = """
 ## Data

@@ -139,7 +139,10 @@ def _real_logits(inputs):
     statistics = inputs.held_out if inputs.held_out is not None else inputs.real
     if statistics is None or statistics.logits is None:
         return None
-    return statistics.logits[: inputs.fake.gaussian.count]
+    logits, count = statistics.logits, inputs.fake.gaussian.count
+    if len(logits) <= count:
+        return logits
+    return logits[np.random.default_rng(inputs.seed).choice(len(logits), count, replace=False)]  # they may be in order
 
 
 def _class_proportions(inputs):
