@@ -40,7 +40,7 @@ class Settings(EpochTraining):
     learning_rate = 7e-3
     PRESETS = {
         "smoke": dict(epochs=1, linear_epochs=1, train_size=512, k=5),
-        **{preset: dict(epochs=6, linear_epochs=20) for preset in ("long", "sheet")},
+        "long": dict(epochs=6, linear_epochs=20),
         "paper": dict(epochs=50, linear_epochs=50),
     }
 

@@ -26,14 +26,13 @@ class Settings(SmoothGANTraining, SampleEvaluation):
     study_beta_1: Several[float] = setting(
         (0.9,), "Values of β₁ to compare (3.2).", at_least=0, at_most=0.9999, may_be_empty=True
     )
-    steps = 600
+    steps = 2000
     batch_size = 64
     learning_rate = 2e-3
     ema_decay = 0.998
-    num_epochs = 20
+    num_epochs = 40
     PRESETS = {
         "smoke": dict(steps=4, train_size=512, hidden=4, study=2e-4, fid_samples=16),
-        **{preset: dict(steps=2000) for preset in ("long", "sheet")},
         "paper": dict(steps=20_000, fid_samples=10_000),
     }
 

@@ -265,7 +265,7 @@ BY_HAND = {
     "of 64×64 colour images of 256 values": "4,096 12,288 255 256",
     "the equilibrium's": "1.386 1.39 0.693",
     "the norm's, in 100 dimensions": "250",
-    "a weight of the sweep of section 4, which names its column": "0.3",
+    "weights of the sweep of section 4, which name its columns": "0.1 0.3 0.5 1.5",
     "ImageNet's": "1,000 50,000",
     "the bound of an active latent": "0.01",
 }
