@@ -37,7 +37,7 @@ def test_the_rest():
 FUNCTION = "def answer():\n"
 # Name → text of the module, and what is said of it.
 ATTACKS = {
-    "loop_at_import": ("while True: pass", "out of time: import hw5.loop_at_import: it took longer than 2 s"),
+    "loop_at_import": ("while True: pass", "out of time: import hw5.loop_at_import: "),
     "loop": (FUNCTION + "    while True: pass", "out of time"),
     "deaf_loop": (
         "import signal\n"

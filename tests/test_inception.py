@@ -124,6 +124,7 @@ def random_network():
     return network
 
 
+@pytest.mark.slow  # builds both networks
 def test_keras_weights_give_keras_features_and_logits(tmp_path, monkeypatch):
     network = random_network()
     network.save(tmp_path / "inception.h5")  # the format of the files that Keras distributes

@@ -251,6 +251,7 @@ def test_a_killed_process_costs_its_shard_alone(tmp_path):
         Shards(0)
 
 
+@pytest.mark.slow  # its processes import TensorFlow; the next tests have none
 def test_the_command_prints_the_same_with_shards(digits, tmp_path, monkeypatch):
     (tmp_path / "png").mkdir()
     for number, image in enumerate(digits[:700]):

@@ -335,6 +335,7 @@ def stop(process, folder, how, delay):
     process.join(60)
 
 
+@pytest.mark.slow  # the next tests kill once
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_that_was_not(digits, uninterrupted, tmp_path, capsys):
     folder, images = tmp_path / "run", digits[:460]
     delays = random.Random(5)
