@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from hw5.errors import InputError
 from hw5.metrics import MnistClassifier, statistics
-from hw5.metrics.statistics import Statistics, cached_statistics, image_checksum
+from hw5.metrics.frechet import Gaussian
+from hw5.metrics.statistics import Statistics, cached_statistics, holds_statistics, image_checksum, reason_of
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,7 @@ BROKEN = {
     "a number": (dict(mean=1.0, covariance=1.0, features=None), r"shapes \[\] and \[\]"),
     "no dimension": (dict(mean=np.zeros(0), covariance=np.zeros((0, 0)), features=None), r"shapes \[0\]"),
     "asymmetric": (dict(covariance=ASYMMETRIC), "not symmetric"),
+    "a tenth asymmetric": (dict(covariance=[[3, 1, 0], [1.1, 3, 0], [0, 0, 3]]), "not symmetric"),
     "negative": (dict(covariance=-COVARIANCE), "negative variances"),
     "one negative variance": (dict(covariance=np.diag([1.0, 1.0, -1e-6])), "negative variances"),
     "a correlation of 2": (dict(covariance=np.eye(3) + np.diag([2.0], 2) + np.diag([2.0], -2)), "negative eigenvalues"),
@@ -91,6 +93,35 @@ BROKEN = {
     "NaN in the logits": (dict(logits=FEATURES * np.nan), "logits holds NaN"),
     "two numbers for a shard": (dict(shard=(1, 2)), "shard is"),
 }
+
+
+def test_archives_of_statistics_are_known_by_the_names_of_both_arrays():
+    for names in ({"mu", "sigma"}, {"mean", "covariance"}, ["mean", "covariance", "count"], ("sigma", "x", "mu")):
+        assert holds_statistics(names)
+    for names in ((), {"mu"}, {"sigma"}, {"mean"}, {"covariance"}, {"mu", "covariance"}, {"mean", "sigma"}):
+        assert not holds_statistics(names)
+
+
+def test_the_reason_of_an_error_is_one_line_of_at_most_100_characters():
+    assert reason_of(ValueError("two\nlines   of text")) == "two lines of text"
+    assert reason_of(ValueError("x" * 101)) == "x" * 100
+    assert reason_of(OSError(errno.ENOSPC, "No space left", "file")) == "No space left"
+    assert reason_of(KeyError()) == "KeyError"
+
+
+def test_statistics_of_two_images_and_of_an_empty_shard_survive_saving(tmp_path):
+    Statistics(Gaussian.of(FEATURES[:2]), "a").save(tmp_path / "two.npz")
+    assert Statistics.load(tmp_path / "two.npz").gaussian.count == 2
+    Statistics(Gaussian.of([], is_part=True), "a", shard=(3, 3, 9)).save(tmp_path / "empty.npz")
+    empty = Statistics.load(tmp_path / "empty.npz")
+    assert (empty.gaussian.count, empty.shard) == (0, (3, 3, 9))
+
+
+def test_a_whole_set_is_no_part_and_the_message_says_so():
+    whole = Statistics(Gaussian.of(FEATURES), "a")
+    part = Statistics(Gaussian.of(FEATURES[:4], is_part=True), "a", shard=(1, 2, 9))
+    with pytest.raises(InputError, match="a part is a whole set, not shard 2 of 2 of 9 images"):
+        Statistics.merge([part, whole])
 
 
 @pytest.mark.parametrize("kind", BROKEN)
