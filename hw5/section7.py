@@ -12,7 +12,6 @@ import numpy as np
 
 from hw5 import command_line, figures, models, networks, training
 from hw5.errors import InputError
-from hw5.files import atomic_write
 from hw5.metrics import maximum_mean_discrepancy, mean_and_error
 from hw5.section import section
 from hw5.section_settings import StepTraining
@@ -76,11 +75,10 @@ def main(settings, run):
         return models.GAN(*pair, activation="linear", ema_decay=settings.ema_decay)
 
     real = parabola(settings.train_size, rng)
-    points = GeneratedPoints(run.run_dir / "samples", min(settings.steps, VALUES_PER_PANEL), real[:NUM_POINTS])
+    how = dict(interval=min(settings.steps, VALUES_PER_PANEL), num_draws=NUM_DRAWS, num_points=NUM_POINTS)
+    points = training.GeneratedPoints(run.run_dir, real[:NUM_POINTS], **how)
     gan, history = run.fit(".", build, real, callbacks=[points])
-    generated = {int(path.stem): np.load(path) for path in sorted(points.folder.glob("[0-9]*.npy"))}
-    if not generated:
-        raise InputError(f"{points.folder}: holds no points of this training; restart=True starts over")
+    generated = points.by_step()
     summaries = {step: mean_and_error(distances(draws, rng)) for step, draws in generated.items() if step}
     of_real = distances([parabola(NUM_POINTS, rng) for _ in range(NUM_DRAWS)], rng)
     compared = {
@@ -91,7 +89,7 @@ def main(settings, run):
         "num_draws": NUM_DRAWS,
         "num_points": NUM_POINTS,
     }
-    draw_curves(run, history, np.load(points.folder / "losses.npy"), compared)
+    draw_curves(run, history, points.first_losses(), compared)
     draw_points(run, gan, generated, parabola(NUM_POINTS, rng))
     (*_, last), (*_, error) = compared["mmd"].values(), compared["mmd_error"].values()
     headline = {"MMD²": last, "±": error, "MMD² real to real": compared["mmd_real"]}
@@ -104,41 +102,6 @@ def parabola(count, rng):
     """Draw points (x, x²) with x ~ U(−1, 1), float32 [count, 2]."""
     x = rng.uniform(-1, 1, count).astype(np.float32)
     return np.stack([x, x**2], axis=1)
-
-
-class GeneratedPoints(keras.callbacks.Callback):
-    """Callback that saves generated points, [NUM_DRAWS, NUM_POINTS, 2], before the training and after every panel.
-
-    Args:
-        folder: for the files, `ITERATION.npy`; and for `losses.npy`, those of D and G before the training.
-        epochs: length of a panel.
-        real: real points, for these losses.
-    """
-
-    def __init__(self, folder, epochs, real):
-        super().__init__()
-        self.folder = folder
-        self.epochs = epochs
-        self.real = real
-
-    def on_train_begin(self, logs=None):
-        gan = self.model
-        if gan.steps_done:
-            return
-        self.save()
-        real, fake = gan.logits(self.real), gan.logits(gan(keras.random.normal((NUM_POINTS, gan.latent_dim), seed=0)))
-        losses = gan.objective.discriminator_loss(real, fake), gan.objective.generator_loss(fake)
-        with atomic_write(self.folder / "losses.npy") as partial:
-            np.save(partial, np.stack(losses))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if not (epoch + 1) % self.epochs:
-            self.save()
-
-    def save(self):
-        points = np.reshape(self.model.generate(NUM_DRAWS * NUM_POINTS, seed=0), (NUM_DRAWS, NUM_POINTS, 2))
-        with atomic_write(self.folder / f"{self.model.steps_done:06}.npy") as partial:
-            np.save(partial, points)
 
 
 def distances(draws, rng):

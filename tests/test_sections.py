@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -629,6 +630,9 @@ def test_section_7_needs_no_thousand_iterations(tmp_path):
     assert losses == pytest.approx([2 * np.log(2), np.log(2)], abs=0.5)  # of an untrained D, which is undecided
     gan = models.load(tmp_path / "runs")
     assert [w.shape for w in gan.generator.weights if "kernel" in w.path] == [(2, 4), (4, 3), (3, 2)]
+    shutil.rmtree(tmp_path / "runs" / "samples")
+    with pytest.raises(InputError, match="samples: holds no points of this training; restart=True starts over"):
+        section7.run(generator_hidden=(4, 3), optimizer="adam", steps=3, ema_decay=0.5, train=False, **where)
 
 
 def test_the_distances_of_section_7_are_unbiased():

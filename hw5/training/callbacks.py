@@ -1,4 +1,4 @@
-"""Callbacks: checkpoint and resume, TensorBoard, sample grids."""
+"""Callbacks: checkpoint and resume, TensorBoard, sample grids, generated points."""
 
 import csv
 import json
@@ -287,6 +287,65 @@ class SampleGrids(keras.callbacks.Callback):
         images = np.asarray(self.model.decode(noise))
         path = self.folder / "samples" / f"{self.model.steps_done:06}.png"
         figures.save_grid(path, images.reshape(self.rows, NOISE_GRID, *images.shape[1:]))
+
+
+class GeneratedPoints(keras.callbacks.Callback):
+    """Callback that saves what a GAN of points generates, before the training and after every few epochs.
+
+    The files are `samples/STEP.npy`, always of the same noise; and `samples/losses.npy`, with the losses of D and G
+    before the training.
+
+    Args:
+        folder: of the run.
+        real: real points [n, d], for these losses.
+        interval: epochs from one file to the next.
+        num_draws, num_points: generated at a time: so many draws of so many points.
+    """
+
+    def __init__(self, folder: Path, real: np.ndarray, *, interval: int, num_draws: int, num_points: int):
+        super().__init__()
+        self.folder = folder / "samples"
+        self.real = real
+        self.interval = interval
+        self.shape = num_draws, num_points
+
+    def by_step(self) -> dict[int, np.ndarray]:
+        """Read the points, step → [num_draws, num_points, d], in the order of their steps.
+
+        Raises:
+            InputError: somebody removed them.
+        """
+        paths = sorted(self.folder.glob("[0-9]*.npy"))
+        if not paths:
+            raise InputError(f"{self.folder}: holds no points of this training; restart=True starts over")
+        return {int(path.stem): np.load(path) for path in paths}
+
+    def first_losses(self) -> np.ndarray:
+        """Read the losses of D and G before the training, [2]."""
+        return np.load(self.folder / "losses.npy")
+
+    def on_train_begin(self, logs=None):
+        gan = self.model
+        if gan.steps_done:  # of a training that goes on
+            return
+        self._save_points()
+        z = keras.random.normal((self.shape[1], gan.latent_dim), seed=0)
+        real, fake = gan.logits(self.real), gan.logits(gan(z))
+        losses = gan.objective.discriminator_loss(real, fake), gan.objective.generator_loss(fake)
+        self._save("losses", np.stack(losses))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not (epoch + 1) % self.interval:
+            self._save_points()
+
+    def _save_points(self):
+        num_draws, num_points = self.shape
+        points = np.asarray(self.model.generate(num_draws * num_points, seed=0))
+        self._save(f"{self.model.steps_done:06}", points.reshape(*self.shape, -1))
+
+    def _save(self, name, array):
+        with atomic_write(self.folder / f"{name}.npy") as partial:
+            np.save(partial, array)
 
 
 def load_or_draw_noise(folder: Path, latent_dim: int, seed: int) -> np.ndarray:
