@@ -14,8 +14,6 @@ most variants and likelihoods with the first upsampling, and the plain GAN and t
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from hw5 import command_line, data, figures, metrics, training, variants
 from hw5.errors import InputError
 from hw5.metrics.wasserstein import MAX_EXACT_POINTS
@@ -67,6 +65,8 @@ def main(settings, run):
     images, validation, test = (load(settings, run, split) for split in ("train", "validation", "test"))
     variants.check(chosen, settings, len(images))
     evaluate = settings.evaluator(SIZE, METRICS, data_dir=settings.data_dir)
+    coded = test[: settings.likelihood_images]
+    how = dict(num_samples=settings.likelihood_samples, seed=settings.seed, shards=settings.shards, verbose=True)
 
     trained, measured, bits_of_images = {}, {}, {}
     for variant in chosen:
@@ -79,17 +79,17 @@ def main(settings, run):
         if variant.model == "gan":
             measured[name]["arguments"] = variants.gan_row(variant.name, settings)
         else:
-            bits_of_images[name] = bits(model, test, settings)
+            bits_of_images[name] = metrics.vae_bits_per_dimension(model, coded, **how)  # 5.7
             measured[name] |= training.negative_elbo(model, validation)
             elbo = -measured[name]["negative_elbo"]
-            measured[name]["negative_elbo_bits_per_dimension"] = in_bits(elbo, model, images.shape[1:])
-            measured[name] |= summary_of_bits(bits_of_images, images.shape[-1])
+            measured[name]["negative_elbo_bits_per_dimension"] = metrics.in_bits(elbo, model, images.shape[1:])
+            measured[name] |= metrics.summary_of_bits(bits_of_images, images.shape[-1])
         if variant.upsampling == settings.upsampling[0] and variant.likelihood in (None, settings.likelihood[0]):
             measured[name]["samples"] = evaluate(model)  # 5.6
 
     if bits_of_images:
-        bits_of_images["png"] = metrics.png_bits_per_dimension(test[: settings.likelihood_images])
-        measured["png"] = summary_of_bits(bits_of_images, images.shape[-1])
+        bits_of_images["png"] = metrics.png_bits_per_dimension(coded)
+        measured["png"] = metrics.summary_of_bits(bits_of_images, images.shape[-1])
     powers = draw_upsamplings(trained, images, run)
     print_results(measured)
     evaluated = {name: row["samples"].get("inception") for name, row in measured.items() if "samples" in row}
@@ -106,36 +106,6 @@ def load(settings, run, split):
     if limit and len(images) < limit:
         raise InputError(f"train_size={limit}: {settings.dataset} has only {len(images)} training images")
     return run.scaled(images, SIZE) if split == "train" else data.resize(images, SIZE)
-
-
-def bits(vae, test, settings):
-    """Compute the bits per dimension of test images, [n] (5.7). All VAEs get the same images and the same noise."""
-    images = test[: settings.likelihood_images]
-    if vae.likelihood.is_continuous:
-        scaled = metrics.dequantize(images, settings.seed)
-    else:
-        scaled = np.asarray(data.scale(images))
-    with metrics.Shards(settings.shards) as shards:
-        how = dict(seed=settings.seed, shards=shards, verbose=True)
-        nats = metrics.log_likelihood(vae, scaled, settings.likelihood_samples, **how)
-    return in_bits(nats, vae, images.shape[1:])
-
-
-def in_bits(nats, vae, image_shape):
-    """Convert log-likelihoods, densities of dequantised images or probabilities, to bits per dimension of images."""
-    value_range = (0.0, 1.0) if vae.likelihood.is_continuous else None
-    return metrics.bits_per_dimension(nats, image_shape, value_range=value_range)
-
-
-def summary_of_bits(bits_of_images, channels):
-    """Summarise the bits of the last model, and their differences, image by image, from those of the first one."""
-    (first, reference), (*_, values) = next(iter(bits_of_images.items())), bits_of_images.values()
-    mean, error = metrics.mean_and_error(values)
-    row = {"bits_per_dimension": mean, "bits_per_dimension_error": error, "bits_per_pixel": mean * channels}
-    if len(bits_of_images) > 1:
-        mean, error = metrics.mean_and_error(values - reference)
-        row |= {"bits_difference": mean, "bits_difference_error": error, "bits_difference_from": first}
-    return row | {"num_images": len(values)}
 
 
 def draw(name, model, history, run):

@@ -32,8 +32,11 @@ WITH_TENSORFLOW = {
     "evaluate_samples": "evaluate",
     "evaluator": "evaluate",
     "extractors_for": "evaluate",
+    "in_bits": "bits",
     "log_likelihood": "importance_sampling",
     "real_images_for_fid": "evaluate",
+    "summary_of_bits": "bits",
+    "vae_bits_per_dimension": "bits",
 }
 
 __all__ = [
@@ -52,6 +55,7 @@ __all__ = [
     "find_head",
     "frechet_distance",
     "frechet_infinity",
+    "in_bits",
     "inception_score",
     "iwae_bound",
     "kernel_inception_distance",
@@ -64,7 +68,9 @@ __all__ = [
     "png_bits_per_dimension",
     "precision_recall",
     "real_images_for_fid",
+    "summary_of_bits",
     "trivial_losses",
+    "vae_bits_per_dimension",
     "wasserstein_distance",
 ]
 
