@@ -16,7 +16,7 @@ from hw5 import command_line, data, distributions, figures, metrics, models, net
 from hw5.section import section
 from hw5.section_settings import InceptionEvaluation, MixedPrecision, OnImages, StepTraining
 from hw5.settings import Several, setting
-from hw5.tables import print_evaluations, print_table
+from hw5.tables import ELBO, print_evaluations, print_table
 
 SIZE = 32
 ARCHITECTURES = {
@@ -108,18 +108,14 @@ def main(settings, run):
 
 
 def evaluate_priors(model, images, priors, evaluate, keys):
-    """Evaluate samples from each prior, the first one last, with which the model stays (10.5).
-
-    Returns:
-        prior → metrics by extractor: of `keys` for the first, of the digit classifier for the others.
-    """
+    """Evaluate samples of each prior: the first by the extractors `keys`, others by the digit classifier (10.5)."""
     chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
     latents = model.draw_latents(data.pipeline(chosen, training.EVALUATION_BATCH))
     by_prior = {}
-    for prior in reversed(priors):
+    for prior in reversed(priors):  # the model stays with the first one
         model.fit_prior(latents, distributions.PRIORS[prior]())
         by_prior[prior] = evaluate(model, keys if prior == priors[0] else [BY_DIGITS])
-    return {prior: by_prior[prior] for prior in priors}
+    return dict(reversed(by_prior.items()))
 
 
 def draw(run, folder, history, shown, reconstructed, sampled):
@@ -150,9 +146,7 @@ def draw_comparison(run, measured, dims):
 def print_results(trivial, measured):
     """Print the validation terms, one row per model, and the metrics of the samples by prior and extractor."""
     rows = {f"{name}, latent {dim}": row for name, by_dim in measured.items() for dim, row in by_dim.items()}
-    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
-    columns = {label: (key, ".2f") for label, key in columns.items()}
-    columns |= {"active latents": ("active_latents", "d"), "parameters": ("parameters", ",d")}
+    columns = ELBO | {"active latents": ("active_latents", "d"), "parameters": ("parameters", ",d")}
     print_table("validation, nats per image", trivial | rows, columns)
     by_prior = {
         f"{name}, {prior}": evaluated

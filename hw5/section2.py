@@ -15,7 +15,7 @@ from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.section import section
 from hw5.section_settings import EpochTraining
 from hw5.settings import Several, setting
-from hw5.tables import print_table
+from hw5.tables import ELBO, print_table
 
 NUM_SHOWN = 10  # images per row
 
@@ -63,9 +63,8 @@ def main(settings, run):
     if 2 in k:
         draw_codes(run, {weight: trained[weight, 2] for weight in weights}, validation, settings.dataset)
     rows = {f"{weight}, {dim}": terms for weight, by_k in measured.items() for dim, terms in by_k.items()}
-    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
     trivial = metrics.trivial_losses(images, validation)
-    print_table("validation, nats per image", trivial | rows, {label: (key, ".2f") for label, key in columns.items()})
+    print_table("validation, nats per image", trivial | rows, ELBO)
     elbos = measured[f"kl_weight={max(weights):g}"]
     headline = {f"-ELBO {dim}": terms["negative_elbo"] for dim, terms in elbos.items()}
     return headline, {"validation": measured, "trivial_predictors": trivial, "history": histories}

@@ -18,7 +18,7 @@ from hw5 import command_line, data, figures, metrics, models, networks, training
 from hw5.section import section
 from hw5.section_settings import OnImages, SampleEvaluation, StepTraining
 from hw5.settings import Several, setting
-from hw5.tables import print_table
+from hw5.tables import ELBO, print_table
 
 NUM_SHOWN = 16  # images per row
 
@@ -84,10 +84,8 @@ def main(settings, run):
 
     draw_images(run, trained, images, validation)
     draw_numbers(run, measured)
-    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
-    columns = {label: (key, ".2f") for label, key in columns.items()}
     names = {"FID": "fid", "real vs. real": "real_vs_real_fid", "confidence": "confidence"}
-    columns |= {label: (f"samples/mnist_classifier/{key}", ".3g") for label, key in names.items()}
+    columns = ELBO | {label: (f"samples/mnist_classifier/{key}", ".3g") for label, key in names.items()}
     columns["classes with 3 %"] = ("samples/mnist_classifier/classes_covered", "d")
     columns["samples"] = ("samples/mnist_classifier/num_samples", ",d")
     trivial = metrics.trivial_losses(images, validation)

@@ -13,7 +13,7 @@ from hw5.errors import InputError
 from hw5.section import section
 from hw5.section_settings import EpochTraining
 from hw5.settings import setting
-from hw5.tables import print_table
+from hw5.tables import ELBO, print_table
 
 NUM_PAIRS = 10
 NUM_INTERPOLATES = 7
@@ -50,8 +50,7 @@ def main(settings, run):
     figures.training_curves(run.figure("curves"), history)
     measured = {"validation": training.negative_elbo(model, validation), "test": training.negative_elbo(model, test)}
     trivial = metrics.trivial_losses(images, validation)
-    columns = {"reconstruction": "reconstruction", "KL": "kl", "-ELBO": "negative_elbo"}
-    print_table("nats per image", trivial | measured, {label: (key, ".2f") for label, key in columns.items()})
+    print_table("nats per image", trivial | measured, ELBO)
     headline = {f"-ELBO {name}": terms["negative_elbo"] for name, terms in measured.items()}
     for name, pair in chosen.items():
         draw(run.figure(name), model, *(data.scale(test[positions]) for positions in pair))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+ELBO = {"reconstruction": ("reconstruction", ".2f"), "KL": ("kl", ".2f"), "-ELBO": ("negative_elbo", ".2f")}
 EVALUATION = {
     "samples": ("num_samples", ",d"),
     "FID": ("fid", ".2f"),
