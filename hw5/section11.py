@@ -62,7 +62,7 @@ def main(settings, run):
         return models.GAN(*settings.dcgan(images.shape[1:]), r1=settings.r1, ema_decay=settings.ema_decay)
 
     grids = training.SampleGrids(run.run_dir / "dcgan", settings.seed)
-    meter = models.OverfittingMeter(images, validation)
+    meter = training.OverfittingMeter(images, validation)
     gan, history = run.fit("dcgan", build, images, callbacks=[grids, meter])
     how = dict(grids=grids.paths, noise=run.noise("dcgan", settings.latent_dim), steps=settings.steps)
     figures.gan.training_figures(gan, history, run.folder, **how)  # 11.3

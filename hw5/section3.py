@@ -65,7 +65,7 @@ def main(settings, run):
 
         changes = dict(learning_rate=rate, beta_1=beta_1, study=(), study_beta_1=())
         grids = training.SampleGrids(run.run_dir / name, settings.seed)
-        meter = models.OverfittingMeter(images, held_out)
+        meter = training.OverfittingMeter(images, held_out)
         try:
             gan, history = run.fit(name, build, images, callbacks=[grids, meter], **changes)
         except TrainingFailed as failure:  # the study shows failures, too

@@ -112,7 +112,7 @@ def train(name, folder, settings, run, images):
         return models.GAN(*pair, name, **arguments, ema_decay=settings.ema_decay)
 
     grids = training.SampleGrids(run.run_dir / folder, settings.seed, rows=4)
-    meter = [models.OverfittingMeter(images, held_out)] if num_held_out else []
+    meter = [training.OverfittingMeter(images, held_out)] if num_held_out else []
     gan, history = run.fit(folder, build, images, callbacks=[grids, *meter], objective=name)
     return gan, history, grids.paths
 
@@ -135,7 +135,7 @@ def load(settings, run):
 def draw_real(run, images):
     """Draw real images to compare the samples with."""
     if len(images) >= 64:
-        some = images[np.random.default_rng(run.settings.seed).choice(len(images), 64, replace=False)]
+        some = data.random_subset(images, 64, run.settings.seed)
         figures.image_grid(run.figure("real"), figures.square(some), width=4)
 
 

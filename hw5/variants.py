@@ -223,7 +223,7 @@ def fit(variant, run, images, validation):
     alone = {"model": variant.model, "variant": variant.name, "upsampling": variant.upsampling}
     if variant.model == "gan":
         callbacks = [training.SampleGrids(run.run_dir / name, settings.seed)]
-        callbacks.append(models.OverfittingMeter(images, validation))
+        callbacks.append(training.OverfittingMeter(images, validation))
         alone |= {argument: gan_row(variant.name, settings)[argument] for argument in OF_OPTIMIZERS}
         return run.fit(name, lambda: build_gan(variant, settings, shape), images, callbacks=callbacks, **alone)
     optimizers = training.adam(settings.vae_learning_rate)

@@ -414,3 +414,15 @@ def test_resize_keeps_order_and_count_beyond_one_part():
     images = np.arange(256, dtype=np.uint8).repeat(3)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     resized = data.resize(images, 6)
     np.testing.assert_array_equal(resized, np.broadcast_to(images[:, :1, :1], resized.shape))
+
+
+def test_a_random_subset_is_of_the_whole_of_an_ordered_set():
+    ordered = np.arange(1000)
+    chosen = data.random_subset(ordered, 400, seed=1)
+    assert len({*chosen.tolist()}) == 400
+    # Of the 100 numbers in each tenth 40 ± 4.6 are expected: 4.6² = 100 · 0.4 · 0.6 · 900/999.
+    assert abs(np.bincount(chosen // 100) - 40).max() < 5 * 4.6
+    np.testing.assert_array_equal(chosen, data.random_subset(ordered, 400, seed=1))
+    assert set(chosen) != set(data.random_subset(ordered, 400, seed=2))
+    np.testing.assert_array_equal(data.random_subset(ordered[:3], 3), [0, 1, 2])
+    np.testing.assert_array_equal(data.random_subset(ordered[:3], 4), [0, 1, 2])

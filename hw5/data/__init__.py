@@ -26,6 +26,7 @@ __all__ = [
     "has_feature",
     "load",
     "pipeline",
+    "random_subset",
     "resize",
     "scale",
     "splits",
@@ -106,6 +107,13 @@ def train_validation(name: str, train_size: int | None = None) -> tuple[np.ndarr
     if train_size and len(images) < train_size:
         raise InputError(f"train_size={train_size}: {name} has only {len(images)} training images")
     return images, load(name, "train[90%:]")
+
+
+def random_subset(samples: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
+    """Choose `count` samples at random, or take all [n, …] if there are no more: those of a dataset may be in order."""
+    if len(samples) <= count:
+        return samples
+    return samples[np.random.default_rng(seed).choice(len(samples), count, replace=False)]
 
 
 def scale(images, value_range: tuple[float, float] = (0.0, 1.0)):

@@ -139,10 +139,7 @@ def _real_logits(inputs):
     statistics = inputs.held_out if inputs.held_out is not None else inputs.real
     if statistics is None or statistics.logits is None:
         return None
-    logits, count = statistics.logits, inputs.fake.gaussian.count
-    if len(logits) <= count:
-        return logits
-    return logits[np.random.default_rng(inputs.seed).choice(len(logits), count, replace=False)]  # they may be in order
+    return data.random_subset(statistics.logits, inputs.fake.gaussian.count, inputs.seed)
 
 
 def _class_proportions(inputs):

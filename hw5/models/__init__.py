@@ -2,7 +2,7 @@
 
 from hw5.models.autoencoder import Autoencoder
 from hw5.models.denoising import DenoisingAutoencoder
-from hw5.models.gan import GAN, OverfittingMeter
+from hw5.models.gan import GAN
 from hw5.models.saving import find, load, save
 from hw5.models.vae import VAE, FlowVAE, ImportanceWeightedVAE
 
@@ -13,7 +13,6 @@ __all__ = [
     "DenoisingAutoencoder",
     "FlowVAE",
     "ImportanceWeightedVAE",
-    "OverfittingMeter",
     "find",
     "load",
     "save",

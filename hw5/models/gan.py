@@ -1,7 +1,6 @@
 """Generative adversarial networks (Goodfellow et al. 2014), with one training step for all objectives."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -9,7 +8,6 @@ from hw5 import objectives, replicas
 from hw5.errors import TrainingFailed
 from hw5.layers import BatchNormalization
 from hw5.models.base import LatentModel, prepared_optimizer, refuse_loss, update_mean
-from hw5.models.inputs import to_float
 
 ACTIVATIONS = ("tanh", "linear")
 
@@ -312,31 +310,6 @@ class GAN(LatentModel):
         return {**super().get_config(), "objective": self.objective_name}
 
 
-class OverfittingMeter(keras.callbacks.Callback):
-    """Callback that logs how much better D knows training images than held-out ones, as `overfitting`.
-
-    It is r_v of Karras et al. (2020, equation 1): (E D(x) − E D(held-out x)) / (E D(x) − E D(G(z))), of logits. At 0,
-    D does not overfit; at 1, held-out images are to D as generated ones are.
-
-    Args:
-        images, held_out: uint8 [n, h, w, c]; at most `count` of each are used.
-        count: of images, and of generated samples.
-    """
-
-    def __init__(self, images, held_out, count: int = 500):
-        super().__init__()
-        self.samples = [spread(samples, count) for samples in (images, held_out)]
-        self.count = count
-
-    def on_epoch_end(self, epoch, logs=None):
-        gan = self.model
-        z = keras.random.normal((self.count, gan.latent_dim), seed=0)
-        batches = [*(to_float(samples, gan.value_range) for samples in self.samples), gan(z)]
-        # Without `training` D's batch normalisation treats all of them alike.
-        known, held_out, generated = (float(ops.mean(gan.logits(batch))) for batch in batches)
-        logs["overfitting"] = (known - held_out) / ((known - generated) or 1.0)
-
-
 class GANFailureDetector(keras.callbacks.Callback):
     """Callback that ends the training of a GAN if the generator collapses or the discriminator saturates.
 
@@ -374,7 +347,7 @@ class GANFailureDetector(keras.callbacks.Callback):
 
     def stop(self, reason):
         if "overfitting" in self.history:
-            reason += f"; its overfitting was {self.history['overfitting'][-1]:.0%} (hw5.models.OverfittingMeter)"
+            reason += f"; its overfitting was {self.history['overfitting'][-1]:.0%} (hw5.training.OverfittingMeter)"
         raise TrainingFailed(f"{reason}; lower the learning rate", self.history)
 
 
@@ -388,11 +361,6 @@ def split_batch(samples, parts: int) -> list:
     least, most = (min, max) if isinstance(count, int) else (ops.minimum, ops.maximum)
     size = most(count // parts, 1)
     return [samples[least(part, most(count - 1, 0)) :: parts][:size] for part in range(parts)]
-
-
-def spread(samples, count: int):
-    """Return at most `count` samples, evenly spread: a dataset may be in order."""
-    return samples[np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)]
 
 
 def squared_norm(gradients):

@@ -1,6 +1,6 @@
 """Training: build, compile, resume, loop. `fit` is the one way in which every model of this package trains."""
 
-from hw5.training.callbacks import GeneratedPoints, SampleGrids, load_or_draw_noise
+from hw5.training.callbacks import GeneratedPoints, OverfittingMeter, SampleGrids, load_or_draw_noise
 from hw5.training.distribution import STRATEGIES, check_equal, devices, is_chief, make_strategy, quiet_unless_chief
 from hw5.training.fitting import EVALUATION_BATCH, active_latents, evaluate, fit, negative_elbo, pretrain
 from hw5.training.optimizers import Adam, WarmupDecay, adam, gan_optimizers
@@ -11,6 +11,7 @@ __all__ = [
     "STRATEGIES",
     "Adam",
     "GeneratedPoints",
+    "OverfittingMeter",
     "SampleGrids",
     "Schedule",
     "WarmupDecay",

@@ -1,4 +1,4 @@
-"""Callbacks: checkpoint and resume, TensorBoard, sample grids, generated points."""
+"""Callbacks: checkpoint and resume, TensorBoard, sample grids, generated points, overfitting."""
 
 import csv
 import json
@@ -11,10 +11,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from hw5 import figures
+from hw5.data import random_subset
 from hw5.errors import InputError, TrainingFailed
 from hw5.files import atomic_write
+from hw5.models.inputs import to_float
 from hw5.settings import shown
 from hw5.training import checkpoints, distribution
 from hw5.training.schedule import Schedule
@@ -346,6 +349,31 @@ class GeneratedPoints(keras.callbacks.Callback):
     def _save(self, name, array):
         with atomic_write(self.folder / f"{name}.npy") as partial:
             np.save(partial, array)
+
+
+class OverfittingMeter(keras.callbacks.Callback):
+    """Callback that logs how much better D knows training images than held-out ones, as `overfitting`.
+
+    It is r_v of Karras et al. (2020, equation 1): (E D(x) − E D(held-out x)) / (E D(x) − E D(G(z))), of logits. At 0,
+    D does not overfit; at 1, held-out images are to D as generated ones are.
+
+    Args:
+        images, held_out: uint8 [n, h, w, c]; of each at most `count` are used, chosen at random.
+        count: of images, and of generated samples.
+    """
+
+    def __init__(self, images: np.ndarray, held_out: np.ndarray, count: int = 500):
+        super().__init__()
+        self.samples = [random_subset(samples, count) for samples in (images, held_out)]
+        self.count = count
+
+    def on_epoch_end(self, epoch, logs=None):
+        gan = self.model
+        z = keras.random.normal((self.count, gan.latent_dim), seed=0)
+        batches = [*(to_float(samples, gan.value_range) for samples in self.samples), gan(z)]
+        # Without `training` D's batch normalisation treats all of them alike.
+        known, held_out, generated = (float(ops.mean(gan.logits(batch))) for batch in batches)
+        logs["overfitting"] = (known - held_out) / ((known - generated) or 1.0)
 
 
 def load_or_draw_noise(folder: Path, latent_dim: int, seed: int) -> np.ndarray:
