@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hw5 import data, distributions, layers, models, networks, training
 from hw5.errors import InputError
-from hw5.section_settings import PLAIN_DCGAN, SmoothGANTraining
+from hw5.section_settings import PLAIN_DCGAN, GANTraining, SmoothGANTraining
 from hw5.settings import Several, setting
 
 # The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and the penalty or clipping
@@ -39,7 +39,6 @@ GANS = {
     ),
     "hinge": dict(objective="hinge", normalization="none", beta_1=0.5, r1=20.0, **ONE_RATE),
 }
-OF_OPTIMIZERS = ("beta_1", "discriminator_learning_rate")
 VAES = ("vanilla", "flow", "iwae")
 LIKELIHOODS = {
     "gaussian": lambda: distributions.Gaussian("shared"),
@@ -189,9 +188,8 @@ def gan_row(name: str, settings) -> dict:
 def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
     """Build one of the GANs (5.4 a), untrained."""
     row = gan_row(variant.name, settings)
-    arguments = {argument: value for argument, value in row.items() if argument not in OF_OPTIMIZERS}
-    normalization = arguments.pop("normalization")
-    pair = settings.dcgan(image_shape, upsampling=variant.upsampling, normalization=normalization)
+    pair = settings.dcgan(image_shape, upsampling=variant.upsampling, normalization=row.pop("normalization"))
+    arguments = {name: value for name, value in row.items() if name not in GANTraining.FIELDS}  # its own: optimizers'
     return models.GAN(*pair, ema_decay=settings.ema_decay, **arguments)
 
 
@@ -224,7 +222,8 @@ def fit(variant, run, images, validation):
     if variant.model == "gan":
         callbacks = [training.SampleGrids(run.run_dir / name, settings.seed)]
         callbacks.append(training.OverfittingMeter(images, validation))
-        alone |= {argument: gan_row(variant.name, settings)[argument] for argument in OF_OPTIMIZERS}
+        row = gan_row(variant.name, settings)
+        alone |= {argument: value for argument, value in row.items() if argument in settings.FIELDS}
         return run.fit(name, lambda: build_gan(variant, settings, shape), images, callbacks=callbacks, **alone)
     optimizers = training.adam(settings.vae_learning_rate)
     model, history = run.fit(

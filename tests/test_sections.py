@@ -526,7 +526,7 @@ def test_another_variants_argument_does_not_refuse_a_checkpoint(tmp_path, monkey
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", preset="smoke", fid_samples=4)
     arguments = dict(model="gan", variant=["vanilla", "wgan"], steps=2, batch_size=4, train_size=16)
     section5.run(**arguments, **where)
-    with pytest.raises(InputError, match="was trained with r1=None, this is r1=1.0; "):
+    with pytest.raises(InputError, match="was trained with r1=5.0, this is r1=1.0; "):
         section5.run(**arguments, r1=1, **where)
     arguments["variant"] = ["wgan", "vanilla"]
     monkeypatch.setattr(
