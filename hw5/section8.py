@@ -45,8 +45,8 @@ class Settings(GANTraining, InceptionEvaluation):
     )
     dataset = "emojione"
     hidden = 32
-    steps = 20_000  # the sheet's, as the next
-    fid_samples = 3000
+    steps = 20_000  # the sheet's
+    fid_samples = 3000  # the sheet's
     batch_size = 16
     ema_decay = 0.999
     PRESETS = {

@@ -20,6 +20,7 @@ class Training(Settings):
     "paper" has the sheets' full length, for a GPU; "sheet" is exactly as on the sheet.
     """
 
+    learning_rate: float = setting(1e-3, "Highest learning rate, between warm-up and decay.", at_least=0)
     batch_size: int = setting(128, "Images per batch.", at_least=1)
     train_size: int | None = setting(None, "Use only the first n training images (default: all).", at_least=1)
     seed: int = setting(0, "Seed of the weights, the order of the images and all noise.", at_least=0, at_most=2**32 - 1)
@@ -74,7 +75,6 @@ class EpochTraining(OnImages):
     """A training that is counted in passes over the images."""
 
     epochs: int = setting(15, "Passes over the training images.", at_least=1)
-    learning_rate: float = setting(1e-3, "Highest learning rate, between warm-up and decay.", at_least=0)
 
     def schedule(self, num_images: int) -> Schedule:
         return Schedule.of_epochs(num_images, self.batch_size, self.epochs)
@@ -89,7 +89,6 @@ class StepTraining(Training):
 
     num_epochs = 20
     steps: int = setting(1000, "Training steps, one batch each.", at_least=1)
-    learning_rate: float = setting(1e-3, "Highest learning rate, between warm-up and decay.", at_least=0)
 
     def schedule(self, num_images: int) -> Schedule:
         return Schedule.of_steps(self.steps, self.batch_size, self.num_epochs)
