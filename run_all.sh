@@ -146,16 +146,18 @@ begin_lines() {
 # Run sections two at a time, with half of the processors each, as small networks leave a second one idle. The longest
 # come first; section 11 waits for section 10, whose VAE it uses. Each line of output begins with its section.
 run_side_by_side() {
-  local mode=$1 section longest=() others=()
+  local mode=$1 section order=()
   local threads=$((processors > 1 ? processors / 2 : 1))
   export OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads TF_NUM_INTRAOP_THREADS=$threads
   trap 'trap "" TERM; kill 0; wait; exit 130' INT # background processes ignore Ctrl-C; at a TERM trainings are saved
   shift
-  for section in 5 10 8 11; do case " $* " in *" $section "*) longest+=("$section") ;; esac; done
-  for section in "$@"; do case "$section" in 5 | 10 | 8 | 11) ;; *) others+=("$section") ;; esac; done
-  for section in ${longest[@]+"${longest[@]}"} ${others[@]+"${others[@]}"}; do
+  for section in 5 10 8 11 "$@"; do # each once, and only those that were asked for
+    case " ${order[*]-} " in *" $section "*) continue ;; esac
+    case " $* " in *" $section "*) order+=("$section") ;; esac
+  done
+  for section in "${order[@]}"; do
     while [ "$(jobs -pr | wc -l)" -ge 2 ]; do sleep 0.2; done
-    case "$section ${longest[*]}" in 11\ *10*) while [ ! -e "$outcomes/10" ]; do sleep 0.2; done ;; esac
+    case "$section ${order[*]}" in 11\ *10*) while [ ! -e "$outcomes/10" ]; do sleep 0.2; done ;; esac
     (trap : TERM && run_section "$mode" "$section") 2>&1 | begin_lines "[$section]" &
   done
   wait
