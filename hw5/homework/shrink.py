@@ -15,7 +15,6 @@ from PIL import Image, UnidentifiedImageError
 from hw5.errors import InputError
 from hw5.files import atomic_write
 
-DPI = 200  # pixels per inch at which hw5.figures draws
 MIN_BYTES = 50_000  # smaller figures keep all their pixels and colours
 COLUMNS = 10  # of a contact sheet
 THUMBNAIL = 128  # pixels, the longer side of a frame in it
@@ -49,9 +48,11 @@ def reduce_figure(source: Path, target: Path, level: Level) -> str:
     Raises:
         InputError: it is no image.
     """
+    from hw5.figures import STYLE  # here, so that `--help` need not wait for matplotlib
+
     try:
         with Image.open(source) as file:
-            dpi = file.info.get("dpi", (DPI, DPI))[0]
+            dpi, _ = file.info.get("dpi", (STYLE["savefig.dpi"], None))
             image = file.convert("L" if file.mode == "L" else "RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"{source}: is no image ({error}); run its section again") from error
@@ -89,7 +90,7 @@ def contact_sheet(frames: list[Path], target: Path) -> int:
     Returns:
         Their number.
     """
-    from hw5.figures import tile  # here, so that `--help` need not wait for matplotlib
+    from hw5.figures import STYLE, tile  # here, so that `--help` need not wait for matplotlib
 
     if len(frames) == 1:
         with Image.open(frames[0]) as file:
@@ -102,7 +103,7 @@ def contact_sheet(frames: list[Path], target: Path) -> int:
     for image in images:
         image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     with atomic_write(target) as partial:
-        partial.write_bytes(_png(tile(images, COLUMNS, gap=4), 256, DPI))
+        partial.write_bytes(_png(tile(images, COLUMNS, gap=4), 256, STYLE["savefig.dpi"]))
     return len(images)
 
 
