@@ -74,6 +74,7 @@ def build(source, figures, **arguments):
         (r"\metric{section1/results/nothing}{.1f}", "--"),
         (r"\metric[none]{section1/results/nothing}{.1f}", "none"),
         (r"\cells{section1/results/by k/{2,5,10}}{,.0f}", "0 & -- & 20,000"),
+        (r"\rows{A: 2; B & b: 10}{#1, \metric{section1/results/by k/#2}{.0f};}", "A, 0;\nB & b, 20000;"),
         (r"\below{section1/results/nothing}{40}{yes}{no}", "--"),
         (r"\below{section1/results/mse}{section1/results/samples/inception/fid}{less}{more}", "less"),
         (r"\below{section1/results/mse}{section1/results/nothing}{less}{more}", "--"),
@@ -216,7 +217,7 @@ def test_the_numbers_of_the_text_are_those_of_metrics_json(tmp_path):
     optional = {"bits_difference", "bits_difference_error", "is", "mode_score", "real_is", "real_mode_score"}
     optional |= {f"real_vs_real_{name}" for name in ("mmd", "precision", "recall", "wasserstein")}
     assert {path.rpartition("/")[2] for path in expansion.missing} <= optional
-    assert not re.search(r"\\(metric|cells|plots|allplots|below|headline)\b|\{ifpresent\}", text)
+    assert not re.search(r"\\(metric|cells|rows|plots|allplots|below|headline)\b|\{ifpresent\}", text)
     path = figures / "section2" / "metrics.json"
     content = json.loads(path.read_text())
     content["results"]["validation"]["kl_weight=1"]["k=5"]["kl"] = 4321.0

@@ -6,6 +6,8 @@ without a network. LaTeX, if it is installed, converts it to a PDF. These comman
     \\metric{section2/results/validation/kl_weight=1/k=2/kl}{.1f}   a number of section 2's metrics.json, in
                                     Python's format; a position selects an element of a list
     \\cells{section1/results/mse/linear/{2,5,10}}{.4f}   the cells of a table's row
+    \\rows{A: a; B: b}{#1 & \\metric{…/#2}{.4f} \\\\     the text for A and a, and for B and b, in place of #1 and #2
+    }
     \\metric[none]{…}{…}, \\cells[none]{…}{…}            the text if there is no such number; else it is a dash
     \\below{…}{40}{it is}{it is not}                     the first text if the number is below 40, else the second; in
                                     place of 40 a path to compare with
@@ -182,6 +184,7 @@ class Expansion:
         self.commands: dict[str, tuple[Callable, int]] = {
             "metric": (self.metric, 2),
             "cells": (self.cells, 2),
+            "rows": (self.rows, 2),
             "below": (self.below, 4),
             "change": (self.change, 5),
             "lowest": (self.lowest, 2),
@@ -250,6 +253,10 @@ class Expansion:
     def cells(self, missing, paths, form):
         before, names, after = re.fullmatch(r"(.*)\{(.*)\}(.*)", paths).groups()
         return " & ".join(self.metric(missing, before + name.strip() + after, form) for name in names.split(","))
+
+    def rows(self, _, pairs, text):
+        parts = (map(str.strip, pair.split(":")) for pair in pairs.split(";"))
+        return "\n".join(text.strip().replace("#1", label).replace("#2", key) for label, key in parts)
 
     def number(self, path):
         """Return a number of metrics.json, or None, which counts as missing."""
