@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
 from hw5 import data
 from hw5.data import build
@@ -93,6 +93,22 @@ def test_the_strength_is_that_of_the_best_validation():
     assert fit_head(noise, np.arange(600) % 3, 3)[2] >= 1
     features, labels = clusters(3000, distance=2)
     assert fit_head(features, labels, 3)[2] <= 0.01
+
+
+def test_the_validation_knows_the_frequencies_of_the_classes():
+    # Nine tenths are of one class. The bias alone knows that: by the weights alone, a penalty ten times as strong, which
+    # makes the classes more equal, would seem the best one.
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random(500) < 0.9, 0, 1)
+    features = np.float32(rng.standard_normal((500, 30)) + 0.4 * labels[:, None])
+    standard = (features - features.mean(axis=0)) / features.std(axis=0)
+    strengths, losses, validated = (10.0, 1.0, 0.1, 0.01, 1e-3), [], np.arange(500) % 5 == 0
+    for strength in strengths:
+        weights, bias, _ = fit_head(standard[~validated], labels[~validated], 2, [strength])
+        log_probabilities = log_softmax(standard[validated] @ weights + bias, axis=1)
+        losses.append(-log_probabilities[np.arange(100), labels[validated]].mean())
+    assert strengths[np.argmin(losses)] == 0.1
+    assert fit_head(features, labels, 2, strengths)[2] == 0.1
 
 
 class Blocks(Extractor):

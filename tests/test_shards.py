@@ -18,7 +18,7 @@ from hw5.metrics.__main__ import run
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.shards import Shards, kept, load_array, save_array
-from hw5.metrics.statistics import Statistics, load_shards, sharded_statistics
+from hw5.metrics.statistics import Statistics, cached_statistics, load_shards, sharded_statistics
 from hw5.models import VAE
 
 RNG = np.random.default_rng(3)
@@ -118,6 +118,15 @@ def test_the_statistics_of_shards_are_those_of_all_images_and_are_kept(kind, kee
     for other in (array[::-1], np.concatenate([array[:-1], array[:1]]), array.reshape(11, 6, 5, 1)):
         with pytest.raises(TypeError):  # other images, or in another order or shape
             sharded_statistics(make(other), Rows(), InThisProcess(2), keep=keep)
+
+
+def test_statistics_for_the_cache_are_of_as_many_shards_as_asked_for():
+    images = RNG.integers(0, 256, (11, 5, 6, 1), np.uint8)
+    for count in (1, 2, 3):
+        shards = InThisProcess(count)
+        found = cached_statistics(images[count:], Rows(), shards=shards)
+        np.testing.assert_allclose(found.gaussian.mean, Statistics.of(images[count:], Rows()).gaussian.mean, rtol=1e-12)
+        assert len(shards.files) == (count if count > 1 else 0)
 
 
 def test_shards_of_images_of_different_sizes():

@@ -251,6 +251,15 @@ def test_the_cache_keeps_what_was_used_last(digits, monkeypatch):
     assert names == {f"mnist-classifier_{image_checksum(images)}.npz" for images in (first, third)}
 
 
+def test_the_newest_file_stays_in_a_cache_that_is_too_small_for_it(digits, monkeypatch):
+    monkeypatch.setattr(statistics, "CACHE_BYTES", 0)
+    for images in (digits[:10], digits[10:20]):
+        cached_statistics(images, MnistClassifier())
+        assert [path.name for path in statistics.cache_folder().iterdir()] == [
+            f"mnist-classifier_{image_checksum(images)}.npz"
+        ]
+
+
 def test_statistics_of_other_images_in_the_cache_are_computed_again(digits, capsys):
     classifier = MnistClassifier()
     path = statistics.cache_folder() / f"mnist-classifier_{image_checksum(digits[:10])}.npz"
@@ -277,7 +286,9 @@ def test_an_interrupted_computation_goes_on(digits, monkeypatch, capsys, keep, e
     monkeypatch.setattr(MnistClassifier, "forward", interrupted)
     with pytest.raises(error):
         cached_statistics(images, classifier, keep=keep)
-    assert len(list((statistics.cache_folder() / "parts").iterdir())) == 2  # of 200 and 300 images
+    stem = f"mnist-classifier_{image_checksum(images)}_{'features' if keep else 'gaussian'}"
+    parts = {path.name for path in (statistics.cache_folder() / "parts").iterdir()}
+    assert parts == {f"{stem}_1-4.npz", f"{stem}_2-4.npz"}  # of 200 and 300 images
     found = cached_statistics(images, classifier, keep=keep)
     assert batches[7:] == [100] * 5
     expected = Statistics.of(images, classifier)
