@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 # At most 20 steps per training, and one round of every loop.
 TINY = {
-    1: dict(epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
+    1: dict(epochs=1, linear_epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
     2: dict(epochs=1, k=(2, 5), train_size=200, batch_size=50),
     3: dict(steps=4, hidden=4, study=(2e-4, 1e-3), study_beta_1=(), fid_samples=20, train_size=200, batch_size=50),
     4: dict(steps=40, sweep=(0.0, 1.0), train_size=200, batch_size=50),

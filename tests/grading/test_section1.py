@@ -80,14 +80,13 @@ def test_the_pipeline_scales_to_the_unit_interval():
 @pytest.mark.runs
 @pytest.mark.points(3, part="1.2")
 def test_nine_tenths_are_trained_on_and_the_rest_validates(section_run):
-    """A pass over all images: 54,000 different ones, none of them among those of the validation."""
+    """All images of a pass, or of several: 54,000 different ones, none of them among those of the validation."""
     done = section_run(1, variant=("linear",), k=(2,), train_size=None, batch_size=1000)
-    trained, known = done.fits[-1]["images"], {image.tobytes() for image in hw5.data.load("mnist")}
-    fed = {image.tobytes() for image in trained}
+    known = {image.tobytes() for image in hw5.data.load("mnist")}
+    fed = {image.tobytes() for image in done.fits[-1]["images"]}
     assert fed <= known
     different = len({image.tobytes() for image in hw5.data.load("mnist", "train[:90%]")})
-    assert len(trained) == pytest.approx(54000, rel=0.02)  # less than a batch may be left out
-    assert len(fed) == pytest.approx(different, rel=0.02)
+    assert len(fed) == pytest.approx(different, rel=0.02)  # less than a batch may be left out
     validation = done.fits[-1]["validation"]
     errors = done.results["mse"]["linear"]
     rest = np.float32([np.frombuffer(image, np.uint8).reshape(28, 28, 1) for image in known - fed]) / 255
