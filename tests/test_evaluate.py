@@ -9,7 +9,15 @@ import pytest
 import tensorflow as tf
 
 from hw5.errors import InputError
-from hw5.metrics import MnistClassifier, evaluate, evaluate_samples, extractors_for, real_images_for_fid
+from hw5.metrics import (
+    MnistClassifier,
+    evaluate,
+    evaluate_samples,
+    evaluator,
+    extractors_for,
+    real_images_for_fid,
+    wasserstein_distance,
+)
 from hw5.metrics.evaluate import METRICS
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
@@ -80,6 +88,22 @@ def test_a_row_has_the_metrics_that_were_asked_for(digits, classifier):
 def test_kid_takes_smaller_subsets_of_fewer_images_and_reports_it(digits, classifier):
     row = row_of(digits[300:500], classifier, real_images=digits[:300], metrics="kid")
     assert row["kid_subset_size"] == 200
+    assert row["kid_std"] > 0  # subsets of the 300 real images
+
+
+def test_the_seed_chooses_the_projections(digits, classifier):
+    features, real = classifier.features(digits[:40]), classifier.features(digits[40:80])
+    for seed in (0, 1):
+        row = row_of(digits[:40], classifier, real_images=digits[40:80], metrics="sliced_wasserstein", seed=seed)
+        assert row["sliced_wasserstein"] == wasserstein_distance(features, real, method="sliced", seed=seed)
+
+
+def test_an_evaluator_knows_the_real_and_the_held_out_images(classifier):
+    real, held_out = real_images_for_fid("mnist", 30, 14)
+    fake = real_images_for_fid("mnist", 60, 14)[1]
+    compare = evaluator("mnist", [classifier], 30, 14, metrics="fid", verbose=False)
+    how = dict(real_images=real, held_out_images=held_out, metrics="fid", verbose=False)
+    assert compare(fake) == evaluate_samples(fake, [classifier], **how)
 
 
 def test_the_inception_score_of_fewer_images_than_splits(digits, classifier):

@@ -96,8 +96,8 @@ def test_the_strength_is_that_of_the_best_validation():
 
 
 def test_the_validation_knows_the_frequencies_of_the_classes():
-    # Nine tenths are of one class. The bias alone knows that: by the weights alone, a penalty ten times as strong, which
-    # makes the classes more equal, would seem the best one.
+    # Nine tenths are of one class. The bias alone knows that: by the weights alone, a penalty ten times as strong,
+    # which makes the classes more equal, would seem the best one.
     rng = np.random.default_rng(0)
     labels = np.where(rng.random(500) < 0.9, 0, 1)
     features = np.float32(rng.standard_normal((500, 30)) + 0.4 * labels[:, None])
@@ -321,6 +321,7 @@ def test_the_command_fits_a_head_for_ones_own_dataset(splits, striped, tmp_path,
     assert head.classes == ("0", "1")
     assert head.accuracy == 1
     assert (head.num_images, head.num_test_images) == {"train:1": (96, 24)}.get(splits, (90, 30))
+    assert 0.5 <= head.chance <= 0.7  # two classes of 60 images each
     assert "test accuracy 1.000" in capsys.readouterr().out
     np.testing.assert_array_equal(find_head("stripes").weights, head.weights)
 

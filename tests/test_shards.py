@@ -260,6 +260,24 @@ def test_a_killed_process_costs_its_shard_alone(tmp_path):
         Shards(0)
 
 
+def test_a_damaged_shard_is_computed_again_and_a_full_disk_keeps_none(tmp_path, monkeypatch, capsys):
+    def shard():
+        return kept("a.npy", lambda: np.arange(3), load_array, save_array)
+
+    result, path = shard()
+    assert path == cache_folder() / "shards" / "a.npy"
+    path.write_bytes(b"damaged")
+    np.testing.assert_array_equal(shard()[0], result)
+    assert capsys.readouterr().err == f"warning: {path}: is damaged; computed again\n"
+    np.testing.assert_array_equal(np.load(path), result)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    np.testing.assert_array_equal(shard()[0], result)
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"warning: {cache_folder() / 'shards' / 'a.npy'}: Not a directory; this shard is not")
+    assert not printed.out
+
+
 @pytest.mark.slow  # its processes import TensorFlow; the next tests have none
 def test_the_command_prints_the_same_with_shards(digits, tmp_path, monkeypatch):
     (tmp_path / "png").mkdir()

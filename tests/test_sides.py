@@ -326,6 +326,12 @@ def test_a_dataset_is_not_hidden_by_a_folder_of_its_name(tmp_path, monkeypatch, 
     assert not capsys.readouterr().err
 
 
+def test_arrays_beside_statistics_are_left_out_with_a_note(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", mu=np.zeros(3), sigma=np.eye(3), notes=np.zeros(2), images=np.zeros((2, 4, 4, 3)))
+    assert open_side(str(tmp_path / "a.npz"), Colours()).gaussian.mean.shape == (3,)
+    assert f"{tmp_path}/a.npz: the statistics are used, not images, notes" in capsys.readouterr().err
+
+
 def test_datasets_of_a_path(tmp_path):
     shutil.copytree(data.STORE / "emojione", tmp_path / "emojis")
     np.testing.assert_array_equal(pixels(tmp_path / "emojis", limit=3), data.load("emojione", limit=3))
