@@ -141,7 +141,7 @@ def section_run():
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
-        None, and `moved`, the share of the model's variables that changed;
+        None, and `moved`, the share of the model's weights that changed;
         `drawn`, the arrays that `imshow` drew;
         `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
         `sampled`, of section 4, how many samples were replaced by `known_digits`.
@@ -235,13 +235,13 @@ def run_section(number, arguments, digits):
             images, validation = x[: int(len(x) * (1 - share))], x[int(len(x) * (1 - share)) :]
         steps = kwargs.get("steps_per_epoch")
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
-        before = [np.array(weights) for weights in self.trainable_variables]
+        before = [np.array(weights) for weights in self.weights]  # frozen ones as well
         measuring[0] += 1
         try:
             history = fit(self, x, *args, **kwargs)
         finally:
             measuring[0] -= 1
-        pairs = zip(before, self.trainable_variables, strict=False)  # `fit` may have built the model
+        pairs = zip(before, self.weights, strict=False)  # `fit` may have built the model
         moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
         fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(moved)})

@@ -5,7 +5,9 @@ from PIL import Image
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
-CLOSE = 0.004  # mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001
+# Mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001. Of networks that are hardly
+# trained, all outputs are alike, so arrays that are not rounded are compared more closely.
+CLOSE_ROUNDED, CLOSE = 0.004, 1e-4
 
 
 def pictures(done) -> list[np.ndarray]:
@@ -23,18 +25,20 @@ def _grey(array):
 
 
 def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
-    """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is below CLOSE."""
+    """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is small."""
     if any(np.less(picture.shape, tile.shape)):
         return []
     tile = np.clip(tile, 0, 1)  # as the picture
+    is_rounded = np.abs(255 * picture - np.round(255 * picture)).max() < 1e-3
+    close = CLOSE_ROUNDED if is_rounded else CLOSE
     ones = np.ones(tile.shape)
     squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")
-    near = squares + (tile**2).sum() < tile.size * CLOSE  # of the squares, which are smaller than the differences
+    near = squares + (tile**2).sum() < tile.size * close  # of the squares, which are smaller than the differences
     height, width = tile.shape
     return [
         (row, column)
         for row, column in np.argwhere(near).tolist()
-        if np.abs(picture[row : row + height, column : column + width] - tile).mean() < CLOSE
+        if np.abs(picture[row : row + height, column : column + width] - tile).mean() < close
     ]
 
 

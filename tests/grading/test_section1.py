@@ -27,8 +27,13 @@ SOME = RNG.uniform(0, 1, (5, 28, 28, 1)).astype(np.float32)
 
 
 def is_mean_squared_error(measured, model, images):
-    """Say whether this is a model's mean squared error; the only noise is that of float32."""
-    return measured == pytest.approx(np.mean(np.square(images - np.asarray(model.reconstruct(images)))), rel=1e-3)
+    """Say whether this is a model's mean squared error.
+
+    The mean of the means of batches of 128, of which the last of 6,000 images has 112, differs by less than 1e-4; the
+    errors of other 6,000 images differ by 5e-3.
+    """
+    error = np.square(images - np.asarray(model.reconstruct(images))).mean(dtype=np.float64)
+    return measured == pytest.approx(error, rel=1e-4)
 
 
 @pytest.mark.points(5, part="1.1")

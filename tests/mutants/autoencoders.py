@@ -178,6 +178,8 @@ MUTANTS = [
                 '("reconstruction", model.reconstruct(validation))',
                 '("reconstruction", validation)',
             ),
+            ("section1.py", "trained[name, dim].reconstruct(originals)", "originals"),
+            ("section2.py", "trained[key].reconstruct(originals)", "originals"),
         ),
     ),
     # 1.5: principal component analysis
