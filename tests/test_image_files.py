@@ -57,6 +57,31 @@ def test_what_is_left_out_is_counted_by_kind_and_said_once(tmp_path, capsys):
         assert f"{count} {kind}" in said[0]
 
 
+def test_that_only_the_first_image_of_a_file_is_taken_is_said_once(tmp_path, capsys):
+    first, second = (Image.new("L", (4, 4), value) for value in (10, 20))
+    for name in ("a.gif", "b.png", "c.tif", "d.webp"):
+        first.save(tmp_path / name, save_all=True, append_images=[second])
+    save(tmp_path / "e.png")
+    files = ImageFiles(tmp_path)
+    for name in files.names:
+        files.read(name)
+    assert capsys.readouterr().err.count("an animation or several pages, of which the first is taken") == 1
+    ImageFiles(tmp_path).read("e.png")
+    assert capsys.readouterr().err == ""
+
+
+def test_the_folders_of_a_zip_file_from_windows(tmp_path):
+    save(tmp_path / "a.png", 9)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("cats\\", b"")
+        archive.write(tmp_path / "a.png", "cats\\a.png")
+        archive.write(tmp_path / "a.png", "..\\b.png")
+    files = ImageFiles(tmp_path / "a.zip")
+    assert files.names == ["cats/a.png"]
+    assert files.read("cats/a.png").mean() == 9
+    assert files.skipped == {"outside of the archive": 1}
+
+
 def test_linked_folders_are_followed_once_and_without_end(tmp_path):
     save(tmp_path / "elsewhere" / "deep" / "b.png")
     source = tmp_path / "source"

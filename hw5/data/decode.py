@@ -90,6 +90,15 @@ def open_image(encoded: bytes) -> Image.Image:
     return image
 
 
+def holds_several(encoded: bytes) -> bool:
+    """Check for an animation or several pages, of an image file that can be read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(encoded), formats=readable_formats())
+        # MPO is a JPEG with previews, or with views for the left and the right eye.
+        return image.format != "MPO" and getattr(image, "is_animated", False)
+
+
 @functools.cache
 def readable_formats() -> tuple[str, ...]:
     """Return Pillow's names of the formats that it can decode on this machine."""

@@ -8,14 +8,14 @@ import stat
 import struct
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from hw5.data.decode import open_image, readable_suffixes, to_array, unscaled_numbers
+from hw5.data.decode import holds_several, open_image, readable_suffixes, to_array, unscaled_numbers
 from hw5.data.values import Extremes, find_white
 from hw5.errors import InputError
 
@@ -29,6 +29,9 @@ SIGNATURE_BYTES = 16
 MAX_ZIP_END = 22 + 65535  # bytes of the last record of a zip file, with its comment
 COUNT_IS_ELSEWHERE = 0xFFFF  # in zip files of more entries
 MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)")
+MENDS |= dict.fromkeys([".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"], " (to be unpacked first)")
+DARK = 16  # of 255: images without a brighter pixel probably have another white, as the 4095 of 12 bits
+MAX_LISTED = 10  # names of classes in a note
 
 
 class Files:
@@ -38,12 +41,14 @@ class Files:
 
     Attributes:
         source: the folder or zip file.
+        archive: the open zip file, or None.
         names: of the files, relative to the source, sorted.
         skipped: kind of file → number of files that are left out.
     """
 
     def __init__(self, source: str | os.PathLike, recursive: bool = True):
         self.source, self.archive, self.recursive = Path(source), None, recursive
+        self._entries = {}  # name → name as the zip file writes it
         self.skipped = collections.Counter()
         if self.source.is_dir():
             self.names = sorted(self._in_folder())
@@ -52,7 +57,8 @@ class Files:
                 self.archive = open_zip(self.source)
             except Exception as error:  # zipfile raises errors of many types
                 raise InputError(f"{printable(source)}: cannot be read as a zip file ({error})") from error
-            self.names = sorted(self._in_archive())
+            self._entries = dict(self._in_archive())
+            self.names = sorted(self._entries)
         else:
             raise InputError(f"{printable(source)}: neither a folder nor a zip file")
 
@@ -61,7 +67,7 @@ class Files:
 
     def contents(self, name: str, size: int = -1) -> bytes:
         """Return the bytes of one of the files, or the first `size` of them; they raise errors of many types."""
-        with self.archive.open(name) if self.archive else open(self.source / name, "rb") as file:
+        with self.archive.open(self._entries[name]) if self.archive else open(self.source / name, "rb") as file:
             return file.read(size)
 
     def path(self, name: str) -> str:
@@ -94,11 +100,12 @@ class Files:
                     visited.add(identity)
                     folders.append(name)
 
-    def _in_archive(self) -> Iterator[str]:
+    def _in_archive(self) -> Iterator[tuple[str, str]]:
         seen = set()
         for entry in self.archive.infolist():
-            name = PurePosixPath(entry.filename)
-            if entry.is_dir():
+            written = entry.filename.replace("\\", "/")  # some programs for Windows do not
+            name = PurePosixPath(written)
+            if written.endswith("/"):
                 continue
             if ".." in name.parts or name.is_absolute():
                 self.skipped["outside of the archive"] += 1
@@ -106,11 +113,11 @@ class Files:
                 self.skipped["hidden"] += 1
             elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
                 self.skipped["links or devices"] += 1
-            elif entry.filename in seen:
+            elif written in seen:
                 self.skipped["of the same name"] += 1
             else:
-                seen.add(entry.filename)
-                yield entry.filename
+                seen.add(written)
+                yield written, entry.filename
 
 
 class ImageFiles(Files):
@@ -122,7 +129,7 @@ class ImageFiles(Files):
 
     def __init__(self, source: str | os.PathLike):
         super().__init__(source)
-        self._white = {}
+        self._white, self._has_several = {}, False
         self.names = [name for name in self.names if self._is_image(name)]
         if not self.names:
             raise InputError(f"{printable(source)}: holds no images that can be read{self._listed(' (', ')')}")
@@ -130,7 +137,14 @@ class ImageFiles(Files):
     def read(self, name: str, size: int | None = None, channels: int | None = None) -> np.ndarray:
         """Decode one of the files by `hw5.data.decode.to_array`; InputError names an unreadable file."""
         self.report()
-        return self._decoded(name, lambda encoded: to_array(encoded, size, channels, self._find_white))
+
+        def decode(encoded):
+            image = to_array(encoded, size, channels, self._find_white)
+            if holds_several(encoded):
+                self._note_of_several(name)
+            return image
+
+        return self._decoded(name, decode)
 
     def header(self, name: str) -> Image.Image:
         """Open one of the files without decoding its pixels; InputError names an unreadable file."""
@@ -140,6 +154,11 @@ class ImageFiles(Files):
         """Print once what was left out."""
         if self.skipped:
             note(f"{printable(self.source)}{self._listed(': ')}")
+
+    def _note_of_several(self, name):
+        if not self._has_several:
+            self._has_several = True
+            note(f"{self.path(name)}: an animation or several pages, of which the first is taken; others likewise")
 
     def _listed(self, before, after=""):
         kinds = ", ".join(f"{count} {kind}{MENDS.get(kind, '')}" for kind, count in self.skipped.most_common())
@@ -207,6 +226,18 @@ def open_zip(file: str | os.PathLike | BinaryIO) -> zipfile.ZipFile:
 def note(text: str) -> None:
     """Print a note to the user on stderr, once in a process."""
     print(f"note: {text}", file=sys.stderr)
+
+
+def note_of_classes(source: str | os.PathLike, classes: Sequence[str]) -> None:
+    """Say which classes the labels 0, 1 … are."""
+    listed = ", ".join(map(printable, classes[:MAX_LISTED])) + (" …" if len(classes) > MAX_LISTED else "")
+    note(f"{printable(source)}: the labels 0 to {len(classes) - 1} are {listed}")
+
+
+def note_if_dark(name: str | os.PathLike, brightest: int) -> None:
+    """Say that images are nearly black, which is more often a mistake than meant."""
+    if 0 < brightest <= DARK:
+        note(f"{printable(name)}: no pixel is brighter than {brightest} of 255; make sure that 255 is their white")
 
 
 def printable(path: str | os.PathLike) -> str:
