@@ -3,13 +3,13 @@
 8-bit and 16-bit image files state it. Floats, 32-bit integers and arrays do not. There, white is the smallest of
 a few usual numbers that no value exceeds, of all images that belong together:
 
-    floats      1 (up to 1.001, for rounding), 255
+    floats      1 (from -0.001 to 1.001, for rounding), 255
     integers    1, 255, 65535, the largest number of the type
     bytes       1 (only 0 and 1: black and white, as booleans), 255
 
-A number beyond 1 must also be believable: the largest value is at least a 16th of it, or it is 255 and all values
-are whole numbers. Everything else is refused, also negative values: a guess would change every number that is
-computed from the images.
+A number beyond 1 must also be believable: the largest value is more than a 16th of it. So digits in 0…16 are not
+taken for nearly black ones, except bytes. Everything else is refused, also negative values: a guess would change every
+number that is computed from the images.
 """
 
 import dataclasses
@@ -24,11 +24,10 @@ ROWS = 1024  # of an array, that are measured or converted at once
 
 @dataclasses.dataclass(frozen=True)
 class Extremes:
-    """The smallest and the largest number of a set of images, and whether all are whole numbers."""
+    """The smallest and the largest number of a set of images."""
 
     smallest: float
     largest: float
-    whole: bool
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Extremes":
@@ -41,14 +40,11 @@ class Extremes:
         smallest, largest = float(values.min()), float(values.max())
         if not np.isfinite([smallest, largest]).all():
             raise InputError("NaN or infinity among the pixels")
-        parts = (values[start : start + ROWS] for start in range(0, len(values), ROWS))
-        return cls(smallest, largest, not is_float or all(np.array_equal(part, np.round(part)) for part in parts))
+        return cls(smallest, largest)
 
     def __or__(self, other: "Extremes") -> "Extremes":
         """Return the extremes of both sets together."""
-        return Extremes(
-            min(self.smallest, other.smallest), max(self.largest, other.largest), self.whole and other.whole
-        )
+        return Extremes(min(self.smallest, other.smallest), max(self.largest, other.largest))
 
 
 def find_white(extremes: Extremes, dtype: np.dtype) -> float:
@@ -69,13 +65,12 @@ def find_white(extremes: Extremes, dtype: np.dtype) -> float:
         usual = [number for number in (1, 255, 65535) if number < full] + [full]
         expected = " or ".join(f"0…{number}" for number in usual[1:]) or "0…1"
     white = next((number for number in usual if largest <= number + SLACK), None)
-    believable = white is not None and (
-        white == 1 or 16 * largest >= white or (white == 255 and extremes.whole) or largest == 0
-    )
-    if smallest < 0 or not believable:
+    believable = white is not None and (white == 1 or dtype == np.uint8 or 16 * largest > white + 1 or largest == 0)
+    is_negative = smallest < (-SLACK if np.issubdtype(dtype, np.floating) else 0)
+    if is_negative or not believable:
         raise InputError(
             f"values from {smallest:g} to {largest:g}, which are clearly neither of {expected}; convert them to bytes"
-            if smallest >= 0
+            if not is_negative
             else f"values from {smallest:g} to {largest:g}; black must be 0: scale them to {expected}"
         )
     return white
