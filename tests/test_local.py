@@ -126,6 +126,8 @@ RGB = RNG.integers(0, 256, (30, 9, 8, 3), np.uint8)
         (np.moveaxis(RGB, -1, 1), RGB),
         (RGB / np.float32(255), RGB),
         (RGB / 255, RGB),
+        (RGB / 255 * 1.0005 - 1e-6, RGB),
+        (RGB // 16, RGB // 16),
         (RGB.astype(np.float32), RGB),
         (RGB.astype(np.int64), RGB),
         (RGB.astype(np.uint16), RGB),
@@ -149,6 +151,8 @@ def test_arrays_of_all_layouts_and_types(tmp_path, array, expected, suffix):
         (RGB / 127.5 - 1, "values from -1 to 1; black must be 0: scale them to 0…1 or 0…255"),
         (RGB / 127.5, "values from 0 to 2, which are clearly neither of 0…1 or 0…255"),
         (RGB.astype(np.int16) - 9, "values from -9 to 246; black must be 0"),
+        (RGB // 16 + RGB // 255 * 1.0, "values from 0 to 16, which are clearly neither"),
+        (RGB.astype(np.int64) // 16, "values from 0 to 15, which are clearly neither"),
         (RGB.astype(np.uint16) * 4, "which are clearly neither of 0…255 or 0…65535"),
         (np.full((9, 8, 8), np.nan), "NaN or infinity"),
         (RGB * 1j, "complex128 instead of numbers"),
@@ -208,6 +212,44 @@ def test_images_and_labels_without_names(tmp_path):
     one_hot = np.eye(7)[np.arange(30) % 7]
     np.savez(tmp_path / "one_hot.npz", images=RGB, labels=one_hot)
     check_divided(tmp_path / "one_hot.npz", RGB, np.arange(30) % 7)
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_labels_that_are_names(tmp_path, kind, capsys):
+    names = ["dog", "cat", "emu"]
+    labels, test_labels = np.array(names * 10), np.array(["emu", "dog"])
+    if kind is bytes:
+        labels, test_labels = np.char.encode(labels), np.char.encode(test_labels)
+    np.savez(tmp_path / "a.npz", x_train=RGB, y_train=labels, x_test=RGB[:2], y_test=test_labels)
+    assert data.load(tmp_path / "a.npz", "train", feature="label").tolist() == [1, 0, 2] * 10
+    assert data.load(tmp_path / "a.npz", "test", feature="label").tolist() == [2, 1]
+    assert "a.npz: the labels 0 to 2 are cat, dog, emu" in capsys.readouterr().err
+    np.savez(tmp_path / "numbers.npz", images=RGB, labels=np.array(["10", "9", "2"] * 10))
+    assert sorted(set(data.load(tmp_path / "numbers.npz", "all", feature="label"))) == [2, 9, 10]
+
+
+def test_pickles_beside_images_are_left_out_and_said(tmp_path, capsys):
+    np.savez(tmp_path / "a.npz", images=RGB, about=np.array({"version": 1}, object))
+    check_divided(tmp_path / "a.npz", RGB)
+    assert "a.npz: skipped about.npy, pickles of Python objects" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_arrays_in_folders_of_splits(tmp_path, zipped):
+    arrays = {"train/x": IMAGES, "train/labels": LABELS, "Test/x": TEST_IMAGES, "Test/labels": TEST_LABELS}
+    for name, array in arrays.items():
+        (tmp_path / "a" / name).parent.mkdir(parents=True, exist_ok=True)
+        np.save(tmp_path / "a" / f"{name}.npy", array)
+    check_mnist(shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "a") if zipped else tmp_path / "a")
+
+
+def test_what_lies_beside_arrays_is_counted(tmp_path, capsys):
+    for name, array in MNIST.items():
+        (tmp_path / name).write_bytes(idx(array))
+    for name in (".hidden", "qmnist-labels-idx2-int", "preview.png", "more.npy"):
+        (tmp_path / name).write_text("not taken")
+    check_mnist(tmp_path)
+    assert f"{tmp_path}: skipped 4 other files" in capsys.readouterr().err
 
 
 def test_files_of_one_array_each_as_of_kmnist(tmp_path):
@@ -305,6 +347,31 @@ def test_folders_of_splits_with_classes(tmp_path):
         assert data.load(tmp_path, split, feature="label").tolist() == [0] * count + [1] * count
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training_set", "test_set"), ("train_images", "test_images"), ("seg_train/seg_train", "seg_test/seg_test")]
+    + [("train2017", "val2017"), ("Train", "Testing")],
+)
+def test_folders_of_splits_of_other_names(tmp_path, train, test, capsys):
+    save_images(tmp_path, [f"{train}/{folder}/{number}.png" for folder in ("cat", "dog") for number in range(4)])
+    save_images(tmp_path, [f"{test}/{folder}/{number}.png" for folder in ("cat", "dog") for number in range(2)])
+    split = "validation" if test.startswith("val") else "test"
+    assert data.splits(tmp_path) == ["train", split]
+    assert data.load(tmp_path, "train")[:, 0, 0, 0].tolist() == list(range(8))
+    assert data.load(tmp_path, "train", feature="label").tolist() == [0] * 4 + [1] * 4
+    assert data.load(tmp_path, split, feature="label").tolist() == [0, 0, 1, 1]
+    assert "the labels 0 to 1 are cat, dog" in capsys.readouterr().err
+
+
+def test_images_beside_the_folders_of_splits_are_left_out_and_said(tmp_path, capsys):
+    save_images(
+        tmp_path, ["train/0/a.png", "train/1/b.png", "test/1/c.png", "test/0/d.png", "unlabeled/e.png", "f.png"]
+    )
+    assert data.load(tmp_path, "train")[:, 0, 0, 0].tolist() == [0, 1]
+    assert data.load(tmp_path, "test", feature="label").tolist() == [0, 1]
+    assert f"{tmp_path}: skipped 2 images outside of the folders test, train" in capsys.readouterr().err
+
+
 def test_images_of_several_sizes_are_cropped_to_one(tmp_path, capsys):
     save_images(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
     save_images(tmp_path, ["e.png"], size=(20, 90))
@@ -344,6 +411,9 @@ def test_what_is_neither_images_nor_arrays_is_refused(tmp_path):
         ("valLabels.npy", ((), "validation", "label")),
         ("samples_50000x64x64x3.npz", (("50000x64x64x3",), None, "image")),
         ("trained.npy", (("trained",), None, None)),
+        ("valid/batch.npy", (("batch",), "validation", None)),
+        ("train/x_test.npy", ((), "test", "image")),
+        ("training_set_images.npy", ((), "train", "image")),
     ],
 )
 def test_names_of_arrays(name, expected):
@@ -355,6 +425,12 @@ def test_layout_of_folders():
     splits = split_folders(names)
     assert splits == {"train": names[:2], "test": names[2:]}
     assert class_folders(splits) == (["a", "b"], dict(zip(names, [0, 1, 0], strict=True)))
+    assert split_folders(["train/1.png", "bus/2.png"]).keys() == {None}  # classes
+    assert split_folders(["trainA/1.png", "trainB/2.png", "testA/3.png", "testB/4.png"]).keys() == {None}
+    assert split_folders(["train_images/1.png", "train_labels/2.png", "test_images/3.png"]) == {
+        "train": ["train_images/1.png"],
+        "test": ["test_images/3.png"],
+    }
     assert split_folders(["train/1.png", "2.png"]) == {None: ["train/1.png", "2.png"]}
     assert class_folders({None: ["a/1.png", "b/2.png", "3.png"]}) == ([], {})
     assert class_folders({None: ["a/1.png", "a/2.png"]}) == ([], {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw5.data.image_files import open_zip, printable
+from hw5.data.image_files import note, open_zip, printable
 from hw5.errors import InputError
 
 STATISTICS = {"mu", "sigma", "mean", "covariance"}  # arrays in a file of features' statistics
@@ -30,7 +30,7 @@ def read_arrays(path: Path, encoded: bytes | None = None) -> dict[str, np.ndarra
         file = path if encoded is None else io.BytesIO(encoded)
         if zipfile.is_zipfile(file):
             with open_zip(file) as archive:
-                return {name.removesuffix(".npy"): _decode(archive.read(name)) for name in archive.namelist()}
+                return _decode_all(path, {name: archive.read(name) for name in archive.namelist()})
         if encoded is not None:
             return {"": _decode(encoded)}
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -40,6 +40,23 @@ def read_arrays(path: Path, encoded: bytes | None = None) -> dict[str, np.ndarra
     except Exception as error:  # NumPy and zipfile raise errors of many types, tokenize.TokenError among them
         reason = printable(" ".join(str(error).split())[:200] or type(error).__name__)
         raise InputError(f"{printable(path)}: cannot be read as an array ({reason})") from error
+
+
+def _decode_all(path, members):
+    """Decode the members of an archive; pickles beside arrays are left out."""
+    arrays, pickles = {}, []
+    for name, encoded in members.items():
+        try:
+            arrays[name.removesuffix(".npy")] = _decode(encoded)
+        except ValueError as error:
+            if "Object arrays" not in str(error):
+                raise
+            pickles.append(name)
+    if not arrays:
+        raise ValueError("pickles of Python objects, which are never loaded" if pickles else "no arrays")
+    if pickles:
+        note(f"{printable(path)}: skipped {', '.join(map(printable, pickles))}, pickles of Python objects")
+    return arrays
 
 
 def _decode(encoded):
@@ -75,6 +92,27 @@ def to_nhwc(array: np.ndarray) -> np.ndarray:
     raise InputError(
         f"an array {list(shape)} is not clearly images; write them as [n, h, w, 1 or 3], [n, h, w] or [n, 1 or 3, h, w]"
     )
+
+
+def numbered(labels: dict[str | None, np.ndarray]) -> tuple[dict[str | None, np.ndarray], list[str]]:
+    """Replace labels that are names of classes by their numbers, in the order of the names.
+
+    Args:
+        labels: split → labels.
+
+    Returns:
+        (split → labels, names of the classes). There are no names if the labels are numbers, also as text.
+    """
+    if not labels or not {array.dtype.kind for array in labels.values()} <= {"U", "S"}:
+        return labels, []
+    texts = {
+        split: np.char.decode(array, errors="replace") if array.dtype.kind == "S" else array
+        for split, array in labels.items()
+    }
+    names = np.unique(np.concatenate([array.ravel() for array in texts.values()]))
+    if np.char.isdecimal(names).all():
+        return {split: array.astype(np.int64) for split, array in texts.items()}, []
+    return {split: np.searchsorted(names, array) for split, array in texts.items()}, names.tolist()
 
 
 def to_labels(array: np.ndarray, count: int) -> np.ndarray:

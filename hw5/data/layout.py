@@ -18,7 +18,7 @@ ROLE_WORDS = {
 JOINED = {x + split: (x, split) for x in "xy" for split in SPLIT_WORDS} | {
     split + x: (split, x) for x in "xy" for split in SPLIT_WORDS
 }
-FORMAT_WORDS = {"idx", "idx1", "idx3", "ubyte", "gz", "npy", "npz", "zip"}
+FORMAT_WORDS = {"idx", "idx1", "idx3", "ubyte", "gz", "npy", "npz", "zip", "set"}
 
 
 class Named(NamedTuple):
@@ -36,8 +36,9 @@ class Named(NamedTuple):
 
 
 def parse_name(name: str) -> Named:
-    """Read the name of an array or a file: "emnist-balanced-train-images-idx3-ubyte.gz", "x_test", "train.npz"."""
+    """Read the name of an array or a file: "emnist-balanced-train-images-idx3-ubyte.gz", "x_test", "train/x.npy"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(name).name)
+    folders = [SPLIT_WORDS.get(folder.lower()) for folder in PurePosixPath(name).parent.parts]
     words = [part for word in re.findall(r"[^\W_]+", spaced.lower()) for part in JOINED.get(word, (word,))]
     splits = [SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS]
     roles = [ROLE_WORDS[word] for word in words if word in ROLE_WORDS]
@@ -45,7 +46,7 @@ def parse_name(name: str) -> Named:
     # Of "mnist_data_labels" the last word counts, but "labels-idx1" and "labels.npy" say the same twice.
     return Named(
         tuple(word for word in words if word not in known),
-        splits[-1] if splits else None,
+        next(filter(None, [*reversed(splits), *reversed(folders)]), None),
         roles[-1] if roles else None,
     )
 
@@ -53,21 +54,25 @@ def parse_name(name: str) -> Named:
 def split_folders(names: Sequence[str]) -> dict[str | None, list[str]]:
     """Group image files by folders called train, test and the like.
 
-    Folders that contain all files are ignored.
+    Folders that contain all files are ignored. The other words of the folders' names are the same: train_images and
+    test_images, seg_train and seg_test, train2017 and val2017.
 
     Args:
         names: paths relative to one folder.
 
     Returns:
-        Split → its names; {None: names} if not every file lies in such a folder.
+        Split → its names. If there are two splits or more, the files beside these folders are left out. {None: names}
+        if not, and not every file lies in such a folder; a class may be called train.
     """
     depth = _common_depth(names)
-    splits = {}
+    found = {}  # other words of the folders' names → split → names
     for name in names:
-        parts = PurePosixPath(name).parts[depth:]
-        split = SPLIT_WORDS.get(parts[0].lower()) if len(parts) > 1 else None
-        splits.setdefault(split, []).append(name)
-    return {None: list(names)} if None in splits else splits
+        folder, *within = PurePosixPath(name).parts[depth:]
+        stem, split, role = parse_name(folder.rstrip("0123456789"))
+        if within and split and role != "label":
+            found.setdefault(stem, {}).setdefault(split, []).append(name)
+    complete = [splits for splits in found.values() if len(splits) > 1 or sum(map(len, splits.values())) == len(names)]
+    return complete[0] if len(complete) == 1 else {None: list(names)}
 
 
 def class_folders(splits: dict[str | None, list[str]]) -> tuple[list[str], dict[str, int]]:
@@ -80,12 +85,14 @@ def class_folders(splits: dict[str | None, list[str]]) -> tuple[list[str], dict[
         (names of the classes, name of each file → number of its class); both empty unless every image lies in a
         folder and there are at least two. Numbers are sorted by their value.
     """
+    names = [name for part in splits.values() for name in part]
+    depth = _common_depth(names) + (None not in splits)  # without the folder of the split
     folder_of = {}
-    for names in splits.values():
-        depth = _common_depth(names) if None in splits else _split_depth(names)
-        for name in names:
-            parts = PurePosixPath(name).parts[depth:]
-            folder_of[name] = parts[0] if len(parts) > 1 else None
+    for name in names:
+        parts = PurePosixPath(name).parts[depth:]
+        if None not in splits and parts[0] == PurePosixPath(name).parts[depth - 1]:  # seg_train/seg_train/sea/1.jpg
+            parts = parts[1:]
+        folder_of[name] = parts[0] if len(parts) > 1 else None
     folders = set(folder_of.values())
     if None in folders or len(folders) < 2:
         return [], {}
@@ -98,9 +105,3 @@ def class_folders(splits: dict[str | None, list[str]]) -> tuple[list[str], dict[
 def _common_depth(names):
     """Count the folders at the start of the paths that contain all files."""
     return len(PurePosixPath(os.path.commonpath([PurePosixPath(name).parent for name in names])).parts)
-
-
-def _split_depth(names):
-    """Count the folders of the paths up to the one that is called as a split."""
-    parts = PurePosixPath(names[0]).parts
-    return 1 + next(index for index, part in enumerate(parts) if part.lower() in SPLIT_WORDS)

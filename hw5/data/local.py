@@ -29,10 +29,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from hw5.data.arrays import STATISTICS, read_arrays, to_labels, to_nhwc
+from hw5.data.arrays import STATISTICS, numbered, read_arrays, to_labels, to_nhwc
 from hw5.data.decode import is_grey
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import Files, ImageFiles, note, open_zip, printable
+from hw5.data.image_files import MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
 from hw5.data.layout import Named, class_folders, parse_name, split_folders
 from hw5.data.values import Extremes, find_white, to_bytes
 from hw5.errors import InputError
@@ -97,7 +97,10 @@ class LocalDataset:
             left = None if left is None else left - len(indices)
         if not loaded:
             raise InputError(f"dataset {self.name!r}: {split} selects no images")
-        return np.concatenate(loaded) if len(loaded) > 1 else loaded[0]
+        values = np.concatenate(loaded) if len(loaded) > 1 else loaded[0]
+        if feature == "image":
+            note_if_dark(self.name, int(values.max()))
+        return values
 
     def _selected(self, split):
         infos = [tfds.core.SplitInfo(name, [len(order)], 0) for name, (_, order) in self.splits.items()]
@@ -159,7 +162,10 @@ def parts_of_images(files: ImageFiles) -> dict[str | None, Part]:
         note(f"{printable(files.source)}: images of {len(sizes)} sizes, scaled and cropped to {SIZE}×{SIZE}")
     shape = (*((SIZE, SIZE) if several else sizes.pop()), 1 if grey else 3)
     splits = split_folders(files.names)
+    note_of_left_out(files, splits)
     classes, class_of = class_folders(splits)
+    if classes:
+        note_of_classes(files.source, classes)
 
     def part(names):
         def read(indices):
@@ -177,6 +183,12 @@ def parts_of_images(files: ImageFiles) -> dict[str | None, Part]:
     return {split: part(names) for split, names in splits.items()}
 
 
+def note_of_left_out(files: ImageFiles, splits: dict[str | None, list[str]]) -> None:
+    """Say how many images lie beside the folders of splits."""
+    if left_out := len(files) - sum(map(len, splits.values())):
+        note(f"{printable(files.source)}: skipped {left_out:,} images outside of the folders {', '.join(splits)}")
+
+
 def parts_of_arrays(path: Path) -> dict[str | None, Part]:
     """Make the parts of a dataset from the arrays or IDX files that a path is, or holds, or begins the names of.
 
@@ -186,9 +198,11 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
     if path.is_dir() or (path.is_file() and _is_archive_of_files(path)):
         files = Files(path)
         names = [name for name in files.names if _holds_arrays(name)]
-        idx = [name for name in names if IDX_NAME.search(name)]
-        return _parts(path, files, idx or names)
-    if path.is_file() and (_holds_arrays(path.name) or _starts_as_idx(path)):
+        chosen = [name for name in names if IDX_NAME.search(name)] or names
+        if others := len(files) - len(chosen) + sum(files.skipped.values()):
+            note(f"{printable(path)}: skipped {others:,} other files")
+        return _parts(path, files, chosen)
+    if path.is_file() and (_holds_arrays(path.name) or starts_as_idx(path)):
         files = Files(path.parent, recursive=False)
         return _parts(path, files, [path.name, *_beside(path.name, files.names)])
     if not path.exists() and (path.parent.is_dir() or (path.parent.is_file() and zipfile.is_zipfile(path.parent))):
@@ -197,6 +211,7 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
         if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
             return _parts(path, files, names)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
+    what += MENDS.get(path.suffix.lower(), "")
     raise InputError(f"{printable(path)}: {what if path.exists() else 'no such file or folder'}")
 
 
@@ -221,6 +236,8 @@ def _parts(path, files, names):
             listed = ", ".join(f"{key} {list(array.shape)}" for key, array in arrays.items())
             raise InputError(f"{files.path(name)}: holds {listed}; call the images 'images' and the labels 'labels'")
     sets = {stem: arrays for stem, arrays in found.items() if any(role == "image" for _, role in arrays)}
+    for place, _ in [array for stem in found.keys() - sets.keys() for array in found[stem].values()]:
+        note(f"{place}: skipped, no images have this name")
     if not sets:
         raise InputError(f"{printable(path)}: holds labels, but no images")
     if len(sets) > 1:
@@ -252,18 +269,21 @@ def _checked(arrays, name):
     if white != (1 if dtype.kind in "fb" else 255):
         note(f"{name}: {dtype} from {together.smallest:g} to {together.largest:g}; {white:g} is white")
 
+    labels, classes = numbered({split: array for (split, role), (_, array) in arrays.items() if role == "label"})
+    if classes:
+        note_of_classes(name, classes)
+
     def part(split, array):
-        place, labels = arrays.get((split, "label"), (None, None))
         try:
-            labels = None if labels is None else to_labels(labels, len(array))
+            own_labels = to_labels(labels[split], len(array)) if split in labels else None
         except InputError as error:
-            raise InputError(f"{place}: {error}") from error
+            raise InputError(f"{arrays[split, 'label'][0]}: {error}") from error
 
         def read(indices):
             _check_memory(name, len(indices), array.shape[1:])
             return np.ascontiguousarray(to_bytes(array[indices], white))
 
-        return Part(len(array), read, labels)
+        return Part(len(array), read, own_labels)
 
     parts = {split: part(split, array) for split, array in images.items()}
     if None in parts and len(parts) > 1:  # x.npy and x_test.npy
@@ -311,12 +331,13 @@ def _is_archive_of_files(path):
         return False
     try:
         with open_zip(path) as archive:
-            return not all(name.endswith(".npy") for name in archive.namelist())
+            return not (_is_array(path.name) and all(name.endswith(".npy") for name in archive.namelist()))
     except Exception as error:  # zipfile raises errors of many types
         raise InputError(f"{printable(path)}: cannot be read as a zip file ({error})") from error
 
 
-def _starts_as_idx(path):
+def starts_as_idx(path: Path) -> bool:
+    """Check whether a file begins like IDX, gzipped or not."""
     try:
         with open(path, "rb") as file:
             start = file.read(4)
