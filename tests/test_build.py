@@ -99,6 +99,25 @@ def test_classes_of_a_csv_file_are_features_of_their_own(folder, tmp_path):
         build.run(source=folder, name="other", data_dir=tmp_path / "out", size=4, attributes=table)
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", ", "])
+@pytest.mark.parametrize(("yes", "no"), [("1", "0"), ("1", "-1"), ("True", "False")])
+def test_tables_in_the_forms_that_programs_write(tmp_path, delimiter, yes, no):
+    rows = [("file", "Male", "Old"), ("faces/B.PNG", yes, yes), ("faces/A.PNG", no, no)]
+    table = tmp_path / "table.csv"
+    table.write_text("".join(delimiter.join(row) + "\n" for row in rows))
+    first, second = build.read_attributes(table, ["a.png", "b.png"])
+    assert first == {"file": "faces/A.PNG", "Male": False, "Old": False}
+    assert second == {"file": "faces/B.PNG", "Male": True, "Old": True}
+
+
+def test_labels_of_a_table_may_be_names(folder, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text("label\n" + "dog\ncat\ndog\nemu\ncat\ncat\ndog\n")
+    path = build.run(source=folder, name="mine", data_dir=tmp_path / "out", size=4, attributes=table)
+    assert data.load("mine", feature="label", data_dir=tmp_path / "out").tolist() == [1, 0, 1, 2, 0, 0, 1]
+    assert tfds.builder_from_directory(path).info.features["label"].names == ["cat", "dog", "emu"]
+
+
 def test_idx_files(tmp_path):
     rng = np.random.default_rng(0)
     images = {"train": rng.integers(0, 256, (20, 5, 7), np.uint8), "t10k": rng.integers(0, 256, (4, 5, 7), np.uint8)}
@@ -174,6 +193,8 @@ def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys
         ("file\na.png\n", "no row for 1 of 2 images, such as b.png"),
         ("file\na.png\nb.png\na.png\n", "several rows are of 'a.png'"),
         ("x\n1\n", "1 rows for 2 images, and no column with their names"),
+        ("x,x\n1,1\n2,2\n", "several columns are called 'x'"),
+        ("file,x\n1,1\n2,2\n", "column 'file' names none of the images, such as a.png"),
         ("x,\n1,1\n2,2\n", "every column needs a name"),
         ("x/y\n1\n2\n", "every column needs a name without /"),
         ("x,y\n1\n2\n", "line 2 does not have as many fields"),

@@ -26,7 +26,7 @@ from hw5 import command_line
 from hw5.data import STORE, resize
 from hw5.data.image_files import ImageFiles, note, printable
 from hw5.data.layout import class_folders, split_folders
-from hw5.data.local import Part, find_images, parts_of_arrays
+from hw5.data.local import Part, find_images, note_of_left_out, parts_of_arrays
 from hw5.data.names import catalogue, embedded_datasets
 from hw5.errors import InputError
 from hw5.files import output_folder
@@ -35,6 +35,9 @@ from hw5.settings import REQUIRED, Settings, program, setting
 CLASS_COLUMNS = ("label", "group")  # of the CSV file: an image's class and the name of the class, no attributes
 # Headers of a column with the names of the images. There, the names may be written without their suffix.
 NAME_COLUMNS = {"file", "filename", "file_name", "name", "image", "image_id", "image_name", "id", "path"}
+# These certainly are names, so that it is a mistake if they are not those of the images.
+FILE_COLUMNS = {"file", "filename", "file_name", "image_name", "path"}
+BINARY = ({"0", "1"}, {"-1", "1"}, {"false", "true"})  # what a column holds that becomes booleans, in lower case
 SIZE = 64  # pixels, height and width of images from a folder or zip file
 VERSION = "1.0.0"
 
@@ -60,13 +63,17 @@ def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
 
     If a column holds the names of the images, each row belongs to the image that it names; rows of other images
     are left out. If not, the rows are those of the images in the order of their names ("10" before "2").
-    Columns that contain only 0 and 1 become booleans, all others stay text; so do "label" and "group".
+    Columns that contain only 0 and 1, -1 and 1, or true and false become booleans, all others stay text; so do
+    "label" and "group". Fields are separated by commas, semicolons or tabs.
     """
     try:
         if not path.is_file():
             raise ValueError("not a file" if path.exists() else "no such file")
         with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+            delimiter = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+            rows, columns = list(reader), reader.fieldnames or []
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
     for number, row in enumerate(rows, 2):
@@ -74,20 +81,23 @@ def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
             raise InputError(f"{path}: line {number} does not have as many fields as the header")
     if not rows:
         raise InputError(f"{path}: 0 rows for {len(names)} images")
+    if twice := [column for column in columns if columns.count(column) > 1]:
+        raise InputError(f"{path}: several columns are called {twice[0]!r}")
     if unusable := [key for key in rows[0] if not key or "/" in key]:
         raise InputError(f"{path}: a column is called {unusable[0]!r}; every column needs a name without /")
     rows = _in_order_of(names, rows, path)
-    binary = [key for key in rows[0] if key not in CLASS_COLUMNS and {row[key] for row in rows} <= {"0", "1"}]
-    return [row | {key: row[key] == "1" for key in binary} for row in rows]
+    values = {key: {row[key].lower() for row in rows} for key in rows[0] if key not in CLASS_COLUMNS}
+    binary = [key for key, found in values.items() if any(found <= pair for pair in BINARY)]
+    return [row | {key: row[key].lower() in ("1", "true") for key in binary} for row in rows]
 
 
 def _in_order_of(names, rows, path):
     """Sort the rows of a CSV file by the names of the images, if they have them."""
-    forms = [lambda name: name, lambda name: PurePosixPath(name).name, lambda name: PurePosixPath(name).stem]
+    forms = [str, lambda name: PurePosixPath(name).name, lambda name: PurePosixPath(name).name.lower()]
     for column in rows[0]:
-        known = [row[column] for row in rows]
-        for form in forms if column.strip().lower() in NAME_COLUMNS else forms[:2]:
-            wanted = [form(name) for name in names]
+        header = column.strip().lower()
+        for form in forms + [lambda name: PurePosixPath(name).stem] * (header in NAME_COLUMNS):
+            wanted, known = [form(name) for name in names], [form(row[column]) for row in rows]
             if not set(wanted) & set(known):
                 continue
             for values, what in ((wanted, "images are called"), (known, "rows are of")):
@@ -102,10 +112,22 @@ def _in_order_of(names, rows, path):
             if others := len(rows) - len(names):
                 note(f"{path}: {others} rows are of other images")
             return [row_of[name] for name in wanted]
+        if header in FILE_COLUMNS:
+            raise InputError(f"{path}: column {column!r} names none of the images, such as {printable(names[0])}")
     if len(rows) != len(names):
         raise InputError(f"{path}: {len(rows)} rows for {len(names)} images, and no column with their names")
     note(f"{path}: no column with the names of the images; the rows are taken in the order of the names")
     return rows
+
+
+def _number_classes(rows):
+    """Replace labels that are names by their numbers, as text, and return the names, sorted; [] if they are numbers."""
+    names = sorted({row["label"] for row in rows if "label" in row})
+    if not names or any(re.search("[0-9]", name) for name in names):
+        return []
+    for row in rows:
+        row["label"] = str(names.index(row["label"]))
+    return names
 
 
 def _pop_class(row, path):
@@ -170,18 +192,20 @@ def build_from_images(
         splits: shares of consecutive images, e.g. "train:0.8,validation:0.1,test:0.1"; by default the folders
             train, validation and test, or all images in train.
         attributes: CSV file with one row per image, stored with the images (see `read_attributes`). The columns
-            "label" (the class, from 0) and "group" (its name) become features of their own, the others
+            "label" (the class, from 0, or its name) and "group" (a name) become features of their own, the others
             "attributes/…". Without a column "label", folders of classes become the feature "label".
     """
     features = {"image": tfds.features.Image(shape=(size, size, channels), encoding_format="png")}
     examples = {image: {} for image in files.names}
     rows = read_attributes(attributes, files.names) if attributes else []
+    label_names = _number_classes(rows)
     classes = [_pop_class(row, attributes) for row in rows]
     for example, found, row in zip(examples.values(), classes, rows, strict=bool(rows)):
         example |= found | ({"attributes": row} if row else {})
     if classes and "label" in classes[0]:
         num_classes = 1 + max(example["label"] for example in classes)
-        features["label"] = tfds.features.ClassLabel(num_classes=num_classes)
+        how = dict(names=label_names) if label_names else dict(num_classes=num_classes)
+        features["label"] = tfds.features.ClassLabel(**how)
     if classes and "group" in classes[0]:
         features["group"] = tfds.features.Text()
     if rows and rows[0]:
@@ -194,8 +218,9 @@ def build_from_images(
         features["label"] = tfds.features.ClassLabel(names=[printable(folder) for folder in class_names])
         for image, number in class_of.items():
             examples[image]["label"] = number
+    note_of_left_out(files, folders)
     if splits or None in folders:
-        folders = {None: files.names}
+        folders = {None: sum(folders.values(), [])}
     if class_names:
         folders = {split: _shuffled(names) for split, names in folders.items()}
         note(f"{printable(files.source)}: {len(class_names)} folders are the classes; the images are shuffled")
@@ -209,9 +234,10 @@ def build_from_images(
             progress.update()
 
     files.report()
-    with tqdm(total=len(files), desc=name, unit=" images") as progress:
+    total = sum(map(len, folders.values()))
+    with tqdm(total=total, desc=name, unit=" images") as progress:
         parts = {split: encoded(names, progress) for split, names in folders.items()}
-        return _write(name, data_dir, features, parts, f"{len(files)} images from {files.source.name}.")
+        return _write(name, data_dir, features, parts, f"{total} images from {files.source.name}.")
 
 
 def build_from_arrays(
