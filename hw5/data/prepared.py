@@ -28,10 +28,12 @@ def load(
     name, info = builder.name, builder.info
     try:
         files = info.splits[split].file_instructions
+        parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(info.splits)
     except (KeyError, ValueError, AssertionError, NotImplementedError) as error:
         raise InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(info.splits)}") from error
     connector = _find_feature(name, info.features, feature)
-    if not files:
+    # TFDS reads [5:2] as [5:].
+    if not files or any(part.to is not None and (part.from_ or 0) > part.to for part in parts):
         raise InputError(f"dataset {name!r}: {split} selects no images")
     try:
         values = np.concatenate(list(_batches(info, files, feature, connector, limit)))
