@@ -191,6 +191,12 @@ def test_the_files_of_shards_in_a_folder(tmp_path):
     assert load_shards(tmp_path) is None  # a folder of images
 
 
+def test_a_folder_of_arrays_alone_has_no_shards(tmp_path):
+    for split, count in (("train", 5), ("test", 3)):
+        np.savez(tmp_path / f"{split}.npz", RNG.integers(0, 256, (count, 8, 8, 3), np.uint8))
+    assert load_shards(tmp_path) is None
+
+
 def small_vae():
     return VAE(*networks.dense_vae(2, hidden=8, image_shape=(4, 4, 1)), likelihood=distributions.Gaussian())
 

@@ -252,7 +252,10 @@ FILES = {
     "folder.npy": (os.mkdir, "holds no images"),
     "folder": (os.mkdir, "holds no images"),
     "text.txt": (lambda path: path.write_text("hello"), "is not a folder"),
-    "text.gz": (lambda path: path.write_bytes(gzip.compress(b"hello")), "not an IDX file"),
+    "text.gz": (
+        lambda path: path.write_bytes(gzip.compress(b"hello")),
+        "or IDX file, or a dataset (to be unpacked first)",
+    ),
     "text.npy": (lambda path: path.write_text("hello"), "neither an array nor an archive"),
     "empty.npy": (lambda path: path.touch(), "neither an array nor an archive"),
     "empty.npz": (lambda path: path.touch(), "neither an array nor an archive"),
@@ -263,7 +266,7 @@ FILES = {
     "cut.npz": (lambda path: path.write_bytes(save(np.savez, RGB)[:-30]), "cut.npz: "),
     "images.npz": (lambda path: zip_of(path, {"a.png": PNG}), "images.npz: "),
     "locked.npz": (lambda path: encrypted_zip(path, "a.npy", save(np.save, RGB)), "encrypted"),
-    "nothing.zip": (lambda path: zip_of(path, {}), "neither a folder nor a zip file of images"),
+    "nothing.zip": (lambda path: zip_of(path, {}), "holds no images"),
     "texts.zip": (lambda path: zip_of(path, {"a.txt": b"hello"}), "holds no images"),
 }
 
@@ -280,6 +283,28 @@ def test_what_is_no_side_is_refused_at_once(tmp_path, name):
     write, message = FILES[name]
     write(tmp_path / name)
     assert message.lower() in refusal(f"{tmp_path}/{name}").lower()
+
+
+def test_an_address_is_no_side():
+    assert "is an address; download it" in refusal("https://example.org/faces.zip")
+
+
+def test_of_splits_in_one_file_one_is_named(tmp_path):
+    np.savez(tmp_path / "medmnist.npz", train_images=GREY, val_images=GREY[:3], test_images=255 - GREY)
+    message = refusal(tmp_path / "medmnist.npz")
+    assert "name a split, as medmnist.npz:train" in message
+    np.testing.assert_array_equal(pixels(f"{tmp_path}/medmnist.npz:test"), 255 - GREY)
+
+
+@pytest.mark.parametrize(("values", "said"), [(GREY > 99, True), (np.uint16(GREY) * 16, True), (GREY, False)])
+def test_nearly_black_images_are_said(tmp_path, values, said, capsys):
+    """Masks of 0 and 1, and 12 bits in files of 16."""
+    for number, image in enumerate(values[..., 0]):
+        Image.fromarray(image.astype(np.uint8) if image.dtype == bool else image).save(tmp_path / f"{number}.png")
+    image_checksum(open_side(str(tmp_path), Colours()), "masks/")
+    assert ("note: masks/: no pixel is brighter than" in capsys.readouterr().err) == said
+    data.load(tmp_path, "all")
+    assert (f"note: {tmp_path}: no pixel is brighter than" in capsys.readouterr().err) == said
 
 
 @pytest.mark.parametrize("side", ["/dev/null", "/dev/zero", "/dev/stdin"])

@@ -369,7 +369,7 @@ def checksum(name: str, side: Sequence) -> str:
     """Read all images of a side once: what cannot be read is found now, and what is in the cache is found again."""
     print(f"{printable(name)}: {len(side):,} images")
     with named(name):
-        return image_checksum(side)
+        return image_checksum(side, name)
 
 
 @contextlib.contextmanager

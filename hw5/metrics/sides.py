@@ -17,9 +17,10 @@ from typing import BinaryIO
 import numpy as np
 
 from hw5 import data
-from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import ImageFiles, note, open_zip, printable
-from hw5.data.local import LocalDataset, find_images
+from hw5.data.idx import read_idx
+from hw5.data.image_files import MENDS, ImageFiles, note, open_zip, printable
+from hw5.data.layout import parse_name
+from hw5.data.local import LocalDataset, find_images, starts_as_idx
 from hw5.data.names import find_dataset
 from hw5.errors import InputError
 from hw5.metrics.extractor import Extractor, to_bytes
@@ -34,7 +35,6 @@ from hw5.metrics.statistics import (
 
 KNOWN = "a folder or zip file of images, a .npy, .npz or IDX file, or a dataset"
 NAME_AND_SPLIT = re.compile(r"([^:]*(?::\d+\.[\d*]+\.[\d*]+)?)(?::(.*))?", re.DOTALL)  # mnist, mnist:3.0.1:test
-GZIP = b"\x1f\x8b"
 FLAT_SIZES = (28, 32, 48, 64, 96, 128, 256)  # heights of square grey images that are stored as rows of numbers
 MAX_ASPECT = 16  # of grey images without a channel axis; a longer side is more likely another axis
 USUAL_RANGES = ("0,1", "-0.5,0.5", "-1,1", "0,255", "-128,127", "0,1023", "0,4095", "0,65535")
@@ -61,6 +61,8 @@ def open_side(
     """
     if not side:
         raise InputError("the name of a side is empty; name a folder, a file or a dataset")
+    if "://" in side:
+        raise InputError(f"{side}: is an address; download it, and name the file")
     name, split = (side, None) if os.path.lexists(side) else NAME_AND_SPLIT.fullmatch(side).groups()
     try:
         path = data.find_path(name)
@@ -81,11 +83,9 @@ def open_side(
         return _open_array(path, value_range, limit)
     if zipfile.is_zipfile(path):
         return _open_folder(path, extractor, limit)
-    with path.open("rb") as file:
-        start = file.read(4)
-    if is_idx(start) or start.startswith(GZIP):
+    if starts_as_idx(path):
         return read_idx(path, 3)[:limit, ..., None]
-    raise InputError(f"{side}: is not {KNOWN}")
+    raise InputError(f"{side}: is not {KNOWN}{MENDS.get(path.suffix.lower(), '')}")
 
 
 def _open_folder(path, extractor, limit):
@@ -355,6 +355,8 @@ def _images_among(path, arrays):
     names = [name for name, layout in layouts.items() if layout != "rows"] or list(layouts)
     listed = ", ".join(f"{name} ({array.dtype} {list(array.shape)})" for name, array in arrays.items())
     if len(names) != 1:
-        raise InputError(f"{len(names)} of its arrays can be images; save one alone: {listed}")
+        splits = filter(None, (parse_name(name).split for name in names))
+        mend = next((f"name a split, as {path.name}:{split}" for split in splits), "save one alone")
+        raise InputError(f"{len(names)} of its arrays can be images; {mend}: {listed}")
     note(f"{printable(path)}: the images are {names[0]} of {listed}")
     return arrays[names[0]]

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import scipy.linalg
 
-from hw5.data.image_files import open_zip
+from hw5.data.image_files import note_if_dark, open_zip
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
 from hw5.metrics.extractor import Extractor, shard_bounds, to_bytes
@@ -169,6 +169,8 @@ class Statistics:
                 if damaged:
                     raise ValueError(f"the checksum of {damaged} is wrong")
                 names = ("mu", "sigma") if "mu" in file else ("mean", "covariance")
+                if "mu" in file and "mean" in file:
+                    raise ValueError("both mu and mean, which may differ")
                 mean, covariance, features, logits = (
                     _real_numbers(name, file[name]) if name in file else None for name in (*names, "features", "logits")
                 )
@@ -184,6 +186,8 @@ class Statistics:
                     raise ValueError(f"{name} {list(values.shape)} of {count} images")
             if features is not None and features.shape[1] != len(mean):
                 raise ValueError(f"features {list(features.shape)} of a mean {list(mean.shape)}")
+            if features is not None and count > 1:
+                _check_features(features, mean, covariance)
         except UNREADABLE as error:
             raise InputError(f"{path}: holds no readable statistics of images ({reason_of(error)})") from error
         return cls(Gaussian(np.float64(mean), np.float64(covariance), count), extractor, features, logits, shard)
@@ -248,6 +252,17 @@ def _check_gaussian(mean, covariance):
     _, failed = scipy.linalg.lapack.dpotrf(shifted, overwrite_a=True)
     if failed and largest:
         raise ValueError("the covariance has negative eigenvalues")
+
+
+def _check_features(features, mean, covariance):
+    """Check that mean and variances are those of the features, up to rounding."""
+    count, variances = len(features), covariance.diagonal()
+    found = features.mean(axis=0, dtype=np.float64)
+    squares = np.einsum("nd,nd->d", features, features, dtype=np.float64) / count  # no copy in float64
+    if not np.allclose(found, mean, rtol=1e-3, atol=1e-3 * np.sqrt(variances.max())):
+        raise ValueError("the mean is not that of the features")
+    if not np.allclose((squares - found**2) * count / (count - 1), variances, rtol=1e-3, atol=1e-3 * variances.max()):
+        raise ValueError("the covariance is not that of the features")
 
 
 def _named(shard):
@@ -332,6 +347,8 @@ def load_shards(folder: Path) -> Statistics | None:
     paths = sorted(folder.glob("[!.]*.npz"))
     if not paths or len(paths) < sum(not path.name.startswith(".") for path in folder.iterdir()):
         return None
+    if not any(map(_names_statistics, paths)):
+        return None
     numbers = {}
     for path in paths:
         try:
@@ -345,17 +362,27 @@ def load_shards(folder: Path) -> Statistics | None:
         raise InputError(f"{folder}: {error}") from error
 
 
-def image_checksum(images: Sequence) -> str:
+def _names_statistics(path):
+    try:
+        with open_zip(path) as archive:
+            return holds_statistics([name.removesuffix(".npy") for name in archive.namelist()])
+    except UNREADABLE:
+        return True  # the error is to name this file
+
+
+def image_checksum(images: Sequence, name: str | None = None) -> str:
     """Return the shape of images and a hash of their bytes, `120x28x28x1_…`: equal images have equal ones.
 
     Every image is read once, so files that cannot be read are found before time is spent on features.
 
     Args:
         images: as in `Extractor.activations`.
+        name: of the images, for a note if they are nearly black.
 
     Raises:
         InputError: as `Extractor.activations`.
     """
+    brightest = 0
     if hasattr(images, "shape"):
         images = np.asarray(images)
     content, shapes = hashlib.sha256(), []
@@ -365,8 +392,11 @@ def image_checksum(images: Sequence) -> str:
         for part in map(to_bytes, parts):
             content.update(np.ascontiguousarray(part))
             shapes += [part.shape[1:]] * len(part)
+            brightest = max(brightest, int(part.max(initial=0)))
     if not shapes:
         raise InputError("no images to extract features from")
+    if name is not None:
+        note_if_dark(name, brightest)
     if len(set(shapes)) > 1:
         content.update(repr(shapes).encode())
     shape = "x".join(map(str, shapes[0])) if len(set(shapes)) == 1 else "mixed"
