@@ -195,6 +195,8 @@ def test_a_folder_of_arrays_alone_has_no_shards(tmp_path):
     for split, count in (("train", 5), ("test", 3)):
         np.savez(tmp_path / f"{split}.npz", RNG.integers(0, 256, (count, 8, 8, 3), np.uint8))
     assert load_shards(tmp_path) is None
+    os.mkfifo(tmp_path / "pipe.npz")
+    assert load_shards(tmp_path) is None
 
 
 def small_vae():

@@ -344,7 +344,7 @@ def load_shards(folder: Path) -> Statistics | None:
     Raises:
         InputError: files are damaged or no shards, or some are missing.
     """
-    paths = sorted(folder.glob("[!.]*.npz"))
+    paths = sorted(path for path in folder.glob("[!.]*.npz") if path.is_file())  # a pipe would never end
     if not paths or len(paths) < sum(not path.name.startswith(".") for path in folder.iterdir()):
         return None
     if not any(map(_names_statistics, paths)):
