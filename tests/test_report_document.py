@@ -105,7 +105,24 @@ def test_plots_are_as_wide_as_they_were_drawn(figures):
     assert r"\includegraphics[width=0.500\linewidth]{section1/error.png}" in text
     assert r"\caption{Half: 0.1.}\label{section1/error}" in text
     assert "width=0.327" in report.expand(r"\plots[3]{section1/error, section1/error}{Small.}", figures)
-    assert r"\caption{Error.}" in report.expand(r"\allplots{section1}", figures)
+    assert r"\caption{\texttt{error}: Error.}" in report.expand(r"\allplots{section1}", figures)
+
+
+def test_figures_are_no_taller_than_a_page():
+    """Else LaTeX cuts them off at its end."""
+    inches = 9.6 - 0.7  # the height of the text, without a caption of four lines
+    text = report.expand(SOURCE.read_text(), ROOT / "figures")
+    for figure in re.findall(r"\\begin\{figure\}.*?\\end\{figure\}", text, re.DOTALL):
+        rows = [[]]
+        for part in figure.split(r"\\[1ex]"):
+            rows.append([])
+            for share, name in re.findall(r"\\includegraphics\[width=([\d.]+)\\linewidth\]\{(.*?)\}", part):
+                with Image.open(ROOT / "figures" / name) as image:
+                    height = float(share) * 6.3 * image.height / image.width
+                if sum(width for width, _ in rows[-1]) + float(share) > 1:
+                    rows.append([])
+                rows[-1].append((float(share), height))
+        assert sum(max((height for _, height in row), default=0) for row in rows) < inches, figure
 
 
 @pytest.mark.parametrize(
@@ -172,7 +189,7 @@ def test_another_run_takes_the_place_of_its_section(figures, other):
     assert r"width=0.250\linewidth]{../results/section1/k_max5/error.png}" in expanded
     assert r"\emph{section1/old: this run did not draw it.}" in expanded  # it is older than the numbers
     assert r"\caption{Two.}\label{section1/old}" in expanded  # what refers to it still finds it
-    assert r"\caption{Error.}" in expanded
+    assert r"\caption{\texttt{error}: Error.}" in expanded
     assert r"\caption{Old.}" not in expanded
     assert expansion.missing == ["section1/results/list/0", "section1/old", "section1/never"]
     assert "a run with" not in report.expand(text, figures)

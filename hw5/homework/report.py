@@ -17,7 +17,7 @@ without a network. LaTeX, if it is installed, converts it to a PDF. These comman
     \\headline{section5}                                 table rows with the numbers that the section printed last
     \\plots[2]{section1/error, section1/pretraining}{caption}   a figure of PNG files, at most two side by side
     \\allplots{section5}                                 all PNG files of section 5, one figure per file, its caption by
-                                    `hw5.homework.captions`
+                                    `hw5.homework.captions` after its name
     \\student                                            the author
     \\begin{ifpresent}{section3} … \\otherwise … \\end{ifpresent}   text for a section that was run, or for a
                                     number that exists
@@ -313,7 +313,9 @@ class Expansion:
     def all_plots(self, _, section):
         drawn = self.load(section).get("figures")
         names = sorted(path.stem for path in self.folder(section).glob("[!.]*.png") if not drawn or path.name in drawn)
-        figures = (f"\\plots{{{section}/{name}}}{{{caption(name)}}}" for name in names)
+        # The file's name is what the text calls the figure.
+        named = {name: f"\\texttt{{{name.translate(SPECIAL)}}}: {caption(name)}" for name in names}
+        figures = (f"\\plots{{{section}/{name}}}{{{text}}}" for name, text in named.items())
         return "\n\\FloatBarrier\n".join(figures)  # LaTeX can postpone only a few dozen figures
 
     def find(self, path):
