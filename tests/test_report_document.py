@@ -108,6 +108,15 @@ def test_plots_are_as_wide_as_they_were_drawn(figures):
     assert r"\caption{\texttt{error}: Error.}" in report.expand(r"\allplots{section1}", figures)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "figures").glob("*/metrics.json")), ids=lambda path: path.parent.name)
+def test_committed_results_name_their_section_and_their_figures(path):
+    """`--results` takes any of them, and shows no figure that is of another run."""
+    metrics = json.loads(path.read_text())
+    assert metrics["section"] == path.parent.name.removesuffix("_long")
+    assert bool(metrics["changed"]) == path.parent.name.endswith("_long")
+    assert {file.name for file in path.parent.glob("*.[pg][ni][gf]")} <= {*metrics["figures"]}
+
+
 def test_figures_are_no_taller_than_a_page():
     """Else LaTeX cuts them off at its end."""
     inches = 9.6 - 0.7  # the height of the text, without a caption of four lines
