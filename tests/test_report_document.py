@@ -389,12 +389,14 @@ def test_the_error_of_latex_is_passed_on(tmp_path, figures):
     [
         (["--source=nowhere.tex"], (), "--source=nowhere.tex: no such file"),
         (["--figures=nowhere"], (), "--figures=nowhere: no such folder"),
+        (["--figures=empty"], (), "--figures=empty: holds no results; ./run_all.sh makes them"),
         (["--source=latin1.tex"], (), "--source=latin1.tex: is not a text in UTF-8"),
         ([], ("pypandoc",), "report.html is made by pandoc: pip install -e '.[report]' installs it"),
     ],
 )
 def test_mistakes_are_one_line(source, figures, arguments, without, message):
     (source.parent / "latin1.tex").write_bytes("ü".encode("latin1"))
+    (source.parent / "empty").mkdir()
     done = python_m("hw5.report", "--source=report.tex", *arguments, cwd=source.parent, without=without)
     assert done.returncode == 1
     assert message in done.stderr

@@ -76,13 +76,15 @@ def main(arguments: Arguments) -> list[Path]:
         The paths that were written.
 
     Raises:
-        InputError: a folder, a section's metrics.json or pandoc is missing, or LaTeX fails.
+        InputError: a folder, a section's metrics.json or pandoc is missing, there are no results, or LaTeX fails.
     """
     source, figures = arguments.source, arguments.figures
     if not source.is_file():
         raise InputError(f"source={source}: no such file; call this in the folder that README.md lies in")
     if not figures.is_dir():
         raise InputError(f"figures={figures}: no such folder")
+    if not arguments.results and not any(figures.glob("*/metrics.json")):  # an earlier report is worth more than none
+        raise InputError(f"figures={figures}: holds no results; ./run_all.sh makes them")
     folder, build = output_folder(arguments.out), output_folder(arguments.build, "build").resolve()
     try:
         text = source.read_text(encoding="utf-8")
