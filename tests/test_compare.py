@@ -50,6 +50,18 @@ def test_the_curves_of_the_trainings_that_all_runs_have(runs, tmp_path, monkeypa
     }
 
 
+def test_lines_have_the_names_of_runs_and_trainings(tmp_path, monkeypatch):
+    from hw5 import figures
+
+    drawn, curves = {}, {f"kl_weight={weight}, k=5": {"loss": [2.0]} for weight in (0, 1)}
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(json.dumps({"results": {"history": curves}}))
+    monkeypatch.setattr(figures, "curve_panels", lambda path, panels, **_: drawn.update(panels))
+    compare.run([tmp_path / "a", tmp_path / "b"], out=tmp_path / "curves.png")
+    assert list(drawn["loss"]) == [f"{run}, {training}" for run in "ab" for training in curves]
+
+
 def test_histories_by_training_however_a_section_nests_them():
     curves = {"loss": [1.0, 2.0]}
     nested = {"history": curves, "other": {"history": curves, "samples": {"proportions": [0.5]}}}

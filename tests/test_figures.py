@@ -88,6 +88,16 @@ def draw_all(folder):
         path.unlink()
 
 
+def test_curves_of_one_value_are_seen_and_long_names_stay_on_the_page(tmp_path):
+    names = [f"results/section2/k5_epochs1_train_size512_seed{seed}" for seed in range(3)]
+    figures.curve_panels(tmp_path / "one.png", {"loss": {name: [1.0] for name in names}}, xlabel="epochs")
+    figures.curve_panels(tmp_path / "none.png", {"loss": {name: [np.nan] for name in names}}, xlabel="epochs")
+    one, none = (np.asarray(Image.open(tmp_path / f"{name}.png").convert("RGB")) for name in ("one", "none"))
+    coloured = [(np.ptp(image.astype(int), axis=2) > 50).sum() for image in (one, none)]
+    assert coloured[0] > coloured[1]  # by the points; the legend is in both
+    assert one.shape[1] < 1.05 * 200 * figures.WIDTH
+
+
 def test_figures_are_pngs_without_leftovers(tmp_path):
     draw_all(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png"}

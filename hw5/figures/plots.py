@@ -35,6 +35,7 @@ STYLE = {
 WIDTH = 6.3  # inches, the text width of an A4 page
 GAP = 2  # white pixels between two images
 SHEET_GAP = 12  # between two grids
+LEGEND_CHARACTERS = 80  # of all labels in one row of a legend as wide as the page
 NAMES = {  # of the metrics of models, in the order in which they are drawn
     "loss": "loss",
     "d_loss": "loss of D",
@@ -341,12 +342,14 @@ def curve_panels(
         grid = figure.subplots(rows, 2, squeeze=False)
         for axes, (title, runs) in zip(grid.flat, panels.items(), strict=False):
             for label, values in runs.items():
-                axes.plot(step * np.arange(1, len(values) + 1), values, label=label)
+                marker = None if len(values) > 1 else "o"  # one value makes no line
+                axes.plot(step * np.arange(1, len(values) + 1), values, marker=marker, label=label)
             axes.set(xlabel=xlabel, title=title)
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
         handles, labels = grid[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, borderpad=0)
+        columns = max(min(LEGEND_CHARACTERS // max(map(len, labels)), 3), 1)
+        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, borderpad=0)
         _save(figure, path)
 
 

@@ -105,7 +105,7 @@ def draw(path: Path, runs: Mapping[str, Mapping[str, Mapping]]) -> None:
     panels = {}
     for name, found in runs.items():
         for training in in_all or [*found][:1]:
-            label = f"{name}, {training}".removesuffix(", ") if len(in_all) > 1 else name
+            label = f"{name}, {training.removeprefix('history/')}".removesuffix(", ") if len(in_all) > 1 else name
             for metric, values in found[training].items():
                 panels.setdefault(metric, {})[label] = values
     panels = {metric: lines for metric, lines in panels.items() if len(lines) > 1}
