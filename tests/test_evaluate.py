@@ -22,7 +22,7 @@ from hw5.metrics.evaluate import METRICS
 from hw5.metrics.extractor import Extractor
 from hw5.metrics.frechet import Gaussian
 from hw5.metrics.inception import MissingWeights
-from hw5.metrics.statistics import Statistics
+from hw5.metrics.statistics import Statistics, image_checksum
 from hw5.tables import print_evaluations
 
 
@@ -96,6 +96,12 @@ def test_the_seed_chooses_the_projections(digits, classifier):
     for seed in (0, 1):
         row = row_of(digits[:40], classifier, real_images=digits[40:80], metrics="sliced_wasserstein", seed=seed)
         assert row["sliced_wasserstein"] == wasserstein_distance(features, real, method="sliced", seed=seed)
+
+
+def test_real_images_are_computed_once_and_generated_ones_are_not_kept(digits, classifier, tmp_path):
+    row_of(digits[:20], classifier, real_images=digits[20:40], held_out_images=digits[40:60], metrics="fid")
+    kept = {f"mnist-classifier_{image_checksum(images)}.npz" for images in (digits[20:40], digits[40:60])}
+    assert {path.name for path in (tmp_path / "hw5").iterdir()} == kept
 
 
 def test_an_evaluator_knows_the_real_and_the_held_out_images(classifier):

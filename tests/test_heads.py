@@ -322,6 +322,7 @@ def test_the_command_fits_a_head_for_ones_own_dataset(splits, striped, tmp_path,
     assert head.accuracy == 1
     assert (head.num_images, head.num_test_images) == {"train:1": (96, 24)}.get(splits, (90, 30))
     assert 0.5 <= head.chance <= 0.7  # two classes of 60 images each
+    assert head.network == "inception-fid"
     assert "test accuracy 1.000" in capsys.readouterr().out
     np.testing.assert_array_equal(find_head("stripes").weights, head.weights)
 

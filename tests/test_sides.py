@@ -351,6 +351,17 @@ def test_a_dataset_is_not_hidden_by_a_folder_of_its_name(tmp_path, monkeypatch, 
     assert not capsys.readouterr().err
 
 
+def test_images_of_a_folder_have_the_channels_of_the_network(tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    Image.fromarray(GREY[0, ..., 0]).save(tmp_path / "b.png")
+    for channels in (1, 3):
+        network = Colours()
+        network.channels = channels
+        images = open_side(str(tmp_path), network)[0:2]
+        assert [image.shape for image in images] == [(9, 8, channels)] * 2
+        np.testing.assert_array_equal(images[1], np.repeat(GREY[0], channels, axis=-1))
+
+
 def test_arrays_beside_statistics_are_left_out_with_a_note(tmp_path, capsys):
     np.savez(tmp_path / "a.npz", mu=np.zeros(3), sigma=np.eye(3), notes=np.zeros(2), images=np.zeros((2, 4, 4, 3)))
     assert open_side(str(tmp_path / "a.npz"), Colours()).gaussian.mean.shape == (3,)
