@@ -170,13 +170,16 @@ def test_a_sheet_has_its_sections_data_and_part_of_the_report(tree, tmp_path, sh
 
 def test_the_notebook_and_the_grids_of_the_run(tree, tmp_path):
     (tree / "notebooks").mkdir()
-    (tree / "notebooks" / "sheet003.ipynb").write_text("{}")
+    links = "[all](../figures), [docs/results.md](../docs/results.md), [report](../report/report.tex) [x](https://x)"
+    (tree / "notebooks" / "sheet003.ipynb").write_text(json.dumps([links]))
     for step in range(3):
         path = tree / "runs" / "section8" / "samples" / f"{200 * step:06}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (256, 128), (80 * step, 0, 0)).save(path)
     names, texts = names_and_texts(handin.run(source=tree, out=tmp_path, sheet="003"))
-    assert "sheet003.ipynb" in names
+    links = "[all](codes/figures), docs/results.md, [report](Report.tex) [x](https://x)"
+    assert json.loads(texts["sheet003.ipynb"]) == [links]
+    assert "Report.tex" in names
     assert "`sheet003.ipynb`" in texts["README.md"]
     assert "made of the 3 grids of the run" in texts["summary.txt"]
     sheet = np.asarray(

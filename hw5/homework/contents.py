@@ -20,6 +20,7 @@ PACKED = {".npz", ".h5", ".png", ".gif", ".pdf"}  # suffixes of files that zip m
 TEXT_SHARE = 0.3  # of its size, roughly, that a text has in a zip file
 ALL_GRIDS = "fixed_noise_all.png"  # section 8's contact sheet
 IMAGE = re.compile(r"(\\includegraphics\[[^]]*\]\{|src=\")(section(\d+)\w*/)")
+LINK_OUT = re.compile(r"\[([^]\n]*)\]\(\.\./[^)]*\)")  # in Markdown
 SHOWN = re.compile(r"\\includegraphics\[[^]]*\]\{([^}]*)\}")
 NO_PDF = "no LaTeX is installed (Debian: apt install {packages}); install it and run this again, or print the HTML page"
 
@@ -93,9 +94,16 @@ class Contents:
         if sheet.notebook:
             path = source / "notebooks" / f"sheet{sheet.number}.ipynb"
             if path.is_file():
-                self.files[path.name] = path
+                self.texts[path.name] = self._with_links_of_the_archive(path.read_text(encoding="utf-8"))
             else:
                 self.notes[path.name] = "is missing: the checkout has no notebooks/" + path.name
+
+    def _with_links_of_the_archive(self, notebook):
+        """Let the links of a notebook lead to the archive's figures and report; what it lacks is named without one."""
+        folder, document = self.sheet.folder_of(self.sheet.sections[0]), self.sheet.document.format(name=self.name)
+        notebook = notebook.replace("](../figures", f"]({folder}/figures")
+        notebook = notebook.replace("](../report/report.tex)", f"]({document}.tex)")
+        return LINK_OUT.sub(r"\1", notebook)
 
     def _data(self, sections) -> dict[str, Path]:
         """List data and weights that sections need, as paths from a folder of code → file."""
