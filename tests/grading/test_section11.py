@@ -98,7 +98,9 @@ def decoded_at_scales(factors):
 
 @pytest.mark.points(3, part="11.1")
 def test_a_tanh_makes_the_images_and_the_discriminator_says_one_number():
-    (usual, doubled, huge), images, outputs = decoded_at_scales((1.0, 2.0, 1e6))
+    (small,), _, _ = decoded_at_scales((1.0,))
+    scale = 1 / np.abs(np.arctanh(2 * np.float64(small) - 1)).max()  # so that the tanh is not almost linear
+    (usual, doubled, huge), images, outputs = decoded_at_scales((scale, 2 * scale, 1e6))
     assert images.shape == (3, 32, 32, 1)
     assert outputs.shape == (4, 1)
     for some in (usual, doubled, huge, images):

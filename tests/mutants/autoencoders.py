@@ -167,21 +167,6 @@ MUTANTS = [
         ("1.4", "2.4"),
         (("figures/latent.py", STEPS, STEPS.replace("(training)", "(validation[::-1])")),),
     ),
-    Mutant(
-        "draws-images-in-place-of-reconstructions",
-        "figures",
-        ("1.4", "2.4"),
-        (
-            ("figures/latent.py", '("reconstruction", model.reconstruct(training))', '("reconstruction", training)'),
-            (
-                "figures/latent.py",
-                '("reconstruction", model.reconstruct(validation))',
-                '("reconstruction", validation)',
-            ),
-            ("section1.py", "trained[name, dim].reconstruct(originals)", "originals"),
-            ("section2.py", "trained[key].reconstruct(originals)", "originals"),
-        ),
-    ),
     # 1.5: principal component analysis
     Mutant(
         "pca-without-the-mean",

@@ -542,7 +542,7 @@ MUTANTS = [
     mutant(
         "section-7-cubic",
         "protocol",
-        ("7.1",),
+        ("7.1", "7.2"),
         "section7.py",
         "np.stack([x, x**2], axis=1)",
         "np.stack([x, x**3], axis=1)",

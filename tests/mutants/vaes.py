@@ -31,13 +31,13 @@ MUTANTS = [
     Mutant(
         "the-same-noise-in-every-step",
         "noise",
-        ("2.1", "5.4"),
+        ("2.1", "4.5", "5.4"),
         (("models/vae.py", NOISE, NOISE.replace("self.epsilon_generator", "1")),),
     ),
     Mutant(
         "noise-drawn-when-traced",
         "noise",
-        ("2.1", "5.4"),
+        ("2.1", "4.5", "5.4"),
         (
             (
                 "models/vae.py",
@@ -282,7 +282,10 @@ MUTANTS = [
     ),
     Mutant("dropout-never", "networks", ("4.1",), (("networks.py", DROPOUT, DROPOUT.replace("(dropout", "(0.0")),)),
     Mutant(
-        "dropout-of-nine-tenths", "networks", ("4.1",), (("networks.py", DROPOUT, DROPOUT.replace("(dropout", "(0.9")),)
+        "dropout-of-nine-tenths",
+        "networks",
+        ("4.1", "4.5"),
+        (("networks.py", DROPOUT, DROPOUT.replace("(dropout", "(0.9")),),
     ),
     Mutant(
         "dropout-in-the-decoder",
@@ -416,7 +419,7 @@ MUTANTS = [
     Mutant(
         "encoder-is-not-trained",
         "protocol",
-        ("2.3",),
+        ("2.3", "2.5"),
         (
             (
                 "section2.py",
@@ -442,7 +445,7 @@ MUTANTS = [
     Mutant(
         "decodes-logits",
         "protocol",
-        ("2.4",),
+        ("2.4", "4.5"),
         (
             (
                 "models/vae.py",
