@@ -31,7 +31,14 @@ MUTANTS = [
         START,
         "start = ops.repeat(self.draw(keras.random.randint, (1, 1), minval=0, maxval=length - self.size + 1), batch, axis=0)",
     ),
-    mutant("patch-always-at-one-place", "protocol", ("6.1",), LAYERS, START, "start = ops.full((batch, 1), 10)"),
+    mutant(
+        "patch-always-at-one-place",
+        "protocol",
+        ("6.1",),
+        LAYERS,
+        START,
+        'start = ops.full((batch, 1), 10, dtype="int32")',
+    ),
     mutant(
         "patch-partly-outside", "protocol", ("6.1",), LAYERS, START, START.replace("length - self.size + 1", "length")
     ),
@@ -152,7 +159,8 @@ EQUIVALENTS = [
             (
                 NETWORKS,
                 '_decoder("denoising_decoder", image_shape, code_dim, up),',
-                'keras.Sequential([*_decoder("denoising_decoder", image_shape, code_dim, up).layers, layers.Activation("sigmoid")]),',
+                '(lambda inner: keras.Model(inner.inputs, layers.Activation("sigmoid")(inner.outputs[0])))'
+                '(_decoder("denoising_decoder", image_shape, code_dim, up)),',
             ),
             (
                 MODEL,

@@ -675,7 +675,8 @@ MUTANTS = [
         ("11.4",),
         "section11.py",
         "    evaluated = evaluate(gan)\n",
-        "    evaluate(gan)\n    evaluated = evaluate(np.random.default_rng(0).uniform(size=(settings.fid_samples, SIZE, SIZE, 1)).astype(np.float32))\n",
+        "    noise = lambda _, count, seed: np.random.default_rng(seed).uniform(size=(count, SIZE, SIZE, 1)).astype('f')\n"
+        '    evaluated = evaluate(type("Noise", (), {"sample": noise})())\n',
     ),
     mutant(
         "section-11-three-images-between",
