@@ -216,7 +216,7 @@ def run_section(number, arguments, digits):
         if data is None:
             return None
         parts, size = [], 0
-        for part in itertools.islice(data, batches) if hasattr(data, "take") else [data]:
+        for part in itertools.islice(data, batches) if isinstance(data, tf.data.Dataset) else [data]:
             part = np.asarray(part[0] if isinstance(part, tuple | list) else part)
             if part.ndim != 4 or size > max_bytes:
                 break
@@ -229,7 +229,7 @@ def run_section(number, arguments, digits):
         is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
         if is_generative and all(self is not model for model in trained):
             trained.append(self)
-        fed.extend(np.asarray(batch) for batch in (x.take(4) if hasattr(x, "take") else [x]))
+        fed.extend(np.asarray(batch) for batch in (x.take(4) if isinstance(x, tf.data.Dataset) else [x]))
         validation, images = kwargs.get("validation_data"), x
         if share := kwargs.get("validation_split"):
             images, validation = x[: int(len(x) * (1 - share))], x[int(len(x) * (1 - share)) :]

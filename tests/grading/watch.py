@@ -121,7 +121,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             return pair
 
         def recording_fit(self, x=None, *positional, fit=keras.Model.fit, **named):
-            for batch in x.take(kept) if hasattr(x, "take") else [x]:
+            for batch in x.take(kept) if isinstance(x, tf.data.Dataset) else [x]:
                 fed.extend(np.asarray(part) for part in (batch if isinstance(batch, tuple | list) else [batch]))
             return fit(self, x, *positional, **named)
 
