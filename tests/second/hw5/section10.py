@@ -45,6 +45,7 @@ def run(
         vae.optimizer.build(vae.trainable_variables)
         history = {}
         if kept.exists():
+            vae(images[:1])  # Keras loads weights into models that were called
             vae.load_weights(kept)
             history = np.load(log, allow_pickle=True).item()
         if train:
