@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 # Mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001. Of networks that are hardly
 # trained, all outputs are alike, so arrays that are not rounded are compared more closely.
-CLOSE_ROUNDED, CLOSE = 0.004, 1e-4
+CLOSE_ROUNDED, CLOSE = 0.004, 1e-3
 
 
 def pictures(done) -> list[np.ndarray]:
@@ -29,7 +29,8 @@ def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
     if any(np.less(picture.shape, tile.shape)):
         return []
     tile = np.clip(tile, 0, 1)  # as the picture
-    is_rounded = np.abs(255 * picture - np.round(255 * picture)).max() < 1e-3
+    thirds = 3 * 255 * picture  # whole numbers if it was a file, also of colours
+    is_rounded = np.abs(thirds - np.round(thirds)).max() < 1e-3
     close = CLOSE_ROUNDED if is_rounded else CLOSE
     ones = np.ones(tile.shape)
     squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")

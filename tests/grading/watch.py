@@ -60,7 +60,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
             def forward(x, y):
                 entry = {"at": next(clock), "training": training, "gradients": [], "inputs": x, "outputs": y}
-                large = [name for name in ("inputs", "outputs") if entry[name].size > 4096]
+                large = [name for name in ("inputs", "outputs") if entry[name].size > 8192]
                 if training and len(events) >= kept:
                     entry |= dict.fromkeys(large)
                 elif large and not training:  # the last ones are those of the trained network
