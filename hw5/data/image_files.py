@@ -140,8 +140,9 @@ class ImageFiles(Files):
 
         def decode(encoded):
             image = to_array(encoded, size, channels, self._find_white)
-            if holds_several(encoded):
-                self._note_of_several(name)
+            if not self._has_several and holds_several(encoded):
+                self._has_several = True  # it is said once, and no other file is opened again for it
+                note(f"{self.path(name)}: an animation or several pages, of which the first is taken; others likewise")
             return image
 
         return self._decoded(name, decode)
@@ -154,11 +155,6 @@ class ImageFiles(Files):
         """Print once what was left out."""
         if self.skipped:
             note(f"{printable(self.source)}{self._listed(': ')}")
-
-    def _note_of_several(self, name):
-        if not self._has_several:
-            self._has_several = True
-            note(f"{self.path(name)}: an animation or several pages, of which the first is taken; others likewise")
 
     def _listed(self, before, after=""):
         kinds = ", ".join(f"{count} {kind}{MENDS.get(kind, '')}" for kind, count in self.skipped.most_common())
