@@ -11,8 +11,9 @@ import numpy as np
 import points_plugin
 import pytest
 import sandbox
+import side_by_side
 from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
-from submission import CLIENT, GraderError, arguments_for, hw5, in_worker
+from submission import CLIENT, GraderError, Usage, arguments_for, hw5, in_worker
 
 HERE = Path(__file__).parent
 
@@ -33,6 +34,7 @@ TINY = {
 
 def pytest_addoption(parser):
     points_plugin.pytest_addoption(parser)
+    parser.addoption("--jobs", metavar="N", type=int, default=1, help="files of tests to run at once")
     parser.addoption("--submission", metavar="DIR", help="folder of the package to grade")
     parser.addoption("--weights", metavar="DIR", help="folder of trained weights, for the leaderboard")
     parser.addoption("--hide", metavar="DIR", action="append", default=[], help="folder that the submission cannot see")
@@ -42,6 +44,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     points_plugin.pytest_configure(config)
+    config.pluginmanager.register(side_by_side)
+    config.pluginmanager.register(Reporter(config.pluginmanager.get_plugin("gradebook")))
     config.addinivalue_line("markers", "runs: calls a section's run, which takes seconds")
     config.addinivalue_line("markers", "seconds(n): how long the submission may take for the test")
 
@@ -53,14 +57,15 @@ def pytest_sessionstart(session):
     option = session.config.getoption
     # By default, the graded package is that of the checkout with this folder.
     source = Path(option("--submission") or HERE.parents[1]).resolve()
-    scratch = tempfile.TemporaryDirectory(prefix="grading")
+    scratch = tempfile.TemporaryDirectory(prefix="grading", ignore_cleanup_errors=True)
     session.config.add_cleanup(scratch.cleanup)
     session.config.add_cleanup(CLIENT.close)
     os.chmod(scratch.name, 0o711)
     python = [sys.prefix, sys.base_prefix, *(path for path in sys.path if path.endswith("-packages"))]
     hidden, shown = [HERE, *option("--hide")], [*option("--show"), *filter(None, [option("--weights")]), *python]
     CLIENT.set_up(source, Path(scratch.name).resolve(), session.config.getini("preload"), hidden, shown)
-    CLIENT.start()
+    if option("--jobs") == 1:  # imports TensorFlow while tests are collected
+        CLIENT.start()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -90,12 +95,12 @@ def compare_with_tests(config, rubric, found):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
+def pytest_runtestloop(session):
     """Say in the results that the grading cannot go on."""
     try:
         return (yield)
     except GraderError as error:
-        stop(item.config, error.msg)
+        stop(session.config, error.msg)
 
 
 def stop(config, reason):
@@ -104,19 +109,36 @@ def stop(config, reason):
     raise GraderError(reason, points_plugin.BROKEN)
 
 
+class Reporter:
+    """The hooks that put what the workers used into reports, and from there into the results."""
+
+    def __init__(self, gradebook):
+        self.gradebook, self.total = gradebook, Usage()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self):
+        report = yield
+        report.usage, CLIENT.usage = CLIENT.usage, Usage()
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report):
+        self.total.add(report.usage)
+        self.gradebook.extra_data |= {
+            "namespaces": self.total.namespaces,
+            "cpu_seconds": round(self.total.cpu_seconds, 1),
+            "peak_megabytes": self.total.peak_bytes >> 20,
+            "arguments_left_out": {section: sorted(names) for section, names in sorted(self.total.left_out.items())},
+        }
+
+
 @pytest.fixture(autouse=True, scope="module")
-def process_of_this_file(request, tmp_path_factory):
+def process_of_this_file(tmp_path_factory):
     """Every file of tests has a process of the submission of its own, which can read what tests write."""
     tmp_path_factory.getbasetemp().chmod(0o755)
     CLIENT.begin()
     yield
     CLIENT.end()
-    request.config.pluginmanager.get_plugin("gradebook").extra_data |= {
-        "namespaces": CLIENT.namespaces,
-        "cpu_seconds": round(CLIENT.cpu_seconds, 1),
-        "peak_megabytes": CLIENT.peak_bytes >> 20,
-        "arguments_left_out": CLIENT.left_out,
-    }
 
 
 @pytest.fixture(autouse=True)

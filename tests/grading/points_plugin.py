@@ -182,12 +182,15 @@ class Gradebook:
         self.entries = {item.nodeid: entry for item in session.items if (entry := Entry.of(item))}
         self.write()
 
-    def pytest_runtest_logstart(self):
-        self.compared = ("", "")
-
     def pytest_assertrepr_compare(self, op, left, right):
         expected = saferepr(right, MAX_VALUE_CHARS)
         self.compared = (expected if op == "==" else f"{op} {expected}", saferepr(left, MAX_VALUE_CHARS))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self):
+        report = yield
+        report.compared, self.compared = self.compared, ("", "")
+        return report
 
     def pytest_runtest_logreport(self, report):
         if report.when == "setup" and report.passed:
@@ -217,7 +220,7 @@ class Gradebook:
         entry.score = entry.points * fraction
         entry.status = "passed" if fraction == 1 else "failed"
         if reason.startswith(("assert", "AssertionError")):
-            entry.expected, entry.got = self.compared if any(self.compared) else _compared_arrays(reason)
+            entry.expected, entry.got = report.compared if any(report.compared) else _compared_arrays(reason)
         notes = [note for _, note in grades if note] + [reason] * bool(reason)
         entry.output = "\n".join(notes)[:MAX_REASON_CHARS]
 

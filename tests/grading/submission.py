@@ -15,7 +15,6 @@ comparison come out. `in_worker` makes a function run there as a whole.
 import builtins
 import functools
 import inspect
-import itertools
 import json
 import os
 import select
@@ -23,9 +22,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -153,18 +154,32 @@ class Worker:
         return report["reason"] if ended else ""
 
 
+@dataclass
+class Usage:
+    """What workers used: `left_out` are arguments that sections do not take, by section."""
+
+    namespaces: bool | None = None  # None: no worker was started
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, other: "Usage") -> None:
+        self.namespaces = other.namespaces if self.namespaces is None else self.namespaces
+        self.cpu_seconds += other.cpu_seconds
+        self.peak_bytes = max(self.peak_bytes, other.peak_bytes)
+        for section, names in other.left_out.items():
+            self.left_out[section] = self.left_out.get(section, set()) | names
+
+
 class Client:
     """Starts workers, one for each file of tests and another when that one ended, and asks them."""
 
     def __init__(self):
         self.source = self.scratch = self.starter = self.worker = None
         self.hidden, self.shown, self.modules = [], [], []
-        self.numbers = itertools.count()
         self.too_slow = {}  # modules whose import does not end, whatever was imported before
         self.dead_refs = []
-        self.left_out = {}  # arguments that sections do not take
-        self.namespaces = None
-        self.cpu_seconds, self.peak_bytes = 0.0, 0
+        self.usage = Usage()  # since it was last reported
         self.begin()
 
     def set_up(self, source: Path, scratch: Path, modules: list[str], hidden=(), shown=()) -> None:
@@ -202,7 +217,7 @@ class Client:
         greeting = json.loads(line)
         if "error" in greeting:
             raise GraderError(greeting["error"])
-        self.namespaces, self.greeted = greeting["namespaces"], True
+        self.usage.namespaces, self.greeted = greeting["namespaces"], True
 
     @property
     def folder(self) -> Path:
@@ -212,6 +227,8 @@ class Client:
     def begin(self) -> None:
         """Begin with another file of tests."""
         self.end()
+        if self.source is not None and self.starter is None:
+            self.start()
         self.failures, self.spent, self.clock, self.limit = {}, 0.0, None, TEST_SECONDS
 
     def begin_test(self, limit: float = TEST_SECONDS) -> None:
@@ -227,8 +244,7 @@ class Client:
         if worker is None:
             return "", ""
         reason = worker.end(patience)
-        self.cpu_seconds += worker.used_up["cpu_seconds"]
-        self.peak_bytes = max(self.peak_bytes, worker.used_up["peak_bytes"])
+        self.usage.add(Usage(**worker.used_up))
         return reason, worker.output.text()
 
     def close(self) -> None:
@@ -246,8 +262,7 @@ class Client:
             if self.starter is None or self.process.poll() is not None:
                 self.start()
             self.greet()
-            folder = self.scratch / f"worker{next(self.numbers)}"
-            folder.mkdir()
+            folder = Path(tempfile.mkdtemp(prefix="worker", dir=self.scratch))
 
             def start(folder, descriptors):
                 order = {"folder": str(folder), "hidden": self.hidden, "shown": self.shown}
@@ -459,13 +474,13 @@ hw5 = Submission(PACKAGE)
 
 
 def arguments_for(number: int, arguments: dict) -> dict:
-    """Return those of the arguments that the `run` of a section takes; `CLIENT.left_out` lists the others."""
+    """Return those of the arguments that the `run` of a section takes; `CLIENT.usage` lists the others."""
     parameters = inspect.signature(getattr(hw5, f"section{number}").run).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return arguments
     known = {parameter.name for parameter in parameters}
     if left_out := arguments.keys() - known:
-        CLIENT.left_out[f"section{number}"] = sorted(left_out | {*CLIENT.left_out.get(f"section{number}", ())})
+        CLIENT.usage.add(Usage(left_out={f"section{number}": left_out}))
     return {name: value for name, value in arguments.items() if name in known}
 
 
