@@ -359,22 +359,94 @@ def test_the_time_of_a_submission_is_limited(tmp_path, grader):
     assert read_table(tmp_path / "grades.csv")["bob"]["note"] == "stopped after 12 s"
 
 
-def test_a_kill_keeps_what_was_earned_and_leaves_no_process(tmp_path, grader, package):
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_kill_keeps_what_was_earned_and_leaves_no_process(tmp_path, grader, package, jobs):
     (grader / "test_toy.py").write_text(TESTS.replace("@pytest.mark.timeout(1)", ""))
+    more = "import pytest\n@pytest.mark.points(1, part='3.1')\ndef test_more(): 1 / 0\n"
+    (grader / "test_more.py").write_text(more)
     path = tmp_path / "results.json"
-    process = subprocess.Popen(grade.command(grader, package, path), stdout=subprocess.DEVNULL)
+    line = [*grade.command(grader, package, path), f"--jobs={jobs}"]
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL)
     seen = []
     while not seen or seen[-1]["score"] < 5:
         if path.exists():
             seen.append(json.loads(path.read_text()))  # complete at every moment
         assert process.poll() is None
     children = descendants(process.pid)
-    assert len(children) >= 3  # the starter, the keeper and the worker
+    assert len(children) >= 3  # the starter, the keeper and the worker, and with jobs what runs the tests
     process.kill()
     process.wait()
     assert json.loads(path.read_text())["score"] == 5
-    assert {sum(test["max_score"] for test in each["tests"]) for each in seen} <= {0, 19}
+    assert {sum(test["max_score"] for test in each["tests"]) for each in seen} <= {0, 20}
     assert ended(children)
+
+
+# Two files of tests, which meet only if they run at the same time.
+MEETING = """
+import os, pathlib, time
+import pytest
+from submission import hw5
+
+@pytest.mark.points(NUMBER, part="NUMBER.1")
+def test_meets_NUMBER():
+    pathlib.Path(os.environ["TMPDIR"], "here.NUMBER").touch()
+    until = time.monotonic() + SECONDS
+    while len([*pathlib.Path(os.environ["TMPDIR"]).glob("here.*")]) < 2:
+        assert time.monotonic() < until, "alone"
+        time.sleep(0.01)
+
+@pytest.mark.points(10, part="NUMBER.2")
+def test_answer_NUMBER(leaderboard):
+    leaderboard("threads NUMBER", os.environ.get("TF_NUM_INTRAOP_THREADS", "all"))
+    assert hw5.work.answer() == 42
+"""
+
+
+def make_meeting(folder, seconds, **more):
+    files = {f"test_{n}.py": MEETING.replace("NUMBER", n).replace("SECONDS", str(seconds)) for n in "12"}
+    return make_grader(folder, files | more)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "meet", "threads"), [(2, 6, True, "3"), (None, 2, True, "1"), (1, 6, False, "all")]
+)
+def test_files_of_tests_run_side_by_side(tmp_path, monkeypatch, capfd, jobs, cores, meet, threads):
+    monkeypatch.setattr(grade, "cores", lambda: cores)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    grader = make_meeting(tmp_path / "grader", 60 if meet else 1)
+    work = "import time\ndef answer():\n    while time.process_time() < 0.4: pass\n    return 43\n"
+    submission = make_submission(tmp_path / "bob", work)
+    results, tests = graded(submission, grader, jobs=jobs)
+    assert [test["score"] for test in tests.values()] == [meet, 0, 2, 0]
+    assert [*tests] == ["meets 1", "answer 1", "meets 2", "answer 2"]  # whatever ran first
+    for number in "12":
+        data = tests[f"answer {number}"]["extra_data"]
+        assert (data["expected"], data["got"]) == ("42", "43")
+        assert {"name": f"threads {number}", "value": threads, "order": "desc"} in results["leaderboard"]
+    assert results["output"] == ""
+    assert results["extra_data"]["peak_megabytes"] > 1
+    assert results["extra_data"]["cpu_seconds"] >= 0.8  # of both workers
+    assert re.search(rf"total +{2 + meet} of 23", capfd.readouterr().out)
+
+
+def test_few_submissions_share_the_jobs(tmp_path):
+    grader = make_meeting(tmp_path / "grader", 60)
+    for name in ("alice", "bob"):
+        make_submission(tmp_path / "inbox" / name)
+    rows = grade.run(str(tmp_path / "inbox" / "*"), csv=str(tmp_path / "grades.csv"), tests=grader, jobs=4)
+    assert [row["score"] for row in rows] == [23, 23]
+
+
+@pytest.mark.parametrize("ending", ["os.kill(os.getpid(), 9)", "os._exit(0)", "os.kill(os.getppid(), 9)"])
+def test_a_part_of_the_judge_that_ends_costs_nobody_points(tmp_path, ending):
+    """A submission can do that only without namespaces."""
+    ends = f"import os, pytest\n@pytest.mark.points(1, part='3.1')\ndef test_ends(): {ending}\n"
+    grader = make_meeting(tmp_path / "grader", 60, **{"test_3.py": ends})
+    before = set(descendants(os.getpid()))
+    with pytest.raises(InputError, match=r"1 of 1 submissions .*: alice \(.* ended with exit code (3|-9)"):
+        grade.run(str(make_submission(tmp_path / "alice")), csv=str(tmp_path / "grades.csv"), tests=grader, jobs=2)
+    assert ended(sorted(set(descendants(os.getpid())) - before))
+    assert read_table(tmp_path / "grades.csv")["alice"]["score"] == ""
 
 
 def test_changed_tests_end_the_grading_at_no_ones_cost(tmp_path, grader, inbox_of_three, monkeypatch):
@@ -387,8 +459,16 @@ def test_changed_tests_end_the_grading_at_no_ones_cost(tmp_path, grader, inbox_o
 
     monkeypatch.setattr(grade.Grader, "judge", changing)
     with pytest.raises(InputError, match="was changed while alice was graded"):
-        grade.run(str(inbox_of_three / "*"), csv=str(tmp_path / "grades.csv"), tests=grader)
+        grade.run(str(inbox_of_three / "*"), csv=str(tmp_path / "grades.csv"), tests=grader, jobs=1)
     assert not (tmp_path / "grades.csv").exists()
+
+
+def test_a_judge_that_cannot_start_workers_ends_the_grading(tmp_path):
+    grader = make_meeting(tmp_path / "grader", 60)
+    with open(grader / "pytest.ini", "a") as stream:
+        stream.write("preload = no_such_module\n")
+    with pytest.raises(InputError, match="charged nobody: ModuleNotFoundError: No module named 'no_such_module'"):
+        grade.run(str(make_submission(tmp_path / "alice")), tests=grader, jobs=2)
 
 
 @pytest.mark.parametrize(
@@ -444,11 +524,12 @@ def test_mistakes_on_the_command_line_get_one_line(tmp_path):
 
 def test_the_autograder_works_as_gradescope_runs_it(tmp_path, grader, package):
     root = tmp_path / "autograder"
-    grade.run(autograder=str(root / "source"), tests=grader)
+    grade.run(autograder=str(root / "source"), tests=grader, jobs=2)
     assert {path.name for path in (root / "source").iterdir()} == {
         *("setup.sh", "run_autograder", "requirements.txt", "constraints.txt", "setup.cfg", "hw5", "tests"),
     }
     assert not list((root / "source").rglob("networks.py"))  # nothing of the homework
+    assert " --jobs=2\n" in (root / "source" / "run_autograder").read_text()
     subprocess.run(["bash", "-n", root / "source" / "setup.sh"], check=True)
     assert "tensorflow>=2.19\n" in (root / "source" / "requirements.txt").read_text()
     shutil.copytree(package, root / "submission")

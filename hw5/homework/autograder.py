@@ -12,7 +12,7 @@ HOMEWORK = ("__init__", "autograder", "changes", "feedback", "grade", "inbox", "
 CODE = ("__init__", "errors", "files", "settings", "command_line", "grade", *(f"homework/{name}" for name in HOMEWORK))
 
 
-def make(folder: Path, tests: Path, limit: float) -> None:
+def make(folder: Path, tests: Path, limit: float, jobs: int) -> None:
     """Write `setup.sh`, `run_autograder` and the files that they need; zipped, the folder is Gradescope's autograder.
 
     Gradescope unpacks it in /autograder/source, and builds an image with setup.sh; for every submission it
@@ -32,7 +32,7 @@ def make(folder: Path, tests: Path, limit: float) -> None:
         shutil.copy(CHECKOUT / name, folder)
     (folder / "requirements.txt").write_text("\n".join(row.split("#")[0].strip() for row in needed.split("\n") if row))
     for name, text in (("setup.sh", SETUP), ("run_autograder", AUTOGRADER)):
-        (folder / name).write_text(text.replace("LIMIT", f"{limit:g}"))
+        (folder / name).write_text(text.replace("LIMIT", f"{limit:g}").replace("JOBS", str(jobs)))
         (folder / name).chmod(0o755)
     print(f"{folder}: zip its contents (cd {folder} && zip -r ../autograder.zip .) and upload that to Gradescope")
 
@@ -61,6 +61,6 @@ mkdir -p "$root/results"
 chmod 700 "$root/source" "$root/results"
 cd "$root/source" || exit 1
 # results.json always holds the points earned so far. The grading itself failed only if there is no such file.
-"$python" -m hw5.grade "$root/submission" --results="$root/results/results.json" --limit=LIMIT
+"$python" -m hw5.grade "$root/submission" --results="$root/results/results.json" --limit=LIMIT --jobs=JOBS
 [ -s "$root/results/results.json" ]
 """

@@ -2,8 +2,9 @@
 
     grade, which writes the table
     └── judge: pytest with the tests; it writes the points
-        └── starter, which has imported TensorFlow
-            └── worker for each file of tests, in a sandbox; it imports the submission
+        └── up to `jobs` forks of it, which run files of tests side by side
+            └── starter, which has imported TensorFlow
+                └── worker for each file of tests, in a sandbox; it imports the submission
 
 This module and the judge import nothing of a submission. What the worker may do is in tests/grading/sandbox.py.
 """
@@ -29,6 +30,7 @@ CHECKOUT = Path(__file__).parents[2]
 TESTS = CHECKOUT / "tests" / "grading"
 LIMIT_SECONDS = 1800  # Gradescope's own limit is 2,400
 END_SECONDS = 30
+MOST_JOBS = 4  # by default: each needs up to 2 GB of memory, and more would wait for the longest file of tests
 WEIGHTS_SUFFIXES = (".weights.h5", ".npz")
 SHEET = "sheet "  # begins the columns with the percents of the sheets
 GRADERS_OWN = {"PYTHONPATH", "PYTEST_ADDOPTS", "PYTHONSTARTUP", "PYTHONHOME"}
@@ -50,7 +52,12 @@ class Arguments(Settings):
     parts: Several[str] = setting(
         (), "Parts to grade, as 2.1,10.5; by default all. With `csv` the points of the others stay.", may_be_empty=True
     )
-    jobs: int = setting(1, "Number of submissions to grade at once.", at_least=1)
+    jobs: int | None = setting(
+        None,
+        "Number of files of tests to run at once: of one submission, or of as many submissions; by default one per "
+        f"processor core, at most {MOST_JOBS}.",
+        at_least=1,
+    )
     reference: Path | None = setting(
         None, "Folder of the code that was handed out; the table then counts the lines that were changed."
     )
@@ -80,7 +87,7 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
     if not (tests / "pytest.ini").is_file():
         raise InputError(f"tests={tests}: holds no grading tests; they are in tests/grading of a checkout")
     if arguments.autograder:
-        return autograder.make(arguments.autograder, tests, arguments.limit)
+        return autograder.make(arguments.autograder, tests, arguments.limit, arguments.jobs or 1)
     if submission is None:
         raise InputError("name the folder to grade, or a pattern of folders and csv=FILE")
     weights = weights and check_weights(weights.expanduser())
@@ -94,7 +101,7 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
             raise InputError(f"parts={part}: the rubric has {', '.join(rubric)}")
     with Grader(tests, rubric, arguments, weights) as grader:
         if arguments.csv:
-            return grade_all(inbox.find(str(submission)), arguments.csv, grader, arguments.jobs)
+            return grade_all(inbox.find(str(submission)), arguments.csv, grader)
         path = submission.expanduser()
         if not path.exists():
             raise InputError(f"{path}: no such folder")
@@ -140,6 +147,11 @@ def read_rubric(tests: Path) -> dict[str, dict]:
         raise BrokenGrader(f"{file}: is no rubric ({type(error).__name__}: {error})") from error
 
 
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def command(tests, submission, results, python=sys.executable) -> list[str]:
     """Build the call of pytest that grades; its settings are in the tests' pytest.ini."""
     return [python, "-P", "-m", "pytest", f"--config-file={tests}/pytest.ini", str(tests),
@@ -151,13 +163,16 @@ class Grader:
 
     Attributes:
         scratch: a temporary folder.
+        jobs: how many files of tests of a submission run at once.
+        threads: of each of them, for each of TensorFlow's purposes; None lets TensorFlow use all cores.
         hidden: folders whose content submissions are not to see, where the machine can hide them.
     """
 
     def __init__(self, tests: Path, rubric: dict[str, dict], arguments: Arguments, weights: Path | None):
         self.tests, self.rubric, self.weights = tests, rubric, weights
         self.limit, self.parts, self.reference = arguments.limit, arguments.parts, arguments.reference
-        self.threads = max(1, (os.cpu_count() or 1) // arguments.jobs) if arguments.jobs > 1 else None
+        self.jobs = arguments.jobs or min(cores(), MOST_JOBS)
+        self.threads = max(1, cores() // self.jobs) if self.jobs > 1 else None
         self.hidden = {CHECKOUT, Path(tempfile.gettempdir())}
         with contextlib.suppress(RuntimeError):
             self.hidden.add(Path.home())
@@ -256,7 +271,7 @@ class Grader:
             names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
             environment |= dict.fromkeys(names, str(self.threads))
         line = command(self.tests, package, results) + [f"--basetemp={place}/pytest", f"--show={place}/pytest"]
-        line += [f"--show={self.supplied}"]
+        line += [f"--show={self.supplied}", f"--jobs={self.jobs}"]
         line += [f"--hide={folder}" for folder in sorted({*self.hidden, path.absolute().parent, results.parent})]
         line += [f"--weights={self.weights}"] if self.weights else []
         line += [f"--parts={','.join(self.parts)}"] if self.parts else []
@@ -354,8 +369,10 @@ def report(name, content) -> None:
     print("; ".join([f"{name}: {feedback.points(content['tests'])}", *content["notes"]]), flush=True)
 
 
-def grade_all(submissions: dict[str, Path], table: Path, grader: Grader, jobs: int) -> list[dict]:
-    """Grade submissions, and write a table of points after each.
+def grade_all(submissions: dict[str, Path], table: Path, grader: Grader) -> list[dict]:
+    """Grade submissions, as many at once as the grader has jobs, and write a table of points after each.
+
+    Where there are fewer submissions, they share its jobs.
 
     Returns:
         One row per submission: its name; score, with the points of bonus parts; max_score, without them; percent;
@@ -370,8 +387,9 @@ def grade_all(submissions: dict[str, Path], table: Path, grader: Grader, jobs: i
     kept = table.with_suffix("").absolute()
     kept.mkdir(parents=True, exist_ok=True)
     grader.hidden |= {kept, *(path.absolute().parent for path in submissions.values())}
-    rows = {}
-    with ThreadPoolExecutor(jobs) as pool:
+    rows, at_once = {}, min(grader.jobs, len(submissions))
+    grader.jobs //= at_once
+    with ThreadPoolExecutor(at_once) as pool:
         tasks = {pool.submit(_grade_one, name, path, kept, grader): name for name, path in submissions.items()}
         try:
             for task in as_completed(tasks):
