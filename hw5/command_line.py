@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Collection
 
@@ -72,13 +73,15 @@ def launch(run: Callable) -> None:
         except BrokenPipeError:
             raise
         except OSError as error:
-            fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+            fail(described(error))
         except KeyboardInterrupt as interrupt:
             print(as_flags(str(interrupt), run.fields) or "interrupted", file=sys.stderr)
             sys.exit(130)
         except Exception as error:
             if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":  # TensorFlow's
                 raise
+            if "No space left" in str(error):
+                fail(described(error))
             fail("not enough memory; smaller networks, batches or images need less")
 
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed
@@ -99,6 +102,14 @@ def as_flags(message: str, names: Collection[str]) -> str:
     pattern = rf"(?<![\w./-])({'|'.join(map(re.escape, names))})=(True\b|False\b|None\b)?"
     spelled = {"True": "--{}", "False": "--no{}", "None": "no --{}", None: "--{}="}
     return re.sub(pattern, lambda found: spelled[found[2]].format(found[1]), message)
+
+
+def described(error: Exception) -> str:
+    """Describe an error of the operating system on one line, with the file that could not be written or read."""
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):  # of a copied folder: all its files
+        return error.args[0][0][-1]
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)  # filename2: where a copy goes to
+    return " ".join(f"{name}: {error.strerror}".split() if name else str(error).split())
 
 
 def fail(message) -> None:

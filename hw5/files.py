@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import socket
+import stat
 import tempfile
 import time
 import zlib
@@ -40,7 +41,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     except OSError as error:  # a full disk, for example: some writers do not name the file
         if error.filename and str(error.filename) != str(partial):
             raise
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        reason = error.strerror or f"{error}; is the disk full?"
+        raise OSError(error.errno, reason, str(path)) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -99,9 +101,28 @@ def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
         raise InputError(f"{argument}={path}: is, or lies under, a file; name a folder") from error
     except PermissionError as error:
         raise InputError(f"{argument}={path}: no permission to write there") from error
-    except OSError as error:
-        raise InputError(f"{argument}={path}: cannot be written to ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        raise InputError(f"{argument}={path}: cannot be written to ({getattr(error, 'strerror', error)})") from error
     return folder
+
+
+def output_file(path: str | os.PathLike, argument: str = "out") -> Path:
+    """Create the folder of a file of results, and check that the file can be written, before a run spends time on it.
+
+    Raises:
+        InputError: it is a folder or a device; its name is too long; its folder must not be written to.
+    """
+    path = Path(path)
+    output_folder(path.parent, argument)
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError) as error:
+        raise InputError(f"{argument}={path}: cannot be written to ({getattr(error, 'strerror', error)})") from error
+    if not is_file:
+        raise InputError(f"{argument}={path}: is no file, but a folder or a device; name a file")
+    return path
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 
 from hw5 import command_line, figures, models
 from hw5.errors import InputError
-from hw5.files import atomic_write, output_folder
+from hw5.files import atomic_write, output_file, output_folder
 from hw5.settings import REQUIRED, Settings, program, setting
 
 
@@ -35,24 +35,23 @@ def main(arguments: Arguments) -> np.ndarray:
     Raises:
         InputError: no such model, several of them, or samples that are no images for a PNG.
     """
-    model = models.load(models.find(arguments.run))
-    samples, out = np.asarray(model.sample(arguments.count, seed=arguments.seed)), arguments.out
+    model, out = models.load(models.find(arguments.run)), arguments.out
+    is_file = out.suffix in (".npy", ".png")
+    (output_file if is_file else output_folder)(out)
+    samples = np.asarray(model.sample(arguments.count, seed=arguments.seed))
     is_image = samples.ndim == 4
     if is_image:
         samples = (255 * samples.clip(0, 1)).round().astype(np.uint8)
     elif out.suffix != ".npy":
         raise InputError(f"out={out}: samples of {arguments.run} are {samples.shape[1:]}, no images; name a .npy file")
     if out.suffix == ".npy":
-        output_folder(out.parent)
         with atomic_write(out) as partial, partial.open("wb") as file:
             np.save(file, samples)
-    elif out.suffix == ".png":
-        output_folder(out.parent)
+    elif is_file:
         side = math.ceil(len(samples) ** 0.5)
         white = np.full((side**2 - len(samples), *samples.shape[1:]), 255, np.uint8)
         figures.image_grid(out, figures.square(np.concatenate([samples, white])))
     else:
-        output_folder(out)
         for number, image in enumerate(samples):
             figures.save_grid(out / f"{number:05}.png", image[None, None])
     print(f"{out}: {len(samples)} samples of {arguments.run}")

@@ -95,6 +95,8 @@ class Setting:
             raise InputError(f"{name}={value}: must be {KINDS[self.kind]}") from None
         if self.choices is not None and converted not in self.choices:
             raise InputError(f"{name}={value}: must be one of {', '.join(map(str, self.choices))}")
+        if self.kind is Path and (reason := _refusal(converted)):
+            raise InputError(f"{name}={value}: cannot be the path of a file or folder ({reason})")
         if self.at_least is not None and not converted >= self.at_least:  # NaN fails as well
             raise InputError(f"{name}={value}: must be at least {self.at_least}")
         if self.at_most is not None and not converted <= self.at_most:
@@ -123,6 +125,16 @@ class Setting:
             bounds += [f"at most {self.at_most}"] if self.at_most is not None else []
             words += f", {' and '.join(bounds)}" if bounds else ""
         return f"{words}; one or several" if self.several else words
+
+
+def _refusal(path):
+    """Return why the operating system takes no such path, whatever is there; None if it does."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # its user says what should be there
+        return None
+    except (OSError, ValueError) as error:  # too long, links in a circle; a zero byte
+        return getattr(error, "strerror", None) or str(error)
 
 
 def setting(default, help: str, **bounds) -> Any:

@@ -276,6 +276,15 @@ def test_an_existing_dataset_is_not_overwritten(folder, tmp_path):
         build.run(**arguments)
 
 
+def test_a_full_disk_gets_one_line(folder, tmp_path, monkeypatch):
+    def write(**arguments):
+        raise RuntimeError("ResourceExhaustedError: Failed to finalize writing;\nNo space left on device")
+
+    monkeypatch.setattr(tfds.dataset_builders, "store_as_tfds_dataset", write)
+    with pytest.raises(InputError, match=r"pictures: cannot be written \(Res.* writing; No space left on device\)$"):
+        build.run(source=str(folder), name="pictures", data_dir=str(tmp_path / "out"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -10,6 +10,7 @@ from processes import python_m
 from hw5.command_line import as_flags
 
 PROGRAM = """
+import shutil
 from pathlib import Path
 from hw5 import command_line
 from hw5.errors import InputError
@@ -33,6 +34,10 @@ def main(arguments):
     if arguments.seed == 18: raise MemoryError("Unable to allocate 9 TiB")
     if arguments.seed == 19: raise type("ResourceExhaustedError", (Exception,), {})("OOM when allocating")
     if arguments.seed == 20: print("x" * 10**6)
+    if arguments.seed == 21: raise type("ResourceExhaustedError", (Exception,), {})("a/file;\\nNo space left on device")
+    if arguments.seed == 22: raise OSError(28, "No space left on device", "from", None, "to")
+    if arguments.seed == 23: raise shutil.Error([("a/x", "b/x", "[Errno 28] No space left: 'b/x'"), ("a/y", "b/y", "")])
+    if arguments.seed == 24: raise OSError("written in part;\\n is the disk full?")
     print(*arguments.as_dict().values())
 
 run = program(Arguments, main, positional=("source", "target"))
@@ -81,6 +86,10 @@ def test_help_shows_everything_that_was_declared(tmp_path):
         ("--seed=17", 130, "the same call without --notrain goes on"),
         ("--seed=18", 1, "error: not enough memory; smaller networks, batches or images need less"),
         ("--seed=19", 1, "error: not enough memory; smaller networks, batches or images need less"),
+        ("--seed=21", 1, "error: a/file; No space left on device"),
+        ("--seed=22", 1, "error: to: No space left on device"),
+        ("--seed=23", 1, "error: [Errno 28] No space left: 'b/x'"),
+        ("--seed=24", 1, "error: written in part; is the disk full?"),
         ("--notrain=3", 1, "error: --notrain=3 does not take an argument"),
         ("--seed=-1", 1, "error: --seed=-1: must be at least 0"),
         ("--seed=x", 1, "error: --seed=x: must be an integer"),

@@ -12,7 +12,7 @@ import pytest
 
 from hw5 import files
 from hw5.errors import InputError
-from hw5.files import atomic_write, output_folder
+from hw5.files import atomic_write, output_file, output_folder
 
 SERVER = multiprocessing.get_context("forkserver")  # its processes do not import TensorFlow
 
@@ -42,7 +42,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("disk full")])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), OSError("9 of 10 bytes written")])
 def test_an_error_without_a_file_name_gets_one(tmp_path, error):
     path = tmp_path / "file.txt"
 
@@ -50,7 +50,7 @@ def test_an_error_without_a_file_name_gets_one(tmp_path, error):
         with atomic_write(path):
             raise error
 
-    with pytest.raises(OSError, match="No space left on device|disk full") as caught:
+    with pytest.raises(OSError, match="No space left on device|9 of 10 bytes written; is the disk full?") as caught:
         fail()
     assert caught.value.filename == str(path)
     assert caught.value.errno == error.errno
@@ -152,6 +152,36 @@ def test_an_output_folder_that_is_a_file(tmp_path, out):
 def test_an_output_folder_is_made(tmp_path):
     assert output_folder(str(tmp_path / "new" / "folder")).is_dir()
     assert not list((tmp_path / "new" / "folder").iterdir())
+
+
+def test_an_output_file_gets_its_folder_and_nothing_else(tmp_path):
+    assert output_file(str(tmp_path / "new" / "file.png")) == tmp_path / "new" / "file.png"
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
+    (tmp_path / "old.png").write_text("precious")
+    assert output_file(tmp_path / "old.png").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("folder", "is no file, but a folder or a device; name a file"),
+        ("pipe", "is no file, but a folder or a device; name a file"),
+        ("file/below", "is, or lies under, a file; name a folder"),
+        ("x" * 256, r"cannot be written to \(File name too long\)"),
+        (f"{'x' * 256}/below", r"cannot be written to \(File name too long\)"),
+        ("zero\0", r"cannot be written to \(embedded null byte\)"),
+        ("zero\0/below", r"cannot be written to \(embedded null byte\)"),
+        ("circle", r"cannot be written to \(Too many levels of symbolic links\)"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_an_output_file_that_cannot_be_written_to(tmp_path, name, mend):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(InputError, match=f"^weights=(?s:.*): {mend}$"):
+        output_file(tmp_path / name, "weights")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no Linux")

@@ -49,7 +49,10 @@ def test_the_program_trains_saves_and_prints_the_accuracy(tmp_path, monkeypatch,
     assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(accuracy, abs=1e-3)
 
 
-def test_a_file_that_could_not_be_written_at_the_end_is_refused_at_the_beginning():
+def test_a_file_that_could_not_be_written_at_the_end_is_refused_at_the_beginning(tmp_path):
+    (tmp_path / "a.weights.h5").mkdir()
+    with pytest.raises(InputError, match="^weights=.*: is no file, but a folder"):
+        mnist_classifier.run(weights=tmp_path / "a.weights.h5")
     with pytest.raises(InputError, match="^weights=w.h5: must end in .weights.h5"):
         mnist_classifier.run(weights="w.h5")
     with pytest.raises(InputError, match="^batch_size=60001: must be at most 60000"):

@@ -65,6 +65,16 @@ def test_points_are_no_images(tmp_path):
     assert sample.run(tmp_path, out=tmp_path / "x.npy").shape == (64, 2)
 
 
+@pytest.mark.parametrize("name", ["folder.npy", "folder.png", "file/x.png", "file", "file/folder"])
+def test_a_place_that_cannot_be_written_to_is_found_before_the_sampling(vae, tmp_path, name, monkeypatch):
+    monkeypatch.setattr(models.VAE, "sample", None)
+    for folder in ("folder.npy", "folder.png"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=f"^out={tmp_path}.*; name a fil|^out={tmp_path}.*; name a fold"):
+        sample.run(tmp_path / "runs", out=tmp_path / name)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_of_the_package_by_its_name(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -93,6 +93,8 @@ def test_a_value_is_converted_to_the_declared_type(arguments, name, value):
         ({"train": "maybe"}, "train=maybe: must be True or False"),
         ({"name": 3}, "name=3: must be a text"),
         ({"out": ""}, "out=: must be a path"),
+        ({"out": "x" * 256}, r"out=x+: cannot be the path of a file or folder \(File name too long\)"),
+        ({"out": "zero\0"}, r"out=zero\0: cannot be the path of a file or folder \(embedded null byte\)"),
         ({"epochs": None}, "epochs=None: must be an integer"),
         ({"limit": 0}, "limit=0: must be at least 1"),
         ({"preset": "huge"}, "preset=huge: must be one of tiny, long"),

@@ -161,16 +161,19 @@ def parse_splits(text: str | None, count: int) -> dict[str, range]:
 def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator], description: str) -> Path:
     """Write the examples by TFDS, in their order, and return the dataset's folder."""
     tfds.disable_progress_bar()  # tqdm's progress bar knows the total
-    with contextlib.redirect_stdout(None):  # TFDS prints that it downloads
-        builder = tfds.dataset_builders.store_as_tfds_dataset(
-            name=name,
-            version=VERSION,
-            features=tfds.features.FeaturesDict(features),
-            split_datasets=splits,
-            data_dir=data_dir,
-            description=description,
-            disable_shuffling=True,
-        )
+    try:
+        with contextlib.redirect_stdout(None):  # TFDS prints that it downloads
+            builder = tfds.dataset_builders.store_as_tfds_dataset(
+                name=name,
+                version=VERSION,
+                features=tfds.features.FeaturesDict(features),
+                split_datasets=splits,
+                data_dir=data_dir,
+                description=description,
+                disable_shuffling=True,
+            )
+    except RuntimeError as error:  # what TFDS makes of a full disk
+        raise InputError(f"{data_dir / name}: cannot be written ({' '.join(str(error).split())[-200:]})") from error
     return Path(builder.data_dir)
 
 

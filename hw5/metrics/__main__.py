@@ -36,7 +36,7 @@ import numpy as np
 from hw5 import command_line
 from hw5.data.image_files import note, printable
 from hw5.errors import InputError
-from hw5.files import output_folder
+from hw5.files import output_file
 from hw5.metrics.evaluate import (
     CLASS_METRICS,
     IS_SPLITS,
@@ -314,11 +314,9 @@ def check_save_stats(path: Path | None, sides: Sequence[str]) -> Path | None:
     if path.suffix.lower() != ".npz":
         path = path.with_name(f"{path.name}.npz")
         note(f"the statistics go to {printable(path)}")
-    if path.exists() and not path.is_file():
-        raise InputError(f"save_stats={path}: is no file; name one")
+    output_file(path, "save_stats")
     if any(os.path.exists(side) and path.exists() and path.samefile(side) for side in sides):
         raise InputError(f"save_stats={path}: is one of the sides, which would be lost; name another file")
-    output_folder(path.parent, "save_stats")
     return path
 
 

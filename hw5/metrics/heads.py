@@ -16,6 +16,7 @@ import numpy as np
 
 from hw5 import command_line, data
 from hw5.errors import InputError
+from hw5.files import output_file
 from hw5.metrics.inception import Inception, InceptionSettings
 from hw5.metrics.linear_head import SUFFIX, LinearHead, file_name, fit_head, own_heads
 from hw5.metrics.statistics import cached_statistics
@@ -58,6 +59,7 @@ def main(arguments: Arguments) -> LinearHead:
     out = arguments.out or own_heads() / file_name(dataset)
     if not out.name.endswith(SUFFIX):
         raise InputError(f"out={out}: must end in {SUFFIX}")
+    output_file(out)
     values = read_values(dataset, "train", label, **source)
     positions = training_positions(len(values), arguments.images)
     values = [values[position] for position in positions]

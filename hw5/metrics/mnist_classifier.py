@@ -13,7 +13,7 @@ from keras import layers
 
 from hw5 import command_line, data
 from hw5.errors import InputError
-from hw5.files import atomic_write
+from hw5.files import atomic_write, output_file
 from hw5.metrics.extractor import Extractor
 from hw5.settings import Settings, program, setting
 
@@ -88,6 +88,7 @@ def main(arguments: Arguments) -> float:
     """
     if not arguments.weights.name.endswith(SUFFIX):
         raise InputError(f"weights={arguments.weights}: must end in {SUFFIX}")
+    output_file(arguments.weights, "weights")
     keras.utils.set_random_seed(arguments.seed)
     classifier = build_classifier()
     (images, labels), test = (
