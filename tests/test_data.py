@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -260,7 +261,7 @@ def test_a_folder_in_the_current_directory_does_not_shadow_a_dataset(tmp_path, m
         Image.new("L", (4, 4), 9).save(tmp_path / name / "a.png")
     assert data.load("mnist", limit=2).shape == (2, 28, 28, 1)
     assert "note: mnist is the dataset; write ./mnist for the folder" in capsys.readouterr().err
-    for path in ("./mnist", "mnist/", tmp_path / "mnist", "mine"):
+    for path in ("./mnist", "mnist/", tmp_path / "mnist", Path("mnist"), "mine"):
         np.testing.assert_array_equal(data.load(path), np.full((1, 4, 4, 1), 9))
 
 
@@ -292,6 +293,7 @@ def test_versions_and_configurations_of_tfds(name, full_name, tmp_path, monkeypa
         ("minst.npy", "minst.npy: no such file or folder"),
         ("mnist:test", "unknown dataset 'mnist:test'"),
         ("", "unknown dataset ''"),
+        ("x" * 5000 + "/a", "^x+/a: File name too long$"),
     ],
 )
 def test_unknown_versions_configurations_and_paths(name, message):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from hw5 import data
 from hw5.data.arrays import to_labels, to_nhwc
+from hw5.data.image_files import note
 from hw5.data.layout import class_folders, parse_name, split_folders
 from hw5.errors import InputError
 
@@ -139,10 +140,13 @@ RGB = RNG.integers(0, 256, (30, 9, 8, 3), np.uint8)
     ids=lambda array: f"{array.dtype}{list(array.shape)}",
 )
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
-def test_arrays_of_all_layouts_and_types(tmp_path, array, expected, suffix):
+def test_arrays_of_all_layouts_and_types(tmp_path, array, expected, suffix, capsys):
     path = tmp_path / f"some_images{suffix}"
     (np.save if suffix == ".npy" else np.savez_compressed)(path, array)
+    note.cache_clear()  # it is printed once
     check_divided(path, expected)
+    is_said = f"note: {path}: each row is read as a grey image of 28×28" in capsys.readouterr().err
+    assert is_said == (array.ndim == 2)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,7 @@ def test_arrays_of_all_layouts_and_types(tmp_path, array, expected, suffix):
         (RGB[0], r"an array \[9, 8, 3\] is not clearly images"),
         (RGB[:3, ..., 0], r"an array \[3, 9, 8\] is not clearly images"),
         (RGB.reshape(30, -1), r"an array \[30, 216\] is not clearly images"),
+        (IMAGES[0, :25, :25], r"an array \[25, 25\] is not clearly images"),  # one of 25×25, or 25 of 5×5
         (np.zeros((9, 8, 8, 4), np.uint8), r"an array \[9, 8, 8, 4\] is not clearly images"),
         (np.zeros((9, 3, 8, 3), np.uint8), r"an array \[9, 3, 8, 3\] is not clearly images"),
         (np.zeros((0, 8, 8, 3), np.uint8), "no pixels"),

@@ -167,6 +167,9 @@ def test_an_array_that_is_not_clear_is_refused(tmp_path, kind, container):
 @pytest.mark.parametrize(("array", "value_range", "message"), [
     (np.float32(RGB / 255), (-1, 1), "value_range=-1,1 is hardly theirs"),  # half of the contrast
     (np.float32(RGB / 255), (0, 255), "value_range=0,255 is hardly theirs"),  # black
+    (np.float32(RGB / 127.5 - 1), (0, 65535), "value_range=0,65535 is hardly theirs"),
+    (np.float32(RGB), (0, 65535), "value_range=0,65535 is hardly theirs"),
+    (np.int64(RGB), (0, 65535), "value_range=0,65535 is hardly theirs"),
     (np.int64(BLACK_AND_WHITE), (0, 255), "value_range=0,255 is hardly theirs"),
     (np.float32(RGB), (-1, 1), "outside [-1, 1]; value_range=0,255, or"),
     (np.uint16(RGB) * 257, (0, 255), "outside [0, 255]; value_range=0,65535, or"),
@@ -345,6 +348,10 @@ def test_a_dataset_is_not_hidden_by_a_folder_of_its_name(tmp_path, monkeypatch, 
         assert pixels(name, limit=2).shape == (2, 28, 28, 1)
     assert "note: mnist is the dataset; write ./mnist for the folder" in capsys.readouterr().err
     np.testing.assert_array_equal(pixels("./mnist"), RGB[:1])
+    (tmp_path / "mnist" / "a.png").unlink()
+    np.savez(tmp_path / "mnist" / "all.npz", x_train=RGB[:2], x_test=RGB[2:3])
+    np.testing.assert_array_equal(pixels("./mnist"), RGB[:2])
+    np.testing.assert_array_equal(pixels("./mnist:test"), RGB[2:3])
     os.mkdir("samples")
     (tmp_path / "samples" / "a.png").write_bytes(PNG)
     np.testing.assert_array_equal(pixels("samples"), RGB[:1])

@@ -53,7 +53,7 @@ def load(
     Args:
         name: an embedded dataset, one built by `hw5.data.build`, a TFDS name ("cifar10", "mnist:3.0.1",
             "emnist/balanced"), or the path of a folder or file (`hw5.data.local`). A dataset comes before a
-            folder of that name in the current directory; write "./mnist" for the folder.
+            folder of that name in the current directory; write "./mnist" or Path("mnist") for the folder.
         split: a TFDS split, slices included: "train", "test", "train[:90%]", "train[54000:]".
         feature: "image", "label", or a path such as "attributes/Smiling".
         limit: read only the first `limit` examples.

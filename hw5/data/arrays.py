@@ -73,13 +73,13 @@ def to_nhwc(array: np.ndarray) -> np.ndarray:
         [n, h, w, 1 or 3]   as it is, if h is neither 1 nor 3
         [n, 1 or 3, h, w]   channels first, if w is neither 1 nor 3
         [n, h, w]           grey, if neither n nor w could be the channels of a single image, and n not be the width
-        [n, s²]             grey squares, as 784 = 28²
+        [n, s²]             grey squares, as 784 = 28², if n is another number: a single image may be [s², s²]
 
     Raises:
         InputError: other layouts.
     """
     shape, few = array.shape, (1, 3, 4)
-    if len(shape) == 2 and (side := math.isqrt(shape[1])) ** 2 == shape[1] and side > 1:
+    if len(shape) == 2 and (side := math.isqrt(shape[1])) ** 2 == shape[1] != shape[0] and side > 1:
         return array.reshape(len(array), side, side, 1)
     if len(shape) == 3 and shape[2] not in few and shape[0] != 3 and not shape[0] == shape[1] != shape[2]:
         return array[..., None]

@@ -256,6 +256,8 @@ def _checked(arrays, name):
         if role == "image":
             try:
                 images[split], extremes[split] = to_nhwc(array), Extremes.of(array)
+                if array.ndim == 2:
+                    note(f"{place}: each row is read as a grey image of {'×'.join(map(str, images[split].shape[1:3]))}")
             except InputError as error:
                 raise InputError(f"{place}: {error}") from error
     if len({(array.shape[1:], array.dtype) for array in images.values()}) > 1:

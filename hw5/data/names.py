@@ -24,11 +24,13 @@ DATASET = re.compile(r"([A-Za-z]\w*)(?:/([^/:]+))?(?::(\d+\.(?:\d+|\*)\.(?:\d+|\
 def find_path(name: str | os.PathLike, data_dir: str | os.PathLike | None = None) -> Path | None:
     """Return the path that `name` means, which may not exist, or None if it is the name of a dataset.
 
-    The name of a dataset comes first, with a note on stderr if there is also a file or folder of that name.
+    The name of a dataset comes first, with a note on stderr if there is also a file or folder of that name. A Path is
+    never the name of a dataset: `Path("./mnist")` has lost its `./`.
     """
     text = os.fspath(name)
     path = Path(os.path.expanduser(text))
-    if text.startswith(("/", "./", "../", "~")) or text.endswith("/") or text in (".", ".."):
+    looks_like_one = text.startswith(("/", "./", "../", "~")) or text.endswith("/") or text in (".", "..")
+    if isinstance(name, os.PathLike) or looks_like_one:
         return path
     if _is_dataset(text, data_dir):
         if os.path.lexists(path):
@@ -44,13 +46,13 @@ def find_dataset(
 
     A dataset in `data_dir` comes before an embedded one of the same name. One in the usual TFDS folder does not.
     """
-    path = find_path(name, data_dir)
-    if path is not None:
-        try:
+    try:
+        path = find_path(name, data_dir)
+        if path is not None:
             folder = _version_folder(path)
             return prepared.open_folder(folder) if folder else open_dataset(path)
-        except OSError as error:
-            raise InputError(f"{printable(path)}: {error.strerror or error}") from error
+    except OSError as error:
+        raise InputError(f"{printable(name)}: {error.strerror or error}") from error
     base, config, version = _parse(name)
     if base == celeb_a.NAME:
         return celeb_a.builder(data_dir)
