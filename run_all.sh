@@ -15,7 +15,7 @@ usage() {
 ./run_all.sh report [ARGS]   build report/report.html, and report.pdf where LaTeX is installed
 ./run_all.sh handin [ARGS]   build the report and pack the archive to hand in, of everything or with --sheet=004 of
                              one sheet; its summary lists the changes compared with a folder among ARGS
-./run_all.sh notebooks       run the notebooks at tiny settings; with --write keep their new outputs
+./run_all.sh notebooks       run the notebooks at tiny settings, two at a time; with --write keep their new outputs
 ./run_all.sh grade DIR       grade the package hw5 in DIR; other flags, like --csv=FILE, go to python -m hw5.grade
 ./run_all.sh setup           only install the package in .venv
 
@@ -143,12 +143,17 @@ begin_lines() {
   while IFS= read -r line; do printf '%s %s\n' "$1" "${line##*[$'\r\b']}"; done
 }
 
+# Leave half of the processors to another process.
+halve_processors() {
+  local threads=$((processors > 1 ? processors / 2 : 1))
+  export OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads TF_NUM_INTRAOP_THREADS=$threads
+}
+
 # Run sections two at a time, with half of the processors each, as small networks leave a second one idle. The longest
 # come first; section 11 waits for section 10, whose VAE it uses. Each line of output begins with its section.
 run_side_by_side() {
   local mode=$1 section order=()
-  local threads=$((processors > 1 ? processors / 2 : 1))
-  export OPENBLAS_NUM_THREADS=$threads OMP_NUM_THREADS=$threads TF_NUM_INTRAOP_THREADS=$threads
+  halve_processors
   trap 'trap "" TERM; kill 0; wait; exit 130' INT # background processes ignore Ctrl-C; at a TERM trainings are saved
   shift
   for section in 5 10 8 11 "$@"; do # each once, and only those that were asked for
@@ -204,7 +209,7 @@ while [ $# -gt 0 ]; do
     help | -h | --help) usage; exit ;;
     test) shift; set_up; .venv/bin/ruff check . && .venv/bin/ruff format --check . && run_tests "$@"; exit 1 ;;
     report | handin) word=$1; shift; set_up; exec .venv/bin/python -m "hw5.$word" "$@" ;;
-    notebooks) shift; set_up; set_up_notebooks; exec .venv/bin/python notebooks/execute.py "$@" ;;
+    notebooks) shift; set_up; set_up_notebooks; halve_processors; exec .venv/bin/python notebooks/execute.py "$@" ;;
     grade) shift; set_up; exec .venv/bin/python -m hw5.grade "$@" ;;
     setup) set_up; exit ;;
     smoke | long | paper | sheet) mode=$1 ;;

@@ -1,17 +1,19 @@
 """Execute the notebooks of this folder from top to bottom.
 
-    python notebooks/execute.py                     # all of them
+    python notebooks/execute.py                     # all of them, two at a time
     python notebooks/execute.py sheet000 --write    # one, and keep its new outputs
 
 Each one runs in an empty folder. The outputs that are kept are small: text as a terminal shows it, of each training the
 last epoch, and figures in fewer colours.
 """
 
+import asyncio
 import base64
 import io
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -25,6 +27,7 @@ from hw5.errors import InputError
 from hw5.files import atomic_write
 from hw5.settings import Settings, Several, program, setting
 
+AT_ONCE = 2  # notebooks; each keeps one processor busy
 FOLDER = Path(__file__).parent
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.ipynb")))
 MAX_SECONDS = 3600  # for one cell, also on a busy machine
@@ -41,30 +44,39 @@ class Arguments(Settings):
 
 
 def main(arguments: Arguments) -> None:
-    """Execute notebooks; print how long each took.
+    """Execute notebooks, two at a time; print how long each took.
 
     Raises:
         InputError: some of them ended with an error, which was printed.
     """
-    failed = []
-    for name in arguments.name:
-        path, started = FOLDER / f"{name}.ipynb", time.monotonic()
-        try:
-            notebook = execute(path)
-        except CellExecutionError as error:
-            failed.append(name)
-            print(f"{name}: {STYLE.sub('', str(error))}")
-            continue
-        text = nbformat.writes(notebook) + "\n"
-        print(f"{name}: {time.monotonic() - started:.0f} s, {len(text.encode()) / 1e6:.2f} MB", flush=True)
-        if arguments.write:
-            with atomic_write(path) as partial:
-                partial.write_text(text, encoding="utf-8")
-    if failed:
+    if failed := asyncio.run(execute_all(arguments.name, write=arguments.write)):
         raise InputError(f"these notebooks end with an error: {', '.join(failed)}")
 
 
-def execute(path: Path) -> nbformat.NotebookNode:
+async def execute_all(names: Sequence[str], *, write: bool) -> list[str]:
+    """Execute notebooks. Returns the names of those that end with an error."""
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def succeeds(name):
+        async with turns:
+            path, started = FOLDER / f"{name}.ipynb", time.monotonic()
+            try:
+                notebook = await execute(path)
+            except CellExecutionError as error:
+                print(f"{name}: {STYLE.sub('', str(error))}", flush=True)
+                return False
+        text = nbformat.writes(notebook) + "\n"
+        print(f"{name}: {time.monotonic() - started:.0f} s, {len(text.encode()) / 1e6:.2f} MB", flush=True)
+        if write:
+            with atomic_write(path) as partial:
+                partial.write_text(text, encoding="utf-8")
+        return True
+
+    succeeded = await asyncio.gather(*map(succeeds, names))
+    return [name for name, good in zip(names, succeeded, strict=True) if not good]
+
+
+async def execute(path: Path) -> nbformat.NotebookNode:
     """Return the notebook with new outputs.
 
     Raises:
@@ -75,7 +87,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
         # Sockets that no other user can read, named by a path: the kernel works in another folder.
         sockets = Config({"KernelManager": {"transport": "ipc", "ip": str(Path(folder, ".kernel"))}})
         how = dict(timeout=MAX_SECONDS, startup_timeout=MAX_SECONDS, record_timing=False, coalesce_streams=True)
-        NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how).execute()
+        client = NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how)
+        await client.async_execute()
     for cell in notebook.cells:
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not is_advice(output)]

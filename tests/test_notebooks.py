@@ -89,22 +89,49 @@ def test_texts_are_kept_as_a_terminal_shows_them(execute):
     assert execute.as_on_a_terminal(f"begins\n{epochs}ends\n") == "begins\nEpoch 12/12\n2/2 2s - loss: 12\nends\n"
 
 
-def test_an_error_in_a_cell_is_loud_and_changes_no_file(execute, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def write(execute, tmp_path, monkeypatch):
+    """A function that makes a notebook of these cells in a folder of its own, from where `execute` takes it."""
     import nbformat
 
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(text) for text in ("print(1)", "1 / 0", "print(2)")]
-    nbformat.write(notebook, tmp_path / "sheet000.ipynb")
     monkeypatch.setattr(execute, "FOLDER", tmp_path)
-    before = (tmp_path / "sheet000.ipynb").read_bytes()
+
+    def make(name, *texts):
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(text) for text in texts]
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+        return tmp_path / f"{name}.ipynb"
+
+    return make
+
+
+def test_an_error_in_a_cell_is_loud_and_changes_no_file(execute, write, capsys):
+    path = write("sheet000", "print(1)", "1 / 0", "print(2)")
+    before = path.read_bytes()
     with pytest.raises(execute.InputError, match="these notebooks end with an error: sheet000"):
         execute.run("sheet000", write=True)
     assert "ZeroDivisionError" in capsys.readouterr().out
-    assert (tmp_path / "sheet000.ipynb").read_bytes() == before
-    notebook.cells.pop(1)
-    nbformat.write(notebook, tmp_path / "sheet000.ipynb")
+    assert path.read_bytes() == before
+    write("sheet000", "print(1)", "print(2)")
     execute.run("sheet000", write=True)
-    assert [cell["outputs"][0]["text"] for cell in cells(tmp_path / "sheet000.ipynb")] == [["1\n"], ["2\n"]]
+    assert [cell["outputs"][0]["text"] for cell in cells(path)] == [["1\n"], ["2\n"]]
+
+
+def test_two_run_at_the_same_time_and_change_no_file(execute, write, tmp_path, capsys):
+    meet = (
+        "from pathlib import Path\nimport time\nPath({mine!r}).touch()\n"
+        "while not Path({other!r}).exists(): time.sleep(0.01)\n"
+    )
+    marks = [str(tmp_path / name) for name in "ab"]
+    paths = [
+        write("sheet000", meet.format(mine=marks[0], other=marks[1]), "print(1)"),
+        write("sheet001", meet.format(mine=marks[1], other=marks[0]), "1 / 0"),
+    ]
+    before = [path.read_bytes() for path in paths]
+    with pytest.raises(execute.InputError, match="these notebooks end with an error: sheet001$"):
+        execute.run(("sheet000", "sheet001"))
+    assert re.search(r"^sheet000: \d+ s, ", capsys.readouterr().out, re.MULTILINE)
+    assert [path.read_bytes() for path in paths] == before
 
 
 @pytest.mark.slow

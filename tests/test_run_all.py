@@ -234,12 +234,14 @@ def test_report_and_hand_in_take_their_own_arguments(tree, word):
     assert done.returncode == 1
 
 
-def test_notebooks_take_their_own_arguments_and_need_more_packages(tree):
+def test_notebooks_take_their_own_arguments_and_need_more_packages(tree, processors):
     (tree / "notebooks").mkdir()
-    (tree / "notebooks" / "execute.py").write_text("import sys; print(sys.argv[1:])")
+    show = "import os, sys; print(sys.argv[1:], os.environ['TF_NUM_INTRAOP_THREADS'])"
+    (tree / "notebooks" / "execute.py").write_text(show)
+    processors(4)
     for name in ("ipykernel", "ipywidgets", "nbclient"):
         (tree / f"{name}.py").touch()  # the current folder comes first on the path
-    assert run_all(tree, "notebooks", "sheet000", "--write").stdout == "['sheet000', '--write']\n"
+    assert run_all(tree, "notebooks", "sheet000", "--write").stdout == "['sheet000', '--write'] 2\n"
     (tree / "nbclient.py").write_text("import none_such")
     done = run_all(tree, "notebooks", PYTHON="/nonexistent/python")
     assert done.returncode == 1
