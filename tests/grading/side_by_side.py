@@ -14,6 +14,7 @@ import pytest
 import sandbox
 from _pytest.runner import runtestprotocol
 from points_plugin import Entry
+from submission import CLIENT
 
 
 def pytest_runtestloop(session):
@@ -72,6 +73,7 @@ def run_files(config, files, queue, writer) -> None:
                 config.hook.pytest_runtest_protocol(item=item, nextitem=following)
     except pytest.exit.Exception as reason:
         writer.send(reason)
+    CLIENT.close()
     writer.send(None)
 
 
