@@ -195,6 +195,7 @@ def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys
         ("x\n1\n", "1 rows for 2 images, and no column with their names"),
         ("x,x\n1,1\n2,2\n", "several columns are called 'x'"),
         ("file,x\n1,1\n2,2\n", "column 'file' names none of the images, such as a.png"),
+        ("image_id,x\nimg_b,1\nimg_a,2\n", "column 'image_id' names none of the images, such as a.png"),
         ("x,\n1,1\n2,2\n", "every column needs a name"),
         ("x/y\n1\n2\n", "every column needs a name without /"),
         ("x,y\n1\n2\n", "line 2 does not have as many fields"),

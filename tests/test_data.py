@@ -206,6 +206,15 @@ def test_array_records_are_read_in_their_order(stored):
     np.testing.assert_array_equal(data.load("records", feature="label"), np.arange(1100))
 
 
+def test_an_array_record_that_is_cut_off_gets_one_line_without_a_traceback(stored):
+    (file,) = stored("records", (5, 5, 1), file_format="array_record").glob("*.array_record*")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(data.InputError, match="dataset 'records' in .* cannot be read") as caught:
+        data.load("records")
+    assert not re.search("\n|Traceback", str(caught.value))
+
+
 def test_the_folder_of_a_prepared_dataset_is_a_path(stored):
     folder = stored("mine", (5, 5, 1))
     expected = data.load("mine")

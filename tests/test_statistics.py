@@ -158,6 +158,13 @@ def test_covariances_of_few_images_and_many_dimensions_are_accepted(tmp_path):
     assert Statistics.load(tmp_path / "s.npz").gaussian.covariance.shape == (500, 500)
 
 
+@pytest.mark.parametrize("grey", [0, 77, 255])
+def test_statistics_of_equal_images_survive_saving(tmp_path, grey):
+    measured = Statistics.of(np.full((40, 28, 28, 1), grey, np.uint8), MnistClassifier())
+    measured.save(tmp_path / "s.npz")
+    same(measured, Statistics.load(tmp_path / "s.npz"))
+
+
 def test_files_of_guided_diffusion_are_read(tmp_path):
     spatial = dict(mu_s=np.zeros(7), sigma_s=np.eye(7))
     np.savez(tmp_path / "reference.npz", mu=MEAN, sigma=COVARIANCE, **spatial)

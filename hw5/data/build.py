@@ -35,8 +35,9 @@ from hw5.settings import REQUIRED, Settings, program, setting
 CLASS_COLUMNS = ("label", "group")  # of the CSV file: an image's class and the name of the class, no attributes
 # Headers of a column with the names of the images. There, the names may be written without their suffix.
 NAME_COLUMNS = {"file", "filename", "file_name", "name", "image", "image_id", "image_name", "id", "path"}
-# These certainly are names, so that it is a mistake if they are not those of the images.
+# These certainly are names, so that it is a mistake if they are not those of the images; numbers may count the rows.
 FILE_COLUMNS = {"file", "filename", "file_name", "image_name", "path"}
+FILE_COLUMNS_UNLESS_NUMBERS = {"image", "image_id"}
 BINARY = ({"0", "1"}, {"-1", "1"}, {"false", "true"})  # what a column holds that becomes booleans, in lower case
 SIZE = 64  # pixels, height and width of images from a folder or zip file
 VERSION = "1.0.0"
@@ -112,7 +113,8 @@ def _in_order_of(names, rows, path):
             if others := len(rows) - len(names):
                 note(f"{path}: {others} rows are of other images")
             return [row_of[name] for name in wanted]
-        if header in FILE_COLUMNS:
+        are_numbers = all(row[column].isdecimal() for row in rows)
+        if header in FILE_COLUMNS or (header in FILE_COLUMNS_UNLESS_NUMBERS and not are_numbers):
             raise InputError(f"{path}: column {column!r} names none of the images, such as {printable(names[0])}")
     if len(rows) != len(names):
         raise InputError(f"{path}: {len(rows)} rows for {len(names)} images, and no column with their names")
@@ -289,7 +291,10 @@ class Arguments(Settings):
         None, "Folder of TFDS' datasets (default: $TFDS_DATA_DIR or ~/tensorflow_datasets)."
     )
     size: int | None = setting(
-        None, f"Height and width of the stored images, in pixels (default: {SIZE}; of arrays, their own).", at_least=1
+        None,
+        f"Height and width of the stored images, in pixels (default: {SIZE}; of arrays, their own).",
+        at_least=1,
+        at_most=8192,
     )
     channels: int = setting(3, "1: greyscale, 3: RGB; arrays keep their own.", choices=(1, 3))
     splits: str | None = setting(

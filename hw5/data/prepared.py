@@ -160,6 +160,7 @@ def open_catalogued(name: str, data_dir: str | os.PathLike | None = None) -> tfd
 def unreadable(name: str, folder, error: Exception) -> InputError:
     """Return the error for a dataset that cannot be read."""
     reason = " ".join(str(error).split()).rpartition("}} ")[2]  # TensorFlow's messages begin with {{function_node …}}
+    reason = reason.partition(" Traceback ")[0]  # … and may have all of Python's in them
     return InputError(f"dataset {name!r} in {folder} cannot be read ({reason[:200]}); is it damaged?")
 
 

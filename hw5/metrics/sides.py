@@ -311,7 +311,7 @@ def numbers_range(
     low, high = value_range or (0.0, 1.0)
     if not fits(low, high):
         raise InputError(f"images have values {found}, outside [{low:g}, {high:g}]; {mend}")
-    # The range is for both sides. One in [0, 1], or in a 16th of the range, would lose half of its contrast, or be black.
+    # The range is for both sides. Numbers in [0, 1], or in a 16th of it, would lose half of their contrast or be black.
     is_small = 0 <= smallest < largest <= 1 or 16 * max(-smallest, largest) <= high
     if value_range and (low, high) != (0, 1) and smallest < largest and is_small:
         raise InputError(
