@@ -36,6 +36,8 @@ PIXELS = 1.25  # of a figure that is kept, for each that a notebook shows
 COLOURS = 40
 STYLE = re.compile(r"\x1b\[[0-9;]*m")  # colours and bold type on a terminal
 EARLIER_EPOCH = re.compile(r"Epoch (\d+)/(?!\1\n)\d+\n.*\n")  # not the last one
+# of TensorFlow, on how often it compiles, which many short trainings draw
+ADVICE = re.compile(r"^WARNING:tensorflow:.*retracing.*\n", re.MULTILINE)
 
 
 class Arguments(Settings):
@@ -90,27 +92,21 @@ async def execute(path: Path) -> nbformat.NotebookNode:
         client = NotebookClient(notebook, resources={"metadata": {"path": folder}}, config=sockets, **how)
         await client.async_execute()
     for cell in notebook.cells:
-        if "outputs" in cell:
-            cell.outputs = [output for output in cell.outputs if not is_advice(output)]
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":
                 output.text = as_on_a_terminal(output.text)
             elif "image/png" in output.get("data", {}):
                 shown = output.metadata.get("image/png", {}).get("width", MAX_WIDTH)
                 output.data["image/png"] = smaller(output.data["image/png"], min(MAX_WIDTH, round(PIXELS * shown)))
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
     return notebook
 
 
-def is_advice(output: nbformat.NotebookNode) -> bool:
-    """Tell TensorFlow's advice on how often it compiles, which many short trainings draw, from other outputs."""
-    lines = output.text.splitlines() if output.get("name") == "stderr" else [""]
-    return all(line.startswith("WARNING:tensorflow:") and "retracing" in line for line in lines)
-
-
 def as_on_a_terminal(text: str) -> str:
-    """Return a text as a terminal shows it at the end, without colours; of the epochs of a training the last one."""
+    """Return a text as a terminal shows it at the end, without colours and advice; of a training the last epoch."""
     lines = [line.rpartition("\r")[2].replace("\b", "") for line in STYLE.sub("", text).split("\n")]
-    return EARLIER_EPOCH.sub("", "\n".join(lines))
+    return EARLIER_EPOCH.sub("", ADVICE.sub("", "\n".join(lines)))
 
 
 def smaller(encoded: str, width: int) -> str:

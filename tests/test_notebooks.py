@@ -40,6 +40,7 @@ def test_it_was_executed_without_errors(path):
     assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
     assert not [output for cell in code for output in cell["outputs"] if output["output_type"] == "error"]
     assert not [output for cell in code for output in cell["outputs"] if output.get("name") == "stderr"]
+    assert "retracing" not in path.read_text()
     assert sum("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"]) >= 5
     assert path.stat().st_size < 1e6
 
@@ -87,6 +88,10 @@ def test_texts_are_kept_as_a_terminal_shows_them(execute):
         f"Epoch {n}/12\n\x1b[1m1/2\x1b[0m 1s\b\b\b\b\r\x1b[1m2/2\x1b[0m 2s - loss: {n}\n" for n in (1, 2, 11, 12)
     )
     assert execute.as_on_a_terminal(f"begins\n{epochs}ends\n") == "begins\nEpoch 12/12\n2/2 2s - loss: 12\nends\n"
+    advice = "WARNING:tensorflow:5 out of the last 5 calls to <function f at 0x7f> triggered tf.function retracing. …\n"
+    assert execute.as_on_a_terminal(f"begins\n{advice}WARNING:tensorflow: a loss is NaN\n{advice}") == (
+        "begins\nWARNING:tensorflow: a loss is NaN\n"
+    )
 
 
 @pytest.fixture
