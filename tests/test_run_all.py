@@ -253,3 +253,14 @@ def test_set_up_is_skipped_when_nothing_changed(tree):
     (tree / "setup.cfg").write_text("[metadata]\nname = other\n")
     done = run_all(tree, "setup", PYTHON="/nonexistent/python")
     assert "none found" in done.stderr  # it would have set up again
+
+
+@pytest.mark.parametrize("word", ["notebooks", "test", "smoke"])
+def test_continuous_integration_fails_with_each_of_its_parts(tree, word):
+    (tree / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tree / ".ci")
+    (tree / "run_all.sh").write_text(f'#!/bin/sh\necho "$1"\n[ "$1" != {word} ]\n')
+    (tree / "run_all.sh").chmod(0o755)
+    done = subprocess.run([tree / ".ci" / "run"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.split()[-1] == word
