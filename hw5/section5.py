@@ -18,13 +18,12 @@ from hw5 import command_line, data, figures, metrics, training, variants
 from hw5.errors import InputError
 from hw5.metrics.wasserstein import MAX_EXACT_POINTS
 from hw5.section import section
-from hw5.section_settings import MIN_SAMPLES, InceptionEvaluation
+from hw5.section_settings import MIN_SAMPLES, SAMPLE_METRICS, InceptionEvaluation
 from hw5.settings import setting
 from hw5.tables import print_evaluations, print_table
 
 SIZE = 64
-METRICS = ("fid", "fid_infinity", "is", "mode_score", "kid", "mmd", "wasserstein", "sliced_wasserstein")
-METRICS += ("precision_recall",)
+METRICS = (*SAMPLE_METRICS, "kid", "mmd", "wasserstein", "sliced_wasserstein", "precision_recall")
 
 
 class Settings(variants.VariantSettings, InceptionEvaluation):
