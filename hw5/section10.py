@@ -5,7 +5,7 @@ for comparison shallower or dense networks.
 
     python -m hw5.section10                                                # everything
     python -m hw5.section10 --architecture=convolutional --latent_dim=10   # one model
-    python -m hw5.section10 --prior=mixture,standard                       # another prior for the samples
+    python -m hw5.section10 --prior=mixture                                # all samples from another prior
     python -m hw5.section10 --notrain                                      # evaluate the latest checkpoints
     python -m hw5.section10 --fid_samples=10000                            # as many samples as in papers, for a GPU
 
@@ -37,7 +37,7 @@ class Settings(OnImages, StepTraining, MixedPrecision, InceptionEvaluation):
         choices=tuple(ARCHITECTURES),
     )
     prior: Several[str] = setting(
-        ("standard", "gaussian"),
+        tuple(distributions.PRIORS),
         "Priors of the samples: standard, N(0, I), as on the sheet; or fitted to the latents after the training, a "
         "gaussian or a mixture of ten (Ghosh et al. 2020). InceptionV3 evaluates the first, the digit classifier all.",
         choices=tuple(distributions.PRIORS),
@@ -87,13 +87,13 @@ def main(settings, run):
             terms = training.negative_elbo(model, validation)
             terms["active_latents"] = training.active_latents(model, validation)
             terms["parameters"] = model.count_params()
-            by_prior = evaluate_priors(model, images, settings.prior, evaluate, keys)  # 10.5
+            by_prior, drawn = evaluate_priors(model, images, settings, evaluate, keys)  # 10.5
             measured[name][dim] = terms | {"samples": by_prior[settings.prior[0]], "samples_by_prior": by_prior}
             if settings.train and settings.prior[0] != "standard":
                 models.save(model, run.run_dir / folder)
             reconstructed += [(f"latent {dim}", model.reconstruct(shown))]
-            sampled += [(f"sample, latent {dim}", model.sample(len(shown), seed=settings.seed))]
-            draw(run, folder, histories[f"{name}, latent {dim}"], shown, reconstructed[-1][1], sampled[-1][1])
+            sampled += [(f"sample, latent {dim}", drawn[settings.prior[0]][: len(shown)])]
+            draw(run, folder, histories[f"{name}, latent {dim}"], shown, reconstructed[-1][1], drawn)
         figures.image_rows(run.figure(f"overview_{name}"), [*reconstructed, *sampled])
 
     draw_comparison(run, measured, dims)
@@ -107,25 +107,31 @@ def main(settings, run):
     return headline, {"validation": measured, "trivial_predictors": trivial, "history": histories}
 
 
-def evaluate_priors(model, images, priors, evaluate, keys):
-    """Evaluate samples of each prior: the first by the extractors `keys`, others by the digit classifier (10.5)."""
+def evaluate_priors(model, images, settings, evaluate, keys):
+    """Evaluate samples of each prior: the first by the extractors `keys`, others by the digit classifier (10.5).
+
+    Returns:
+        Two dicts by prior: the metrics, and a row of samples.
+    """
     chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
     latents = model.draw_latents(data.pipeline(chosen, training.EVALUATION_BATCH))
-    by_prior = {}
-    for prior in reversed(priors):  # the model stays with the first one
+    by_prior, drawn = {}, {}
+    for prior in reversed(settings.prior):  # the model stays with the first one
         model.fit_prior(latents, distributions.PRIORS[prior]())
-        by_prior[prior] = evaluate(model, keys if prior == priors[0] else [BY_DIGITS])
-    return dict(reversed(by_prior.items()))
+        by_prior[prior] = evaluate(model, keys if prior == settings.prior[0] else [BY_DIGITS])
+        drawn[prior] = model.sample(NUM_SHOWN, seed=settings.seed)
+    return dict(reversed(by_prior.items())), dict(reversed(drawn.items()))
 
 
-def draw(run, folder, history, shown, reconstructed, sampled):
-    """Draw the curves of one model, and its validation images, reconstructions and samples (10.4)."""
+def draw(run, folder, history, shown, reconstructed, drawn):
+    """Draw the curves of one model, and its validation images, reconstructions and samples of each prior (10.4)."""
     settings, (name, dim) = run.settings, folder.split("_z")
     title = f"{name}, latent dimension {dim}, batch size {settings.batch_size}, {settings.steps:,} training steps"
     steps = settings.steps // min(settings.steps, settings.num_epochs)
     how = dict(steps=steps, title=title, ylabel="nats per image", zoom=True)
     figures.training_curves(run.figure(f"curves_{folder}"), history, **how)
-    rows = [("validation", shown), ("reconstruction", reconstructed), ("sample", sampled)]
+    rows = [("validation", shown), ("reconstruction", reconstructed)]
+    rows += [(f"sample, {prior} prior", samples[: len(shown)]) for prior, samples in drawn.items()]
     figures.image_rows(run.figure(f"images_{folder}"), rows)
 
 
