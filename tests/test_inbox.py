@@ -62,6 +62,7 @@ def test_a_zip_file_is_unpacked(tmp_path, prepare, inside):
     files = {"__init__.py": "", "work.py": WORK.replace("\n", "\r\n"), f"metrics{separator}__init__.py": ""}
     files = {f"{inside}{separator}{name}": text for name, text in files.items()}
     files |= {"summary.txt": "", "__MACOSX/hw5/._work.py": "", ".git/hw5/x.py": "", f"{inside}/__pycache__/x.pyc": ""}
+    files["./"] = ""  # the folder itself, as bsdtar packs it
     package, notes = prepare(make_zip(tmp_path / "my archive.zip", files))
     assert names_in(package) == ["__init__.py", "metrics/__init__.py", "work.py"]
     assert notes == []
@@ -99,6 +100,18 @@ def test_archives_that_cannot_be_read_are_refused(tmp_path, prepare, monkeypatch
     monkeypatch.setattr(inbox, "MAX_BYTES", 1000)
     with pytest.raises(InputError, match="has more than"):
         prepare(make_zip(tmp_path / "large.zip", {"hw5/work.py": "x" * 2000}))
+
+
+@pytest.mark.parametrize("pack", ["zip", "folder"])
+def test_folders_without_end_are_refused(tmp_path, prepare, pack):
+    folders = "/".join(["hw5", *"a" * 150])
+    if pack == "zip":
+        path = make_zip(tmp_path / "x.zip", {"hw5/work.py": WORK, f"{folders}/x.txt": ""})
+    else:
+        path = make_submission(tmp_path / "x")
+        (path / folders).mkdir(parents=True)
+    with pytest.raises(InputError, match="more than 100 folders within each other"):
+        prepare(path)
 
 
 def test_links_are_left_out(tmp_path, prepare):
@@ -206,6 +219,18 @@ def test_notebooks_without_the_names_are_refused(tmp_path, prepare):
     (tmp_path / "b.ipynb").write_text("{}")
     with pytest.raises(InputError, match="is no notebook"):
         prepare(tmp_path / "b.ipynb")
+
+
+def test_a_notebook_that_is_too_deep_ends_only_its_own_grading(tmp_path, prepare):
+    deep = {"signs": "-" * 100_000 + "1", "sum": "1+" * 5000 + "1"}
+    for name, text in deep.items():
+        path = make_notebook(tmp_path / f"{name}.ipynb", f"def answer():\n    return {text}", WORK)
+        assert "cell 1 is no Python" in prepare(path)[1][0]
+    (tmp_path / "lists.ipynb").write_text("[" * 200_000)
+    surrogate = make_notebook(tmp_path / "surrogate.ipynb", "%%writefile hw5/work.py\nx = '\ud800'")
+    for path in (tmp_path / "lists.ipynb", surrogate):
+        with pytest.raises(InputError, match=path.name):
+            prepare(path)
 
 
 def test_the_names_that_a_notebook_should_have_are_those_of_the_tests():

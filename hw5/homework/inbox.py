@@ -18,7 +18,8 @@ CHECKOUT = Path(__file__).parents[2]
 PACKAGE = "hw5"
 MAX_BYTES = 1_000_000_000
 MAX_FILES = 20_000
-MAX_DEPTH = 5
+MAX_DEPTH = 5  # of the package
+MAX_LEVELS = 100  # of the folders in it and around it
 NOT_HANDED_IN = {"__MACOSX", "__pycache__", "site-packages", "node_modules", "venv"}
 
 
@@ -94,8 +95,8 @@ def prepare(path: Path, folder: Path, supplied: Path, tests: Path) -> Prepared:
     elif notebooks:
         try:
             prepared.notes += notebook.make_package(notebooks, folder, notebook.interface(tests))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        except (ValueError, RecursionError, MemoryError) as error:  # the last two: too deep for Python
+            raise InputError(f"{path}: {str(error) or type(error).__name__}") from error
     elif not path.exists():
         raise InputError(f"{path}: no such folder")
     else:
@@ -149,8 +150,10 @@ def unpack(archive: Path, folder: Path) -> None:
                 raise InputError(f"{archive}: has more than {MAX_FILES} files or {MAX_BYTES / 1e9:g} GB")
             for entry in entries:
                 inside = PurePosixPath(entry.filename.replace("\\", "/"))
-                if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0]:
+                if inside.is_absolute() or ".." in inside.parts or ":" in "".join(inside.parts[:1]):
                     raise InputError(f"{archive}: holds {entry.filename!r}, which lies outside of it")
+                if len(inside.parts) > MAX_LEVELS:
+                    raise InputError(f"{archive}: has more than {MAX_LEVELS} folders within each other")
                 is_folder = entry.is_dir() or entry.filename.endswith("\\")
                 if is_folder or stat.S_ISLNK(entry.external_attr >> 16) or not all(map(_is_handed_in, inside.parts)):
                     continue
@@ -171,6 +174,8 @@ def _copy(source, target):
     for place, names, files in os.walk(source):
         names[:] = sorted(filter(_is_handed_in, names))
         inside = target / Path(place).relative_to(source)
+        if len(inside.relative_to(target).parts) > MAX_LEVELS:
+            raise InputError(f"{source}: has more than {MAX_LEVELS} folders within each other")
         inside.mkdir()
         for name in filter(_is_handed_in, sorted(files)):
             path = Path(place, name)

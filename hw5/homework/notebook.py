@@ -51,7 +51,7 @@ def make_package(notebooks: list[Path], folder: Path, wanted: dict[str, list[str
                 continue
             try:
                 statements += parse(text)
-            except (SyntaxError, ValueError) as error:
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: too deep
                 notes.append(f"{notebook.name}, cell {number} is no Python and was left out: {error}")
     kept = needed(statements)
     names = {name for statement in kept for name in bound(statement)}
