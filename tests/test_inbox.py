@@ -166,6 +166,8 @@ def test_equal_names_are_kept_apart(tmp_path):
     make_zip(tmp_path / "alice.zip", {})
     (tmp_path / "notes.txt").touch()
     assert [*inbox.find(f"{tmp_path}/*")] == ["alice", "alice.zip", "bob"]
+    make_zip(tmp_path / "dora.zip", {})  # what others hand in later changes no other name
+    assert [*inbox.find(f"{tmp_path}/*")] == ["alice", "alice.zip", "bob", "dora"]
     (tmp_path / "Carol Smith").mkdir()
     assert [*inbox.find(f"{tmp_path}/C*")] == ["Carol Smith"]
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -41,7 +42,7 @@ class Prepared:
 def find(pattern: str) -> dict[str, Path]:
     """List what a pattern of paths names: folders, zip files and notebooks, by names that differ.
 
-    A name is that of the file or folder, or its path below the folder that all have in common.
+    A name is that of the file or folder; of several with the same, the path below the folder that all have in common.
 
     Raises:
         InputError: there is none.
@@ -51,11 +52,11 @@ def find(pattern: str) -> dict[str, Path]:
     if not paths:
         raise InputError(f"{pattern}: names no folder, zip file or notebook")
     stems = [path.name if path.is_dir() else path.stem for path in paths]
-    if len(set(map(str.lower, stems))) < len(stems):
-        common = os.path.commonpath([path.parent.absolute() for path in paths])
-        stems = [path.absolute().relative_to(common).as_posix().replace("/", "_") for path in paths]
+    counts, common = Counter(map(str.lower, stems)), os.path.commonpath([path.parent.absolute() for path in paths])
     names = {}
     for stem, path in zip(stems, paths, strict=True):
+        if counts[stem.lower()] > 1:
+            stem = path.absolute().relative_to(common).as_posix().replace("/", "_")
         while stem.lower() in map(str.lower, names):
             stem += "_"
         names[stem] = path
