@@ -254,8 +254,11 @@ def test_many_submissions_make_a_table(tmp_path, grader, inbox_of_three, capfd):
     assert [rows["carol"][name] for name in ("score", "max_score", *parts)] == [""] * 7
     assert "holds no package hw5" in rows["carol"]["note"]
     assert {path.name for path in (tmp_path / "grades").iterdir()} == {
-        f"{name}.{suffix}" for name in ("alice", "bob") for suffix in ("json", "log", "md")
+        *(f"{name}.{suffix}" for name in ("alice", "bob") for suffix in ("json", "log", "md")),
+        "carol.md",
     }
+    text = (tmp_path / "grades" / "carol.md").read_text()
+    assert text.startswith("# Feedback for carol\n\nNot graded: carol: holds no package hw5;")
 
 
 def test_what_was_graded_is_not_graded_again(tmp_path, grader, inbox_of_three):

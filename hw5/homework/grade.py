@@ -415,16 +415,23 @@ def _grade_one(name, path, kept, grader):
         raise
     except (InputError, OSError) as error:
         print(f"{name}: not graded: {error}", file=sys.stderr)
+        reason = str(error).replace(f"{path.parent}{os.sep}", "")
+        with contextlib.suppress(OSError):  # the name may be too long
+            _write_feedback(kept, name, f"# Feedback for {name}\n\nNot graded: {reason}\n")
         return {"submission": name, "score": "", "max_score": "", "note": str(error), "ungraded": str(error)}
     report(name, content)
-    with atomic_write(kept / f"{name}.md") as partial:
-        partial.write_text(feedback.write(name, content, grader.rubric), encoding="utf-8")
+    _write_feedback(kept, name, feedback.write(name, content, grader.rubric))
     total, sheets = feedback.points(content["tests"]), feedback.by_sheet(content["tests"], grader.rubric)
     row = {"submission": name, "score": content["score"], "max_score": total.most, "percent": total.percent}
     row |= {f"{SHEET}{number} %": points.percent for number, points in sheets.items()}
     row |= by_part(content["tests"])
     row |= {key: content[key] for key in ("lines_added", "lines_removed", "references") if key in content}
     return row | {"note": "; ".join(content["notes"]), "ungraded": content["ungraded"]}
+
+
+def _write_feedback(kept, name, text):
+    with atomic_write(kept / f"{name}.md") as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def by_part(tests: list[dict]) -> dict[str, float]:
