@@ -318,6 +318,15 @@ def test_parts_are_graded_again_alone(tmp_path, grader, package):
     assert (alone["score"], len(alone["tests"])) == (0, 2)
 
 
+@pytest.mark.parametrize("argument", ["csv", "results"])
+@pytest.mark.parametrize(("where", "reason"), [("file/grades.csv", "a file"), ("folder.csv", "is no file")])
+def test_what_cannot_be_written_is_named_before_the_grading(tmp_path, package, grader, argument, where, reason):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=f"^{argument}=.*{reason}"):
+        grade.run(str(package), tests=grader, **{argument: str(tmp_path / where)})
+
+
 def test_the_feedback_says_what_was_tried_expected_and_got(tmp_path, grader, inbox_of_three):
     text = TESTS.replace("def test_right(leaderboard):", 'def test_right(leaderboard):\n    """The answer."""')
     (grader / "test_toy.py").write_text(text)

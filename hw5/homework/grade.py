@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from hw5.errors import InputError
-from hw5.files import atomic_write
+from hw5.files import atomic_write, output_file, output_folder
 from hw5.homework import autograder, changes, feedback, inbox, starter
 from hw5.settings import Settings, Several, program, setting
 
@@ -91,6 +91,8 @@ def main(arguments: Arguments) -> dict | list[dict] | None:
     if submission is None:
         raise InputError("name the folder to grade, or a pattern of folders and csv=FILE")
     weights = weights and check_weights(weights.expanduser())
+    if arguments.results:
+        output_file(arguments.results, "results")
     if arguments.csv and weights:
         raise InputError(f"weights={arguments.weights}: goes with one submission, not with csv=FILE")
     if arguments.reference and not (arguments.reference / "hw5").is_dir():
@@ -264,7 +266,6 @@ class Grader:
     def judge(self, path, package, results, place, log):
         """Run pytest, and return its results."""
         results.unlink(missing_ok=True)
-        results.parent.mkdir(parents=True, exist_ok=True)
         environment = {name: value for name, value in os.environ.items() if name not in GRADERS_OWN}
         environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(place)}
         if self.threads:
@@ -382,10 +383,10 @@ def grade_all(submissions: dict[str, Path], table: Path, grader: Grader) -> list
     Raises:
         InputError: not everything could be graded; the table says what and why.
     """
-    if not table.suffix or table.is_dir():
+    if not table.suffix:
         raise InputError(f"csv={table}: must be the name of a file, as in csv=grades.csv")
-    kept = table.with_suffix("").absolute()
-    kept.mkdir(parents=True, exist_ok=True)
+    output_file(table, "csv")
+    kept = output_folder(table.with_suffix("").absolute(), "csv")
     grader.hidden |= {kept, *(path.absolute().parent for path in submissions.values())}
     rows, at_once = {}, min(grader.jobs, len(submissions))
     grader.jobs //= at_once
