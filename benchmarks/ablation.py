@@ -35,6 +35,7 @@ DIGITS = {
     "R1 0.1, self-modulation": (MODULATED, dict(r1=0.1), {}),
     "R1 0.01, self-modulation": (MODULATED, dict(r1=0.01), {}),
     "R1 1, self-modulation, β₂ 0.99": (MODULATED, dict(r1=1.0), dict(beta_2=0.99)),
+    "R1 1, self-modulation, β₁ 0": (MODULATED, dict(r1=1.0), dict(beta_1=0.0)),
     "R1 1, self-modulation, β₁ 0, β₂ 0.9": (MODULATED, dict(r1=1.0), dict(beta_1=0.0, beta_2=0.9)),
     "R1 1, self-modulation, rate 4e-3": (MODULATED, dict(r1=1.0), dict(rate=4e-3)),
     "R1 1, self-modulation, nearest, rate falls to 0": (NEAREST, dict(r1=1.0), dict(decay=True)),
