@@ -689,7 +689,7 @@ MUTANTS = [
         "figures",
         ("10.4",),
         (
-            ("section10.py", '("reconstruction", reconstructed), ("sample"', '("reconstruction", shown), ("sample"'),
+            ("section10.py", '("reconstruction", reconstructed)]', '("reconstruction", shown)]'),
             ("section10.py", "model.reconstruct(shown))]", "shown)]"),
         ),
     ),
