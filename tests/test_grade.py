@@ -291,6 +291,7 @@ def test_a_killed_grading_goes_on(tmp_path, grader, inbox_of_three):
     assert process.stdout.readline() == b"alice: 6 of 19\n"
     alice, children = tmp_path / "grades" / "alice.json", descendants(process.pid)
     while len(children) < 4:  # judge, starter, keeper and worker of bob
+        time.sleep(0.1)
         children = descendants(process.pid)
         assert process.poll() is None
     process.kill()
