@@ -87,12 +87,12 @@ def main(settings, run):
             terms = training.negative_elbo(model, validation)
             terms["active_latents"] = training.active_latents(model, validation)
             terms["parameters"] = model.count_params()
-            by_prior, drawn = evaluate_priors(model, images, settings, evaluate, keys)  # 10.5
+            by_prior, drawn = evaluate_priors(model, images, settings, evaluate, keys, len(shown))  # 10.5
             measured[name][dim] = terms | {"samples": by_prior[settings.prior[0]], "samples_by_prior": by_prior}
             if settings.train and settings.prior[0] != "standard":
                 models.save(model, run.run_dir / folder)
             reconstructed += [(f"latent {dim}", model.reconstruct(shown))]
-            sampled += [(f"sample, latent {dim}", drawn[settings.prior[0]][: len(shown)])]
+            sampled += [(f"sample, latent {dim}", drawn[settings.prior[0]])]
             draw(run, folder, histories[f"{name}, latent {dim}"], shown, reconstructed[-1][1], drawn)
         figures.image_rows(run.figure(f"overview_{name}"), [*reconstructed, *sampled])
 
@@ -107,20 +107,20 @@ def main(settings, run):
     return headline, {"validation": measured, "trivial_predictors": trivial, "history": histories}
 
 
-def evaluate_priors(model, images, settings, evaluate, keys):
+def evaluate_priors(model, images, settings, evaluate, keys, num_drawn):
     """Evaluate samples of each prior: the first by the extractors `keys`, others by the digit classifier (10.5).
 
     Returns:
-        Two dicts by prior: the metrics, and a row of samples.
+        Two dicts by prior: the metrics, and `num_drawn` samples.
     """
     chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
     latents = model.draw_latents(data.pipeline(chosen, training.EVALUATION_BATCH))
-    by_prior, drawn = {}, {}
+    by_prior, drawn = dict.fromkeys(settings.prior), dict.fromkeys(settings.prior)
     for prior in reversed(settings.prior):  # the model stays with the first one
         model.fit_prior(latents, distributions.PRIORS[prior]())
         by_prior[prior] = evaluate(model, keys if prior == settings.prior[0] else [BY_DIGITS])
-        drawn[prior] = model.sample(NUM_SHOWN, seed=settings.seed)
-    return dict(reversed(by_prior.items())), dict(reversed(drawn.items()))
+        drawn[prior] = model.sample(num_drawn, seed=settings.seed)
+    return by_prior, drawn
 
 
 def draw(run, folder, history, shown, reconstructed, drawn):
@@ -131,7 +131,7 @@ def draw(run, folder, history, shown, reconstructed, drawn):
     how = dict(steps=steps, title=title, ylabel="nats per image", zoom=True)
     figures.training_curves(run.figure(f"curves_{folder}"), history, **how)
     rows = [("validation", shown), ("reconstruction", reconstructed)]
-    rows += [(f"sample, {prior} prior", samples[: len(shown)]) for prior, samples in drawn.items()]
+    rows += [(f"sample, {prior} prior", samples) for prior, samples in drawn.items()]
     figures.image_rows(run.figure(f"images_{folder}"), rows)
 
 
