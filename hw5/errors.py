@@ -19,3 +19,9 @@ class TrainingFailed(InputError):
     def __init__(self, message: str, history: dict[str, list[float]]):
         super().__init__(message)
         self.history = history
+
+
+def reason_of(error: Exception) -> str:
+    """Return the message of an exception of another library on one line, cut to 100 characters."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(reason.split())[:100]

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 
 NUMBERS = itertools.count()  # of this process' temporary files
 PARTIAL_NAME = re.compile(r"\.partial\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-\d+\.")
@@ -102,7 +102,7 @@ def output_folder(path: str | os.PathLike, argument: str = "out") -> Path:
     except PermissionError as error:
         raise InputError(f"{argument}={path}: no permission to write there") from error
     except (OSError, ValueError) as error:  # ValueError: a zero byte
-        raise InputError(f"{argument}={path}: cannot be written to ({getattr(error, 'strerror', error)})") from error
+        raise InputError(f"{argument}={path}: cannot be written to ({reason_of(error)})") from error
     return folder
 
 
@@ -119,7 +119,7 @@ def output_file(path: str | os.PathLike, argument: str = "out") -> Path:
     except FileNotFoundError:
         return path
     except (OSError, ValueError) as error:
-        raise InputError(f"{argument}={path}: cannot be written to ({getattr(error, 'strerror', error)})") from error
+        raise InputError(f"{argument}={path}: cannot be written to ({reason_of(error)})") from error
     if not is_file:
         raise InputError(f"{argument}={path}: is no file, but a folder or a device; name a file")
     return path

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 
 T = typing.TypeVar("T")
 Several = tuple[T, ...]  # one value or several; a setting of this type is always a tuple
@@ -134,7 +134,7 @@ def _refusal(path):
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # its user says what should be there
         return None
     except (OSError, ValueError) as error:  # too long, links in a circle; a zero byte
-        return getattr(error, "strerror", None) or str(error)
+        return reason_of(error)
 
 
 def setting(default, help: str, **bounds) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 from hw5.metrics import MnistClassifier, statistics
 from hw5.metrics.frechet import Gaussian
-from hw5.metrics.statistics import Statistics, cached_statistics, holds_statistics, image_checksum, reason_of
+from hw5.metrics.statistics import Statistics, cached_statistics, holds_statistics, image_checksum
 
 
 @pytest.fixture(autouse=True)

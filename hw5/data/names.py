@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from hw5.data import celeb_a, prepared
 from hw5.data.image_files import note, printable
 from hw5.data.local import LocalDataset, open_dataset
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 
 STORE = Path(__file__).parent / "store"
 # mnist, mnist:3.0.1, emnist/balanced, emnist/balanced:3.*.*; also mnist/3.0.1, as TFDS' folders are called
@@ -52,7 +52,7 @@ def find_dataset(
             folder = _version_folder(path)
             return prepared.open_folder(folder) if folder else open_dataset(path)
     except OSError as error:
-        raise InputError(f"{printable(name)}: {error.strerror or error}") from error
+        raise InputError(f"{printable(name)}: {reason_of(error)}") from error
     base, config, version = _parse(name)
     if base == celeb_a.NAME:
         return celeb_a.builder(data_dir)

@@ -22,7 +22,7 @@ from hw5.data.image_files import MENDS, ImageFiles, note, open_zip, printable
 from hw5.data.layout import parse_name
 from hw5.data.local import LocalDataset, find_images, starts_as_idx
 from hw5.data.names import find_dataset
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 from hw5.metrics.extractor import Extractor, to_bytes
 from hw5.metrics.statistics import (
     STATISTICS_NAMES,
@@ -30,7 +30,6 @@ from hw5.metrics.statistics import (
     Statistics,
     holds_statistics,
     load_shards,
-    reason_of,
 )
 
 KNOWN = "a folder or zip file of images, a .npy, .npz or IDX file, or a dataset"

@@ -18,7 +18,7 @@ import numpy as np
 import scipy.linalg
 
 from hw5.data.image_files import note_if_dark, open_zip
-from hw5.errors import InputError
+from hw5.errors import InputError, reason_of
 from hw5.files import atomic_write, cache_folder
 from hw5.metrics.extractor import Extractor, shard_bounds, to_bytes
 from hw5.metrics.frechet import Gaussian
@@ -196,12 +196,6 @@ class Statistics:
 def holds_statistics(names: Collection[str]) -> bool:
     """Check whether the arrays of an archive are statistics, from their names."""
     return {"mu", "sigma"} <= set(names) or {"mean", "covariance"} <= set(names)
-
-
-def reason_of(error: Exception) -> str:
-    """Return the message of an exception of another library on one line, cut to 100 characters."""
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(reason.split())[:100]
 
 
 def _text(name, value):
