@@ -24,6 +24,7 @@ from hw5 import data, layers, metrics, models, networks, training
 PENALIZED = dict(normalization="none")
 MODULATED = dict(normalization="none", self_modulation=True)
 NEAREST = MODULATED | dict(upsampling="nearest")
+NO_MOMENTUM = dict(beta_1=0.0, beta_2=0.9)
 TRANSLATION = functools.partial(layers.DifferentiableAugmentation, 1 / 8)
 # Name → (the networks' arguments, the GAN's, those of the optimizers). An augmentation is a function that makes one.
 DIGITS = {
@@ -36,7 +37,15 @@ DIGITS = {
     "R1 0.01, self-modulation": (MODULATED, dict(r1=0.01), {}),
     "R1 1, self-modulation, β₂ 0.99": (MODULATED, dict(r1=1.0), dict(beta_2=0.99)),
     "R1 1, self-modulation, β₁ 0": (MODULATED, dict(r1=1.0), dict(beta_1=0.0)),
-    "R1 1, self-modulation, β₁ 0, β₂ 0.9": (MODULATED, dict(r1=1.0), dict(beta_1=0.0, beta_2=0.9)),
+    "R1 1, self-modulation, β₁ 0, β₂ 0.99": (MODULATED, dict(r1=1.0), dict(beta_1=0.0, beta_2=0.99)),
+    "R1 1, self-modulation, β₁ 0, β₂ 0.9": (MODULATED, dict(r1=1.0), NO_MOMENTUM),
+    "R1 0.1, self-modulation, β₁ 0, β₂ 0.9": (MODULATED, dict(r1=0.1), NO_MOMENTUM),
+    "R1 1, self-modulation, β₁ 0, β₂ 0.9, rate 4e-3": (MODULATED, dict(r1=1.0), NO_MOMENTUM | dict(rate=4e-3)),
+    "R1 1, self-modulation, β₁ 0, β₂ 0.9, translation": (
+        MODULATED,
+        dict(r1=1.0, augmentation=TRANSLATION),
+        NO_MOMENTUM,
+    ),
     "R1 1, self-modulation, rate 4e-3": (MODULATED, dict(r1=1.0), dict(rate=4e-3)),
     "R1 1, self-modulation, nearest, rate falls to 0": (NEAREST, dict(r1=1.0), dict(decay=True)),
     "R1 5, self-modulation, nearest": (NEAREST, dict(r1=5.0), {}),
@@ -51,6 +60,10 @@ EMOJIS = {
         NEAREST, dict(r1=5.0, augmentation=functools.partial(TRANSLATION, cutout=0.5)), {}
     ),
     "the same, R1 1": (NEAREST, dict(r1=1.0), {}),
+    "the same, R1 1, translation": (NEAREST, dict(r1=1.0, augmentation=TRANSLATION), {}),
+    "the same, R1 1, β₁ 0, β₂ 0.9": (NEAREST, dict(r1=1.0), NO_MOMENTUM),
+    "the same, R1 1, β₁ 0, β₂ 0.9, translation": (NEAREST, dict(r1=1.0, augmentation=TRANSLATION), NO_MOMENTUM),
+    "the same, R1 0.2, β₁ 0, β₂ 0.9, translation": (NEAREST, dict(r1=0.2, augmentation=TRANSLATION), NO_MOMENTUM),
 }  # fmt: skip
 
 

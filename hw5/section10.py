@@ -25,7 +25,6 @@ ARCHITECTURES = {
     "dense": networks.dense_vae,
 }
 NUM_SHOWN = 10  # images per row
-MAX_PRIOR_IMAGES = 20_000  # whose latents priors are fitted to
 BY_DIGITS = metrics.MnistClassifier.key
 
 
@@ -113,8 +112,7 @@ def evaluate_priors(model, images, settings, evaluate, keys, num_drawn):
     Returns:
         Two dicts by prior: the metrics, and `num_drawn` samples.
     """
-    chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
-    latents = model.draw_latents(data.pipeline(chosen, training.EVALUATION_BATCH))
+    latents = training.draw_latents(model, images)
     by_prior, drawn = dict.fromkeys(settings.prior), dict.fromkeys(settings.prior)
     for prior in reversed(settings.prior):  # the model stays with the first one
         model.fit_prior(latents, distributions.PRIORS[prior]())

@@ -22,6 +22,7 @@ from hw5.tables import print_evaluations
 
 SIZE = 32
 NUM_ROWS = 6  # of interpolations
+NUM_MEASURED = 2000  # images for the overfitting, as D's outputs differ little
 SHARES = np.linspace(-0.5, 1.5, 13)  # i/K from beyond one end to beyond the other
 CURVES = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step")
 VAE_STEPS, VAE_BATCH_SIZE, VAE_LEARNING_RATE = 5000, 64, 4e-3  # section 10's
@@ -62,7 +63,7 @@ def main(settings, run):
         return models.GAN(*settings.dcgan(images.shape[1:]), r1=settings.r1, ema_decay=settings.ema_decay)
 
     grids = training.SampleGrids(run.run_dir / "dcgan", settings.seed)
-    meter = training.OverfittingMeter(images, validation)
+    meter = training.OverfittingMeter(images, validation, NUM_MEASURED)
     gan, history = run.fit("dcgan", build, images, callbacks=[grids, meter])
     how = dict(grids=grids.paths, noise=run.noise("dcgan", settings.latent_dim), steps=settings.steps)
     figures.gan.training_figures(gan, history, run.folder, **how)  # 11.3

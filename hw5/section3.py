@@ -16,6 +16,7 @@ from hw5.tables import print_table
 
 SIZE = 28
 NUM_SHOWN = 12  # samples per training
+NUM_MEASURED = 2000  # images for the overfitting, as D's outputs differ little
 CURVES = {"d_loss": "D's loss", "g_loss": "G's loss", "d_real": "D(x)", "d_fake_g_step": "D(G(z))"}
 
 
@@ -30,7 +31,6 @@ class Settings(SmoothGANTraining, SampleEvaluation):
     batch_size = 64
     learning_rate = 2e-3
     ema_decay = 0.998
-    num_epochs = 40
     PRESETS = {
         "smoke": dict(steps=4, train_size=512, hidden=4, study=2e-4, fid_samples=16),
         "paper": dict(steps=20_000, fid_samples=10_000),
@@ -65,7 +65,7 @@ def main(settings, run):
 
         changes = dict(learning_rate=rate, beta_1=beta_1, study=(), study_beta_1=())
         grids = training.SampleGrids(run.run_dir / name, settings.seed)
-        meter = training.OverfittingMeter(images, held_out)
+        meter = training.OverfittingMeter(images, held_out, NUM_MEASURED)
         try:
             gan, history = run.fit(name, build, images, callbacks=[grids, meter], **changes)
         except TrainingFailed as failure:  # the study shows failures, too

@@ -124,6 +124,7 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
         None, "Learning rate of the discriminator (default: the generator's).", at_least=0
     )
     beta_1: float = setting(0.5, "Adam's decay of the mean gradient.", at_least=0, at_most=0.9999)
+    beta_2: float = setting(0.999, "Adam's decay of the mean squared gradient.", at_least=0, at_most=0.99999)
     ema_decay: float = setting(
         0.0,
         "Decay of the moving average of the generator's weights, which is used for samples; 0 for none.",
@@ -142,11 +143,12 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
 
     def optimizers(self):
         """Return the optimizers of a GAN, as `hw5.training.fit` takes them."""
-        return training.gan_optimizers(self.learning_rate, self.discriminator_learning_rate, self.beta_1)
+        return training.gan_optimizers(self.learning_rate, self.discriminator_learning_rate, self.beta_1, self.beta_2)
 
 
-# Without what this package adds, and with the learning rate of Radford et al. 2016.
-PLAIN_DCGAN = dict(r1=0, normalization="batch", self_modulation=False, ema_decay=0, learning_rate=2e-4)
+# Without what this package adds, and with the optimizer of Radford et al. 2016.
+PLAIN_DCGAN = dict(r1=0, normalization="batch", self_modulation=False, ema_decay=0)
+PLAIN_DCGAN |= dict(learning_rate=2e-4, beta_1=0.5, beta_2=0.999)
 
 
 class SmoothGANTraining(GANTraining):
@@ -161,6 +163,7 @@ class SmoothGANTraining(GANTraining):
         "none", "The discriminator's normalisation; the sheets' is batch.", choices=networks.NORMALIZATIONS
     )
     self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
+    beta_1, beta_2 = 0.0, 0.9  # Gulrajani et al. 2017; in few steps the samples are better than with momentum
     PRESETS = {"sheet": PLAIN_DCGAN}
 
     def dcgan(self, image_shape, **design):

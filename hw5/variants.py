@@ -3,25 +3,24 @@
 import dataclasses
 from collections.abc import Sequence
 
-from hw5 import data, distributions, layers, models, networks, training
+from hw5 import distributions, layers, models, networks, training
 from hw5.errors import InputError
 from hw5.section_settings import PLAIN_DCGAN, GANTraining, SmoothGANTraining
 from hw5.settings import Several, setting
 
-# The training of each GAN: its objective, the discriminator's normalisation, Adam's β₁, and the penalty or clipping
-# that keeps the discriminator smooth. With a penalty of D's gradient, and in a critic, D must treat each image by
-# itself, without batch normalisation (Gulrajani et al. 2017, section 4). Layer normalisation hides the contrast of an
-# image from D: with it, samples of the plain GAN are overexposed, and those of the clipped critic grey reliefs and
-# white backgrounds. Only the critic with a penalty of all its gradients needs it. A critic has no momentum (Arjovsky
-# et al. 2017, section 4). A clipped one without normalisation must be slow: at the generator's rate and with bounds
-# of ±0.05, all its weights are soon at the bounds, and its outputs are in the thousands after 300 steps.
+# The training of each GAN: its objective, the discriminator's normalisation, and the penalty or clipping that keeps the
+# discriminator smooth. With a penalty of D's gradient, and in a critic, D must treat each image by itself, without
+# batch normalisation (Gulrajani et al. 2017, section 4). Layer normalisation hides the contrast of an image from D:
+# with it, samples of the plain GAN are overexposed, and those of the clipped critic grey reliefs and white backgrounds.
+# Only the critic with a penalty of all its gradients needs it. A clipped one without normalisation must be slow: at the
+# generator's rate and with bounds of ±0.05, all its weights are soon at the bounds, and its outputs are in the
+# thousands after 300 steps.
 ONE_RATE = dict(discriminator_learning_rate=None)  # the generator's
 GANS = {
-    "vanilla": dict(objective="non_saturating", normalization="none", beta_1=0.5, r1=5.0, **ONE_RATE),
+    "vanilla": dict(objective="non_saturating", normalization="none", r1=5.0, **ONE_RATE),
     "wgan": dict(
         objective="wasserstein",
         normalization="none",
-        beta_1=0.0,
         critic_steps=2,
         weight_clip=0.02,
         discriminator_learning_rate=2e-4,
@@ -30,14 +29,11 @@ GANS = {
         objective="least_squares",
         loss_scales={"discriminator_scale": 1.0, "generator_scale": 1.0},
         normalization="none",
-        beta_1=0.5,
         r1=20.0,
         **ONE_RATE,
     ),
-    "wgan_gp": dict(
-        objective="wasserstein", normalization="layer", beta_1=0.0, critic_steps=2, gradient_penalty=10.0, **ONE_RATE
-    ),
-    "hinge": dict(objective="hinge", normalization="none", beta_1=0.5, r1=20.0, **ONE_RATE),
+    "wgan_gp": dict(objective="wasserstein", normalization="layer", critic_steps=2, gradient_penalty=10.0, **ONE_RATE),
+    "hinge": dict(objective="hinge", normalization="none", r1=20.0, **ONE_RATE),
 }
 VAES = ("vanilla", "flow", "iwae")
 LIKELIHOODS = {
@@ -91,9 +87,6 @@ class VariantSettings(SmoothGANTraining):
         f"Learning rate of the discriminator (default: the generator's, {defaults_of('discriminator_learning_rate')}).",
         at_least=0,
     )
-    beta_1: float | None = setting(
-        None, f"Adam's β₁ of the GANs (default: {defaults_of('beta_1')}).", at_least=0, at_most=0.9999
-    )
     r1: float | None = setting(
         None,
         "γ of the penalty of D's gradient at real images (Mescheder et al. 2018); 0, as on the sheet, for none "
@@ -119,8 +112,8 @@ class VariantSettings(SmoothGANTraining):
     )
     PRESETS = {
         "long": dict(likelihood=(*SHEET_LIKELIHOODS, "logistic_predicted", "logistic_mixture")),
-        "paper": PLAIN | dict(critic_steps=5, self_modulation=True),
-        "sheet": PLAIN | dict(beta_1=0.5, upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
+        "paper": PLAIN | dict(critic_steps=5, self_modulation=True, beta_1=0.0, beta_2=0.9),
+        "sheet": PLAIN | dict(upsampling=networks.UPSAMPLINGS),  # DCGAN's own first
     }
 
 
@@ -236,8 +229,7 @@ def fit(variant, run, images, validation):
         **alone,
     )
     if settings.prior != "standard":
-        latents = model.draw_latents(data.pipeline(images, training.EVALUATION_BATCH))
-        model.fit_prior(latents, distributions.PRIORS[settings.prior]())
+        model.fit_prior(training.draw_latents(model, images), distributions.PRIORS[settings.prior]())
         if settings.train:
             models.save(model, run.run_dir / name)
     return model, history

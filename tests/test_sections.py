@@ -479,7 +479,6 @@ def test_each_gan_of_section_5_is_one_complete_row(name, objective, smoothing, c
     assert normalizations(gan) == ({"LayerNormalization"} if name == "wgan_gp" else set())
     assert normalizations(gan, "generator") == {"SelfModulatedBatchNormalization"}
     row = variants.gan_row(name, faces())
-    assert row["beta_1"] == (0.0 if objective == "wasserstein" else 0.5)
     assert row["discriminator_learning_rate"] == (2e-4 if name == "wgan" else None)
 
 
@@ -491,10 +490,9 @@ def test_an_argument_changes_the_rows_that_have_it_and_no_others(argument):
         assert {key for key in before if before[key] != after[key] and "or" not in key} <= {argument, "name"}
 
 
-@pytest.mark.parametrize("argument", ["normalization", "beta_1"])
-def test_normalization_and_beta_1_are_flags_of_every_row(argument):
-    settings = faces(**{argument: {"normalization": "batch", "beta_1": 0.3}[argument]})
-    assert {variants.gan_row(name, settings)[argument] for name in variants.GANS} == {getattr(settings, argument)}
+def test_the_normalization_is_a_flag_of_every_row():
+    settings = faces(normalization="batch")
+    assert {variants.gan_row(name, settings)["normalization"] for name in variants.GANS} == {"batch"}
 
 
 def test_r1_of_0_changes_nothing_else():
@@ -555,12 +553,21 @@ def test_the_preset_sheet_is_exactly_the_sheet():
     for section in (section5, section8, section11):
         settings = section.Settings(preset="sheet")
         assert (settings.learning_rate, settings.ema_decay) == (2e-4, 0)
+        assert (settings.beta_1, settings.beta_2) == (0.5, 0.999)
         assert (settings.discriminator_learning_rate, settings.mixed_precision) == (None, False)
     for section in (section3, section11):
         settings = section.Settings(preset="sheet")
         design = (settings.r1, settings.normalization, settings.self_modulation, settings.ema_decay)
         assert design == (0, "batch", False, 0)
+        assert (settings.beta_1, settings.beta_2) == (0.5, 0.999)
     assert section8.Settings(preset="sheet").steps == 20_000
+
+
+@pytest.mark.parametrize("section", [section3, section5, section8, section11])
+def test_both_decays_of_adam_reach_both_networks(section):
+    optimizers = section.Settings(beta_1=0.25, beta_2=0.75).optimizers()(10)
+    assert len(optimizers) == 2
+    assert {(adam.beta_1, adam.beta_2) for adam in optimizers.values()} == {(0.25, 0.75)}
 
 
 @pytest.fixture

@@ -70,6 +70,8 @@ def kernel_inception_distance(
         raise InputError(f"subset_size={subset_size}: must be between 2 and the samples of a side, {smaller}")
     if subsets < 1:
         raise InputError(f"subsets={subsets}: must be at least 1")
+    if subset_size == len(x) == len(y):
+        subsets = 1  # each holds all samples
     rng = np.random.default_rng(seed)
     values = [
         maximum_mean_discrepancy(*(side[rng.choice(len(side), subset_size, replace=False)] for side in (x, y)))

@@ -2,12 +2,11 @@
 
 from hw5.training.callbacks import GeneratedPoints, OverfittingMeter, SampleGrids, load_or_draw_noise
 from hw5.training.distribution import STRATEGIES, check_equal, devices, is_chief, make_strategy, quiet_unless_chief
-from hw5.training.fitting import EVALUATION_BATCH, active_latents, evaluate, fit, negative_elbo, pretrain
+from hw5.training.fitting import active_latents, draw_latents, evaluate, fit, negative_elbo, pretrain
 from hw5.training.optimizers import Adam, WarmupDecay, adam, gan_optimizers
 from hw5.training.schedule import Schedule
 
 __all__ = [
-    "EVALUATION_BATCH",
     "STRATEGIES",
     "Adam",
     "GeneratedPoints",
@@ -19,6 +18,7 @@ __all__ = [
     "adam",
     "check_equal",
     "devices",
+    "draw_latents",
     "evaluate",
     "fit",
     "gan_optimizers",

@@ -26,6 +26,7 @@ from hw5.training.schedule import Schedule
 EVALUATION_BATCH = 1000  # images
 MODES = ("resume", "restart", "evaluate")
 MIN_ACTIVE_VARIANCE = 0.01  # of an active latent (Burda et al. 2016, section 5.2)
+MAX_PRIOR_IMAGES = 20_000  # whose latents a prior is fitted to
 
 
 def fit(
@@ -223,6 +224,12 @@ def active_latents(model: VAE, images: np.ndarray) -> int:
     batches = pipeline(images, EVALUATION_BATCH, value_range=model.value_range)
     means = np.concatenate([np.asarray(model.encode(batch)) for batch in batches])
     return int(np.sum(means.var(axis=0) > MIN_ACTIVE_VARIANCE))
+
+
+def draw_latents(model: VAE, images: np.ndarray):
+    """Draw one z ~ q(z|x) for each of at most `MAX_PRIOR_IMAGES` uint8 images, to fit a prior to. Returns [n, z]."""
+    chosen = images[:: -(-len(images) // MAX_PRIOR_IMAGES)]
+    return model.draw_latents(pipeline(chosen, EVALUATION_BATCH, value_range=model.value_range))
 
 
 FAILURE = "failure.json"

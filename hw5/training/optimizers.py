@@ -76,19 +76,23 @@ def adam(learning_rate: float) -> Callable[[int], dict]:
 
 
 def gan_optimizers(
-    learning_rate: float, discriminator_learning_rate: float | None = None, beta_1: float = 0.5, name: str = "adam"
+    learning_rate: float,
+    discriminator_learning_rate: float | None = None,
+    beta_1: float = 0.5,
+    beta_2: float = 0.999,
+    name: str = "adam",
 ) -> Callable[[int], dict]:
     """Choose two optimizers of constant learning rate, for a GAN.
 
     Args:
         learning_rate: of both networks, unless the discriminator has its own (Heusel et al. 2017).
-        beta_1: of Adam; ½ is Radford et al.'s.
+        beta_1, beta_2: of Adam; ½ and 0.999 are Radford et al.'s, 0 and 0.9 Gulrajani et al.'s (2017).
         name: "adam" or "rmsprop".
 
     Returns:
         A function of the number of steps, as `hw5.training.fit` takes it.
     """
-    make = functools.partial(Adam, beta_1=beta_1) if name == "adam" else keras.optimizers.RMSprop
+    make = functools.partial(Adam, beta_1=beta_1, beta_2=beta_2) if name == "adam" else keras.optimizers.RMSprop
     rates = {
         "generator_optimizer": learning_rate,
         "discriminator_optimizer": learning_rate
