@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 # A server that has imported what takes seconds, and used none of it, forks a process for every program.
@@ -16,24 +17,34 @@ SERVER.set_forkserver_preload(["tensorflow", "matplotlib.pyplot", "hw5.section",
 
 
 def python_m(
-    module: str, *arguments: str, cwd=".", without: tuple[str, ...] = (), store: Path | None = None
+    module: str,
+    *arguments: str,
+    cwd=".",
+    without: tuple[str, ...] = (),
+    store: Path | None = None,
+    dpi: int | None = None,
+    meanwhile: Callable[[multiprocessing.Process], None] | None = None,
 ) -> subprocess.CompletedProcess:
     """Run `python -m module arguments` in the folder `cwd`, and return its output and exit code.
 
     Args:
         without: packages that it must not find.
         store: folder of the embedded datasets, in place of the package's.
+        dpi: of figures, in place of the package's: fewer pixels are drawn faster.
+        meanwhile: called while the program runs, with its process.
     """
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]
-        task = (module, arguments, cwd, without, store, dict(os.environ), outputs)
+        task = (module, arguments, cwd, without, store, dpi, dict(os.environ), outputs)
         process = SERVER.Process(target=_main, args=task)
         process.start()
+        if meanwhile:
+            meanwhile(process)
         process.join()
         return subprocess.CompletedProcess([module, *arguments], process.exitcode, *(p.read_text() for p in outputs))
 
 
-def _main(module, arguments, cwd, without, store, environment, outputs):
+def _main(module, arguments, cwd, without, store, dpi, environment, outputs):
     os.chdir(cwd)
     sys.path.insert(0, os.getcwd())
     os.environ.clear()
@@ -44,6 +55,10 @@ def _main(module, arguments, cwd, without, store, environment, outputs):
         from hw5.data import names
 
         names.STORE = store
+    if dpi:
+        from hw5.figures import plots
+
+        plots.STYLE["savefig.dpi"] = dpi
     for path, stream in zip(outputs, (sys.stdout, sys.stderr), strict=True):
         with open(path, "wb") as file:
             os.dup2(file.fileno(), stream.fileno())
