@@ -29,6 +29,17 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+@pytest.fixture(scope="module")
+def classifier():
+    return MnistClassifier()
+
+
+@pytest.fixture(autouse=True)
+def one_classifier(classifier, monkeypatch):
+    """One network for all calls of `run` in this process; to build it takes longer than its features."""
+    monkeypatch.setattr(main, "MnistClassifier", lambda: classifier)
+
+
 @pytest.fixture
 def sides(digits, tmp_path):
     """A folder of PNGs, a zip file of them, and arrays, all of the same 120 digits."""
