@@ -60,7 +60,7 @@ SECTIONS = {
     3: {
         "flags": ["--fid_samples=20"],
         "figures": {"losses", "outputs", "fixed_noise", "samples", "study", "study_samples"},
-        "models": {"lr0.002_beta0.5", "lr0.0002_beta0.5", "lr0.002_beta0.9"},
+        "models": {"lr0.002_beta0", "lr0.0002_beta0", "lr0.002_beta0.9"},
     },
     4: {
         "flags": ["--fid_samples=20"],
