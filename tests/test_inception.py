@@ -6,6 +6,8 @@ import http.server
 import importlib.util
 import threading
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -133,10 +135,30 @@ def test_keras_weights_give_keras_features_and_logits(tmp_path, monkeypatch):
     extractor = Inception("imagenet", tmp_path / "inception.h5")
     images = np.random.default_rng(1).integers(0, 256, (2, 299, 299, 3), np.uint8)  # nothing to scale
     ((features, logits),) = extractor.activations(images)
+    assert extractor.head.name == "linear head: 1000 classes of ImageNet"
     both = keras.Model(network.input, [network.get_layer("avg_pool").output, network.output])
     expected = both.predict(np.float32(images) / 127.5 - 1, verbose=0)
     np.testing.assert_allclose(features, expected[0], rtol=1e-3, atol=1e-3 * expected[0].max())
     np.testing.assert_allclose(logits, expected[1], rtol=1e-3, atol=1e-3 * np.abs(expected[1]).max())
+
+
+def test_images_for_keras_weights_are_scaled_with_antialiasing():
+    stripes = np.zeros((1, 897, 897, 3), np.uint8)
+    stripes[:, :, 1::3] = 255  # in the middle of each three pixels, of which a network's pixel is the mean
+    scaled = Inception.preprocess(SimpleNamespace(weights="imagenet"), stripes)
+    assert scaled.shape == (1, 299, 299, 3)
+    np.testing.assert_allclose(scaled[:, 1:-1, 1:-1], 2 / 3 - 1, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [("avx512_bf16 fma", True), ("amx_bf16", True), ("avx512f fma", False), (None, False)]
+)
+def test_the_processors_flags_say_whether_it_has_bfloat16(flags, expected, tmp_path, monkeypatch):
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"flags\t\t: {flags}\n")
+    monkeypatch.setattr(inception, "Path", lambda name: tmp_path / Path(name).relative_to("/proc"))
+    monkeypatch.setattr(inception.tf.config, "list_physical_devices", lambda kind: [])
+    assert inception.has_bfloat16() is expected
 
 
 @pytest.mark.parametrize(
@@ -218,6 +240,16 @@ def test_a_download_that_fails_leaves_nothing(content, delay, message, server, k
         Inception("imagenet", download=True)
     assert "\n" not in str(error.value)
     assert not list(keras_cache.glob("*"))
+
+
+def test_without_another_place_imagenet_weights_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setitem(inception.HASHES, "imagenet", ("md5", hashlib.md5(b"weights").hexdigest()))
+    path = tmp_path / ".keras" / "models" / inception.IMAGENET_FILE
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert find_weights("imagenet") == path
 
 
 def test_without_a_network_the_download_gives_up_at_once(keras_cache, monkeypatch):

@@ -259,6 +259,7 @@ def test_every_number_has_its_sample_sizes(digits, tmp_path, capsys):
     assert table["real_vs_real_fid"].endswith(" of 26 and 25 images")
     assert table["is_std"].endswith(" of 40 images")
     assert "not computed: needs equally many images" in table["wasserstein"]
+    assert table.keys() == results.keys() - {"num_images", "missing", "num_samples", "real_vs_real_samples"}
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32(np.nan)])
@@ -362,6 +363,18 @@ class Coloured(Extractor):
 
     def forward(self, inputs):
         return inputs[:, 10:20].mean(axis=(1, 2)) * [1, 2, 3], None
+
+
+def test_inception_gets_the_head_of_the_real_dataset_and_may_be_downloaded(sides, monkeypatch):
+    asked = []
+    monkeypatch.setattr(main, "Inception", lambda *args, **how: asked.append((args, how)) or Coloured())
+    cases = ("mnist:test[:20]", "fid", 10), ("mnist:test[:20]", "imagenet", None), (f"{sides}/png", "fid", None)
+    for real, weights, num_classes in cases:
+        run(real, f"{sides}/bytes.npy", weights=weights)
+        args, how = asked.pop()
+        assert args == (weights, None, "float32")
+        assert how["download"]
+        assert (how["head"] and len(how["head"].classes)) == num_classes
 
 
 def test_what_was_computed_is_kept(sides, monkeypatch):

@@ -1,5 +1,6 @@
 """The classifier of digits, and the class proportions that it finds."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,13 +41,35 @@ def test_noise_is_not_classified_as_ten_classes():
     assert (proportions >= 0.03).sum() <= 3
 
 
+def few_data(monkeypatch, images, labels, test_images, test_labels):
+    """Replace the images and labels of MNIST."""
+    arrays = dict(train_image=images, train_label=labels, test_image=test_images, test_label=test_labels)
+    few = {("mnist", *key.split("_")): array for key, array in arrays.items()}
+    monkeypatch.setattr(data, "load", lambda name, split, feature="image": few[name, split, feature])
+
+
 def test_the_program_trains_saves_and_prints_the_accuracy(tmp_path, monkeypatch, capsys, digits):
     labels = data.load("mnist", feature="label", limit=2000)
-    monkeypatch.setattr(data, "load", lambda name, split, feature="image": labels if feature == "label" else digits)
+    few_data(monkeypatch, digits[:1500], labels[:1500], digits[1500:], labels[1500:])
     accuracy = mnist_classifier.run(weights=tmp_path / "w.weights.h5", epochs=1)
     assert f"w.weights.h5: test accuracy {accuracy:.4f}" in capsys.readouterr().out
-    logits = MnistClassifier(tmp_path / "w.weights.h5").logits(digits)
-    assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(accuracy, abs=1e-3)
+    logits = MnistClassifier(tmp_path / "w.weights.h5").logits(digits[1500:])
+    assert (logits.argmax(axis=1) == labels[1500:]).mean() == pytest.approx(accuracy, abs=1e-3)
+
+
+def test_the_program_trains_on_whole_batches_shifted_by_up_to_two_pixels(tmp_path, monkeypatch):
+    images = np.zeros((603, 28, 28, 1), np.uint8)
+    images[:, 14, 14] = 255
+    seen = []
+    few_data(monkeypatch, images, np.arange(603) % 10, images[:10], np.arange(10))
+    monkeypatch.setattr(keras.Sequential, "fit", lambda self, batches, **how: seen.extend((self, *x) for x in batches))
+    mnist_classifier.run(weights=tmp_path / "w.weights.h5", epochs=1, batch_size=8)
+    assert {batch.shape for _, batch, _ in seen} == {(8, 28, 28, 1)}
+    places = np.stack([np.argwhere(batch.numpy() == 1)[:, 1:3] - 14 for _, batch, _ in seen])
+    assert (places == places[:, :1]).all()  # of all images of a batch
+    assert [sorted(set(axis)) for axis in places[:, 0].T.tolist()] == [[-2, -1, 0, 1, 2]] * 2
+    assert len({tuple(places) for places in places[:, 0].tolist()}) > 10
+    assert seen[0][0].loss.from_logits
 
 
 def test_a_file_that_could_not_be_written_at_the_end_is_refused_at_the_beginning(tmp_path):

@@ -4,11 +4,14 @@ import functools
 import json
 import os
 import signal
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
-from processes import python_m
+from processes import descendants, ended, python_m
 
 from hw5 import distributions, metrics, networks, section5
 from hw5.errors import InputError
@@ -266,6 +269,58 @@ def test_a_killed_process_costs_its_shard_alone(tmp_path):
     assert sorted(path.name[0] for path in folder.iterdir()) == ["1", "2", "3", "3"]
     with pytest.raises(InputError, match="shards=0: must be at least 1"):
         Shards(0)
+
+
+def test_there_are_no_more_processes_than_processors_and_they_share_the_threads(monkeypatch):
+    asked = []
+
+    def executor(processes, context, *, initializer, initargs):
+        asked.append((processes, context.get_start_method(), initargs[0]))
+        return SimpleNamespace(map=lambda function: (), shutdown=lambda **_: None)
+
+    monkeypatch.setattr("hw5.metrics.shards.ProcessPoolExecutor", executor)
+    for processors, count in ((7, 3), (2, 5)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, number=processors: range(number), raising=False)
+        with Shards(count) as shards:
+            assert list(shards.map(len, [])) == []
+    assert asked == [(3, "spawn", 2), (2, "spawn", 1)]
+
+
+# In place of TensorFlow, whose import takes seconds.
+TENSORFLOW = """
+class config:
+    class threading:
+        set_intra_op_parallelism_threads = lambda count: print("intra", count)
+        set_inter_op_parallelism_threads = lambda count: print("inter", count)
+"""
+WORK = """
+import time
+def work(name):
+    print(name, "works", flush=True)
+    time.sleep(60)
+"""
+START = """
+from hw5.metrics.shards import Shards
+from work import work
+with Shards() as shards:
+    list(shards.map(work, [("shard",)]))
+"""
+
+
+def test_a_process_prints_no_results_and_ends_with_the_one_that_started_it(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(TENSORFLOW)
+    (tmp_path / "work.py").write_text(WORK)
+    environment = os.environ | dict(PYTHONPATH=os.pathsep.join(sys.path))
+    how = dict(cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen([sys.executable, "-c", START], **how) as process:
+        threads = len(os.sched_getaffinity(0))
+        printed = [process.stderr.readline() for _ in range(3)]
+        children = descendants(process.pid)
+        process.kill()
+        assert printed == [f"intra {threads}\n", f"inter {threads}\n", "shard works\n"]
+        assert children
+        assert ended(children)
+        assert not process.stdout.read()
 
 
 def test_a_damaged_shard_is_computed_again_and_a_full_disk_keeps_none(tmp_path, monkeypatch, capsys):
