@@ -272,7 +272,10 @@ def test_an_evaluation_after_fit_prior_has_the_fitted_prior(images):
     assert abs(after - before) > 1e-3
 
 
-@pytest.mark.parametrize("build", ALL)
+@pytest.mark.parametrize(
+    "build",  # the last two combine what the others have
+    [*ALL[:3], *(pytest.param(build, marks=pytest.mark.slow) for build in ALL[3:])],
+)
 def test_a_training_resumes_after_the_prior_was_fitted(build, digits, tmp_path):
     """Check that the checkpoint has the model without the fitted prior, and the saved model has it."""
 
