@@ -88,3 +88,9 @@ def test_damaged_or_missing_weights(tmp_path):
             path.write_bytes(WEIGHTS.read_bytes()[:1000])
         with pytest.raises(InputError, match="holds no weights of the MNIST classifier"):
             MnistClassifier(path)
+
+
+def test_features_are_those_of_a_relu(digits):
+    features = MnistClassifier().features(digits[:200])
+    assert features.min() == 0
+    assert features.max() > 1
