@@ -1,5 +1,6 @@
 """Shards: parts of an evaluation that merge to the whole, in one process and in several."""
 
+import contextlib
 import functools
 import json
 import os
@@ -284,6 +285,29 @@ def test_there_are_no_more_processes_than_processors_and_they_share_the_threads(
         with Shards(count) as shards:
             assert list(shards.map(len, [])) == []
     assert asked == [(3, "spawn", 2), (2, "spawn", 1)]
+
+
+@pytest.mark.parametrize("error", [None, InputError("of the block")])
+def test_processes_finish_their_work_unless_the_block_ends_with_an_error(error, tmp_path, monkeypatch):
+    ends = []  # of the executor: its arguments, and whether the processes had been told to end
+    path = tmp_path / "shard.npy"
+    path.touch()
+
+    def executor(*args, **kwargs):
+        return SimpleNamespace(
+            map=lambda function, *columns: [function(*task) for task in zip(*columns, strict=True)],
+            shutdown=lambda **how: ends.append((how, shards._alive.closed)),
+        )
+
+    monkeypatch.setattr("hw5.metrics.shards.ProcessPoolExecutor", executor)
+    expected = contextlib.nullcontext() if error is None else pytest.raises(InputError, match="of the block")
+    with expected, Shards(2) as shards:
+        assert list(shards.map(lambda number: (number, path), [(1,), (2,)])) == [1, 2]
+        if error is not None:
+            raise error
+    waited = [({}, False)] if error is None else []
+    assert ends == [*waited, ({"cancel_futures": True}, True)]
+    assert path.exists() == (error is not None)
 
 
 # In place of TensorFlow, whose import takes seconds.
