@@ -404,6 +404,15 @@ def test_what_is_neither_images_nor_arrays_is_refused(tmp_path):
             data.load(f"{tmp_path}/{name}")
 
 
+@pytest.mark.parametrize("name", ["samples.npy", "x_train.npz", "test", "_", "digits.npy", "digits_train.npy"])
+def test_a_missing_file_is_not_another_one(tmp_path, name):
+    for other in ("images.npy", "digits_test.npy"):
+        np.save(tmp_path / other, IMAGES)
+    with pytest.raises(InputError, match="no such file or folder"):
+        data.load(tmp_path / name)
+    assert len(data.load(tmp_path / "digits", "all")) == len(IMAGES)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -206,10 +206,12 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
         files = Files(path.parent, recursive=False)
         return _parts(path, files, [path.name, *_beside(path.name, files.names)])
     if not path.exists() and (path.parent.is_dir() or (path.parent.is_file() and zipfile.is_zipfile(path.parent))):
-        files = Files(path.parent)
-        stem = parse_name(path.name).stem
-        if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
-            return _parts(path, files, names)
+        stem, split, role = parse_name(path.name)
+        # What looks like the name of a file is a missing file: images.npy is no substitute for samples.npy.
+        if stem and not (split or role or path.suffix):
+            files = Files(path.parent)
+            if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
+                return _parts(path, files, names)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
     what += MENDS.get(path.suffix.lower(), "")
     raise InputError(f"{printable(path)}: {what if path.exists() else 'no such file or folder'}")
