@@ -10,7 +10,7 @@ from images import idx
 from PIL import Image
 
 from hw5 import data
-from hw5.data.arrays import to_labels, to_nhwc
+from hw5.data.arrays import numbered, to_labels, to_nhwc
 from hw5.data.image_files import note
 from hw5.data.layout import class_folders, parse_name, split_folders
 from hw5.errors import InputError
@@ -219,6 +219,15 @@ def test_images_and_labels_without_names(tmp_path):
     check_divided(tmp_path / "one_hot.npz", RGB, np.arange(30) % 7)
 
 
+def test_one_file_may_be_called_after_both_of_its_arrays(tmp_path):
+    for name, images, labels in (("X_y", "X", "y"), ("images_and_labels", "images", "labels")):
+        np.savez(tmp_path / f"{name}.npz", **{images: RGB, labels: np.arange(30) % 7})
+        check_divided(tmp_path / f"{name}.npz", RGB, np.arange(30) % 7)
+    np.savez(tmp_path / "labels.npz", np.arange(30) % 7)
+    with pytest.raises(InputError, match="labels.npz: holds labels, but no images"):
+        data.load(tmp_path / "labels.npz")
+
+
 @pytest.mark.parametrize("kind", [str, bytes])
 def test_labels_that_are_names(tmp_path, kind, capsys):
     names = ["dog", "cat", "emu"]
@@ -272,6 +281,8 @@ def test_files_of_one_array_each_as_of_kmnist(tmp_path):
         (dict(a=RGB, b=RGB), r"holds a \[30, 9, 8, 3\], b .*; call the images 'images'"),
         (dict(images=RGB, labels=np.zeros(29)), r"labels \[29\] for 30 images"),
         (dict(images=RGB, labels=np.full(30, 0.5)), "labels must be whole numbers"),
+        (dict(images=RGB, labels=np.full(30, np.inf)), "labels must be whole numbers"),
+        (dict(images=RGB, labels=np.full(30, 2**63, np.uint64)), "labels must be whole numbers"),
         (dict(x_train=RGB, x_test=RGB[:, :5]), "the splits differ in shape or type: train uint8"),
         (dict(x_train=RGB, x_test=RGB / 255), "the splits differ in shape or type: train uint8"),
         (dict(labels=np.zeros(3), y=np.zeros(3)), "call the images 'images'"),
@@ -455,3 +466,5 @@ def test_views_and_labels():
     assert np.shares_memory(to_nhwc(RGB), RGB)
     assert to_labels(np.array([[3], [4]]), 2).tolist() == [3, 4]
     assert to_labels(np.array([1.0, 2.0]), 2).dtype == np.int64
+    assert to_labels(np.array([True, False]), 2).tolist() == [1, 0]
+    assert numbered({None: np.array(["2", "9" * 30])})[1] == ["2", "9" * 30]  # no number has so many digits

@@ -311,6 +311,8 @@ def _read(files, name, role):
 def _beside(name, others):
     """Find the files that belong to an array's file: its labels, and other splits with theirs."""
     own = parse_name(name)
+    if own.role == "label" and name.lower().endswith(".npz"):  # images_and_labels.npz, which may have both
+        return
     if own.role == "label":
         raise InputError(f"{printable(name)}: holds labels, by its name; name the file of the images")
     for other in others:
