@@ -405,9 +405,11 @@ def test_images_that_need_too_much_memory_are_refused_at_once(tmp_path, monkeypa
 def test_what_is_neither_images_nor_arrays_is_refused(tmp_path):
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4")
     for name, message in {
         "text.txt": "neither a folder nor a zip file of images, nor an array",
         "empty": "holds no images",
+        "cut.zip": r"nor an array .* \(a zip file that is cut off or damaged\)",
         "none/": "no such file or folder",
         "none.npy": "no such file or folder",
     }.items():

@@ -30,6 +30,7 @@ MAX_ZIP_END = 22 + 65535  # bytes of the last record of a zip file, with its com
 COUNT_IS_ELSEWHERE = 0xFFFF  # in zip files of more entries
 MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)")
 MENDS |= dict.fromkeys([".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"], " (to be unpacked first)")
+FILE_MENDS = MENDS | {".zip": " (a zip file that is cut off or damaged)"}  # a whole one is read as it is
 DARK = 16  # of 255: images without a brighter pixel probably have another white, as the 4095 of 12 bits
 MAX_LISTED = 10  # names of classes in a note
 

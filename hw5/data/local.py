@@ -32,7 +32,7 @@ from tqdm import tqdm
 from hw5.data.arrays import STATISTICS, numbered, read_arrays, to_labels, to_nhwc
 from hw5.data.decode import is_grey
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
+from hw5.data.image_files import FILE_MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
 from hw5.data.layout import Named, class_folders, parse_name, split_folders
 from hw5.data.values import Extremes, find_white, to_bytes
 from hw5.errors import InputError
@@ -213,7 +213,7 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
             if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
                 return _parts(path, files, names)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
-    what += MENDS.get(path.suffix.lower(), "")
+    what += FILE_MENDS.get(path.suffix.lower(), "")
     raise InputError(f"{printable(path)}: {what if path.exists() else 'no such file or folder'}")
 
 
