@@ -343,6 +343,8 @@ def test_a_folder_of_images(tmp_path, mode, zipped, capsys):
     assert not data.has_feature(path, "label")
     with pytest.raises(InputError, match="no split 'dev'; it has train, validation, test"):
         data.load(path, "dev")
+    with pytest.raises(InputError, match=r"test\[:4\] goes beyond the end; train has 24 images, .*, test has 3 images"):
+        data.load(path, "test[:4]")
     with pytest.raises(InputError, match="no image, number or text 'label'; it has image"):
         data.load(path, feature="label")
 

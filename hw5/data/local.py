@@ -34,6 +34,7 @@ from hw5.data.decode import is_grey
 from hw5.data.idx import is_idx, read_idx
 from hw5.data.image_files import FILE_MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
 from hw5.data.layout import Named, class_folders, parse_name, split_folders
+from hw5.data.prepared import NOT_A_SPLIT, no_split
 from hw5.data.values import Extremes, find_white, to_bytes
 from hw5.errors import InputError
 
@@ -106,10 +107,9 @@ class LocalDataset:
         infos = [tfds.core.SplitInfo(name, [len(order)], 0) for name, (_, order) in self.splits.items()]
         try:
             instructions = tfds.core.ReadInstruction.from_spec(split).to_absolute(tfds.core.SplitDict(infos))
-        except (KeyError, ValueError, AssertionError, NotImplementedError) as error:
-            raise InputError(
-                f"dataset {self.name!r} has no split {split!r}; it has {', '.join(self.splits)}"
-            ) from error
+        except NOT_A_SPLIT as error:
+            counts = {name: len(order) for name, (_, order) in self.splits.items()}
+            raise no_split(self.name, split, counts, error) from error
         return [(one.splitname, slice(one.from_, one.to)) for one in instructions]
 
 
