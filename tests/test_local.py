@@ -1,6 +1,7 @@
 """Datasets from files of the user: arrays, IDX files, folders of images, in the forms that people have."""
 
 import gzip
+import os
 import shutil
 import zipfile
 
@@ -101,6 +102,25 @@ def test_several_sets_in_one_folder_need_a_name(tmp_path):
     check_mnist(folder / "emnist-letters-train-images-idx3-ubyte")
     archive = shutil.make_archive(str(tmp_path / "all"), "zip", folder)
     check_mnist(f"{archive}/emnist-letters")
+    shutil.copytree(folder, tmp_path / "data" / "EMNIST" / "raw")  # torchvision's
+    check_mnist(tmp_path / "data" / "emnist-letters")
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_mistyped_path_does_not_search_a_whole_disk(tmp_path, monkeypatch, is_readable):
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    searched, scandir = [], os.scandir
+
+    def search(folder):
+        searched.append(folder)
+        if folder == tmp_path / "a" / "b" and not is_readable:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("hw5.data.image_files.os.scandir", search)
+    with pytest.raises(InputError, match=f"^{tmp_path}/faecs: no such file or folder"):
+        data.load(tmp_path / "faecs")
+    assert searched == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
 
 
 def test_two_different_files_for_the_same_are_refused(tmp_path):

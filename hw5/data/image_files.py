@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 import os
 import re
 import stat
@@ -40,6 +41,9 @@ class Files:
 
     Each folder is read once, also if links lead to it in several ways. Everything else is counted.
 
+    Args:
+        depth: levels of subfolders that are searched.
+
     Attributes:
         source: the folder or zip file.
         archive: the open zip file, or None.
@@ -47,8 +51,8 @@ class Files:
         skipped: kind of file → number of files that are left out.
     """
 
-    def __init__(self, source: str | os.PathLike, recursive: bool = True):
-        self.source, self.archive, self.recursive = Path(source), None, recursive
+    def __init__(self, source: str | os.PathLike, depth: float = math.inf):
+        self.source, self.archive, self.depth = Path(source), None, depth
         self._entries = {}  # name → name as the zip file writes it
         self.skipped = collections.Counter()
         if self.source.is_dir():
@@ -93,7 +97,7 @@ class Files:
                     yield name
                 elif not entry.is_dir():
                     self.skipped["pipes or devices"] += 1
-                elif not self.recursive:
+                elif name.count("/") >= self.depth:
                     self.skipped["folders"] += 1
                 elif (identity := _identity(entry.path)) in visited:
                     self.skipped["links to a folder that is read already"] += 1

@@ -44,6 +44,7 @@ IDX_NAME = re.compile(r"[-._]idx\d?([-._]?ubyte)?(\.gz)?$", re.IGNORECASE)
 OF_NUMBERED_ARRAYS = {"arr_0": Named((), None, "image"), "arr_1": Named((), None, "label")}  # names of np.savez
 ORIENTATION, FIRST_TURNED = 0x0112, 5  # tag of EXIF, and the first of its values that exchange height and width
 MAX_BYTES = 16 << 30
+SET_DEPTH = 2  # levels of folders that are searched for FOLDER/SET; a mistyped path is not to search a whole disk
 PATIENCE = 3  # seconds before a progress bar is shown
 
 
@@ -203,13 +204,16 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
             note(f"{printable(path)}: skipped {others:,} other files")
         return _parts(path, files, chosen)
     if path.is_file() and (_holds_arrays(path.name) or starts_as_idx(path)):
-        files = Files(path.parent, recursive=False)
+        files = Files(path.parent, depth=0)
         return _parts(path, files, [path.name, *_beside(path.name, files.names)])
     if not path.exists() and (path.parent.is_dir() or (path.parent.is_file() and zipfile.is_zipfile(path.parent))):
         stem, split, role = parse_name(path.name)
         # What looks like the name of a file is a missing file: images.npy is no substitute for samples.npy.
         if stem and not (split or role or path.suffix):
-            files = Files(path.parent)
+            try:
+                files = Files(path.parent, SET_DEPTH)
+            except InputError as error:  # a folder beside it, which must not be read
+                raise InputError(f"{printable(path)}: no such file or folder") from error
             if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
                 return _parts(path, files, names)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
