@@ -110,7 +110,7 @@ def output_file(path: str | os.PathLike, argument: str = "out") -> Path:
     """Create the folder of a file of results, and check that the file can be written, before a run spends time on it.
 
     Raises:
-        InputError: it is a folder or a device; its name is too long; its folder must not be written to.
+        InputError: it is a folder or a device; its name is too long; it, or its folder, must not be written to.
     """
     path = Path(path)
     output_folder(path.parent, argument)
@@ -122,6 +122,8 @@ def output_file(path: str | os.PathLike, argument: str = "out") -> Path:
         raise InputError(f"{argument}={path}: cannot be written to ({reason_of(error)})") from error
     if not is_file:
         raise InputError(f"{argument}={path}: is no file, but a folder or a device; name a file")
+    if not os.access(path, os.W_OK):  # a renamed file would take its place all the same
+        raise InputError(f"{argument}={path}: is write-protected; name another file")
     return path
 
 

@@ -170,6 +170,8 @@ def test_folders_of_splits_are_the_splits(tmp_path):
         ("file", "{}/{}.png"),
         ("anything", "{1}.png"),
         ("image_id", "{1}"),
+        ("img", "{1}"),
+        ("file", "C:\\data\\{}\\{}.png"),
     ],
 )
 def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys):
@@ -187,6 +189,13 @@ def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys
     assert "table.csv: 1 rows are of other images" in capsys.readouterr().err
 
 
+def test_the_row_numbers_of_pandas_are_no_attribute(tmp_path, capsys):
+    (tmp_path / "table.csv").write_text(",x,file\n0,1,b.png\n1,0,a.png\n")
+    rows = build.read_attributes(tmp_path / "table.csv", ["a.png", "b.png"])
+    assert rows == [{"x": False, "file": "a.png"}, {"x": True, "file": "b.png"}]
+    assert "table.csv: skipped the first column, which has no name" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -198,6 +207,8 @@ def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys
         ("image_id,x\nimg_b,1\nimg_a,2\n", "column 'image_id' names none of the images, such as a.png"),
         ("x,\n1,1\n2,2\n", "every column needs a name"),
         ("x/y\n1\n2\n", "every column needs a name without /"),
+        ("a.png,1\nb.png,2\n", "its first line names an image; a header"),
+        ("file,é\n".encode("latin-1"), "save it as CSV in UTF-8"),
         ("x,y\n1\n2\n", "line 2 does not have as many fields"),
         ("x\n", "0 rows for 2 images"),
         ("", "0 rows for 2 images"),
@@ -212,7 +223,7 @@ def test_tables_that_do_not_fit_are_refused(tmp_path, text, message):
     if text is None:
         os.mkfifo(tmp_path / "table.csv")
     else:
-        (tmp_path / "table.csv").write_text(text)
+        (tmp_path / "table.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=message):
         build.run(source=tmp_path / "in", name="x", data_dir=tmp_path / "out", attributes=tmp_path / "table.csv")
     assert not list((tmp_path / "out").rglob("dataset_info.json"))

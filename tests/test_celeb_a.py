@@ -308,6 +308,7 @@ def test_without_data_the_message_says_at_once_where_to_get_it(monkeypatch):
         ("train+test", r"no split 'train\+test'"),
         ("train[a:b]", r"no split 'train\[a:b\]'"),
         ("", "no split ''"),
+        (None, "no split None"),
         ("train[8:]", r"train\[8:\] selects no images"),
     ],
 )

@@ -114,6 +114,8 @@ def test_train_validation_is_90_to_10():
         (("minst",), "unknown dataset 'minst'; embedded are cartoon_faces, emojione, mnist"),
         (("mnist", "dev"), "no split 'dev'; it has train, test"),
         (("mnist", "train[a:b]"), "no split"),
+        (("mnist", None), "no split None"),
+        (("mnist", "test[:20000]"), "goes beyond the end; train has 60,000 images, test has 10,000 images"),
         (("mnist", "train[60000:]"), "train[60000:] selects no images"),
         (("mnist", "test[5:2]"), "test[5:2] selects no images"),
         (("mnist", "train[:10]+test[50%:40%]"), "selects no images"),

@@ -184,6 +184,13 @@ def test_an_output_file_that_cannot_be_written_to(tmp_path, name, mend):
         output_file(tmp_path / name, "weights")
 
 
+def test_a_write_protected_file_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "old.npz").touch(mode=0o444)
+    monkeypatch.setattr("os.access", lambda path, mode: bool(os.stat(path).st_mode & 0o222))  # root may do all
+    with pytest.raises(InputError, match=r"^save_stats=.*old.npz: is write-protected; name another file$"):
+        output_file(tmp_path / "old.npz", "save_stats")
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no Linux")
 @pytest.mark.parametrize("out", ["/proc/self", "/proc/new"])
 def test_an_output_folder_that_cannot_be_written_to(out):

@@ -343,7 +343,7 @@ def test_classes_are_combinations_of_features(striped, tmp_path, blocks_for_ince
     head = heads.run("stripes", label="attributes/Vertical|attributes/Tinted", **how)
     assert head.classes == ("not (Vertical or Tinted)", "Vertical or Tinted")
     for label, message in (
-        ("attributes/seed", "120 images of stripes have 120 classes"),
+        ("attributes/seed", "120 images of stripes have 120 classes; a head needs two or more, and 5 images of each"),
         ("image", "must be a whole number, a boolean or a text"),
         ("label|attributes/Tinted", "joins booleans"),
         ("attributes/Absent", "has no image, number or text 'attributes/Absent'"),

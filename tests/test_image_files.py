@@ -176,7 +176,7 @@ def test_floats_of_a_folder_have_one_range(tmp_path):
 def test_files_in_one_folder_alone(tmp_path):
     save(tmp_path / "a.png")
     save(tmp_path / "sub" / "b.png")
-    assert Files(tmp_path, recursive=False).names == ["a.png"]
+    assert Files(tmp_path, depth=0).names == ["a.png"]
 
 
 def test_printable():

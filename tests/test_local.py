@@ -1,6 +1,7 @@
 """Datasets from files of the user: arrays, IDX files, folders of images, in the forms that people have."""
 
 import gzip
+import os
 import shutil
 import zipfile
 
@@ -10,7 +11,7 @@ from images import idx
 from PIL import Image
 
 from hw5 import data
-from hw5.data.arrays import to_labels, to_nhwc
+from hw5.data.arrays import numbered, to_labels, to_nhwc
 from hw5.data.image_files import note
 from hw5.data.layout import class_folders, parse_name, split_folders
 from hw5.errors import InputError
@@ -101,6 +102,25 @@ def test_several_sets_in_one_folder_need_a_name(tmp_path):
     check_mnist(folder / "emnist-letters-train-images-idx3-ubyte")
     archive = shutil.make_archive(str(tmp_path / "all"), "zip", folder)
     check_mnist(f"{archive}/emnist-letters")
+    shutil.copytree(folder, tmp_path / "data" / "EMNIST" / "raw")  # torchvision's
+    check_mnist(tmp_path / "data" / "emnist-letters")
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_a_mistyped_path_does_not_search_a_whole_disk(tmp_path, monkeypatch, is_readable):
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    searched, scandir = [], os.scandir
+
+    def search(folder):
+        searched.append(folder)
+        if folder == tmp_path / "a" / "b" and not is_readable:
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr("hw5.data.image_files.os.scandir", search)
+    with pytest.raises(InputError, match=f"^{tmp_path}/faecs: no such file or folder"):
+        data.load(tmp_path / "faecs")
+    assert searched == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
 
 
 def test_two_different_files_for_the_same_are_refused(tmp_path):
@@ -219,6 +239,15 @@ def test_images_and_labels_without_names(tmp_path):
     check_divided(tmp_path / "one_hot.npz", RGB, np.arange(30) % 7)
 
 
+def test_one_file_may_be_called_after_both_of_its_arrays(tmp_path):
+    for name, images, labels in (("X_y", "X", "y"), ("images_and_labels", "images", "labels")):
+        np.savez(tmp_path / f"{name}.npz", **{images: RGB, labels: np.arange(30) % 7})
+        check_divided(tmp_path / f"{name}.npz", RGB, np.arange(30) % 7)
+    np.savez(tmp_path / "labels.npz", np.arange(30) % 7)
+    with pytest.raises(InputError, match="labels.npz: holds labels, but no images"):
+        data.load(tmp_path / "labels.npz")
+
+
 @pytest.mark.parametrize("kind", [str, bytes])
 def test_labels_that_are_names(tmp_path, kind, capsys):
     names = ["dog", "cat", "emu"]
@@ -272,6 +301,8 @@ def test_files_of_one_array_each_as_of_kmnist(tmp_path):
         (dict(a=RGB, b=RGB), r"holds a \[30, 9, 8, 3\], b .*; call the images 'images'"),
         (dict(images=RGB, labels=np.zeros(29)), r"labels \[29\] for 30 images"),
         (dict(images=RGB, labels=np.full(30, 0.5)), "labels must be whole numbers"),
+        (dict(images=RGB, labels=np.full(30, np.inf)), "labels must be whole numbers"),
+        (dict(images=RGB, labels=np.full(30, 2**63, np.uint64)), "labels must be whole numbers"),
         (dict(x_train=RGB, x_test=RGB[:, :5]), "the splits differ in shape or type: train uint8"),
         (dict(x_train=RGB, x_test=RGB / 255), "the splits differ in shape or type: train uint8"),
         (dict(labels=np.zeros(3), y=np.zeros(3)), "call the images 'images'"),
@@ -332,6 +363,8 @@ def test_a_folder_of_images(tmp_path, mode, zipped, capsys):
     assert not data.has_feature(path, "label")
     with pytest.raises(InputError, match="no split 'dev'; it has train, validation, test"):
         data.load(path, "dev")
+    with pytest.raises(InputError, match=r"test\[:4\] goes beyond the end; train has 24 images, .*, test has 3 images"):
+        data.load(path, "test[:4]")
     with pytest.raises(InputError, match="no image, number or text 'label'; it has image"):
         data.load(path, feature="label")
 
@@ -394,14 +427,25 @@ def test_images_that_need_too_much_memory_are_refused_at_once(tmp_path, monkeypa
 def test_what_is_neither_images_nor_arrays_is_refused(tmp_path):
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4")
     for name, message in {
         "text.txt": "neither a folder nor a zip file of images, nor an array",
         "empty": "holds no images",
+        "cut.zip": r"nor an array .* \(a zip file that is cut off or damaged\)",
         "none/": "no such file or folder",
         "none.npy": "no such file or folder",
     }.items():
         with pytest.raises(InputError, match=message):
             data.load(f"{tmp_path}/{name}")
+
+
+@pytest.mark.parametrize("name", ["samples.npy", "x_train.npz", "test", "_", "digits.npy", "digits_train.npy"])
+def test_a_missing_file_is_not_another_one(tmp_path, name):
+    for other in ("images.npy", "digits_test.npy"):
+        np.save(tmp_path / other, IMAGES)
+    with pytest.raises(InputError, match="no such file or folder"):
+        data.load(tmp_path / name)
+    assert len(data.load(tmp_path / "digits", "all")) == len(IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -446,3 +490,5 @@ def test_views_and_labels():
     assert np.shares_memory(to_nhwc(RGB), RGB)
     assert to_labels(np.array([[3], [4]]), 2).tolist() == [3, 4]
     assert to_labels(np.array([1.0, 2.0]), 2).dtype == np.int64
+    assert to_labels(np.array([True, False]), 2).tolist() == [1, 0]
+    assert numbered({None: np.array(["2", "9" * 30])})[1] == ["2", "9" * 30]  # no number has so many digits

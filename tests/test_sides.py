@@ -262,7 +262,7 @@ FILES = {
     "text.npy": (lambda path: path.write_text("hello"), "neither an array nor an archive"),
     "empty.npy": (lambda path: path.touch(), "neither an array nor an archive"),
     "empty.npz": (lambda path: path.touch(), "neither an array nor an archive"),
-    "empty.zip": (lambda path: path.touch(), "is not a folder"),
+    "empty.zip": (lambda path: path.touch(), "or a dataset (a zip file that is cut off or damaged)"),
     "pickle.npy": (lambda path: path.write_bytes(pickle.dumps(RGB)), "pickles are never loaded"),
     "cut.npy": (lambda path: path.write_bytes(save(np.save, RGB)[:-1]), "cut off"),
     "header.npy": (lambda path: path.write_bytes(save(np.save, RGB)[:40]), "header.npy: "),

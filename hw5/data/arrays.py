@@ -11,6 +11,7 @@ from hw5.data.image_files import note, open_zip, printable
 from hw5.errors import InputError
 
 STATISTICS = {"mu", "sigma", "mean", "covariance"}  # arrays in a file of features' statistics
+MAX_DIGITS = 18  # of labels that are numbers as text: int64 has all numbers of so many digits
 
 
 def read_arrays(path: Path, encoded: bytes | None = None) -> dict[str, np.ndarray]:
@@ -110,7 +111,7 @@ def numbered(labels: dict[str | None, np.ndarray]) -> tuple[dict[str | None, np.
         for split, array in labels.items()
     }
     names = np.unique(np.concatenate([array.ravel() for array in texts.values()]))
-    if np.char.isdecimal(names).all():
+    if np.char.isdecimal(names).all() and np.char.str_len(names).max() <= MAX_DIGITS:
         return {split: array.astype(np.int64) for split, array in texts.items()}, []
     return {split: np.searchsorted(names, array) for split, array in texts.items()}, names.tolist()
 
@@ -128,6 +129,7 @@ def to_labels(array: np.ndarray, count: int) -> np.ndarray:
         labels = labels.argmax(axis=1)
     if labels.shape != (count,):
         raise InputError(f"labels {list(np.shape(array))} for {count} images")
-    if not np.issubdtype(labels.dtype, np.number) or np.iscomplexobj(labels) or (labels != np.floor(labels)).any():
-        raise InputError("labels must be whole numbers")
+    is_whole = labels.dtype.kind in "buif" and (labels == np.floor(labels)).all()
+    if not is_whole or (np.abs(np.float64(labels)) >= 2**63).any():  # larger ones and infinity would become others
+        raise InputError("labels must be whole numbers, of up to 63 bits")
     return labels.astype(np.int64)

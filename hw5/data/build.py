@@ -33,11 +33,13 @@ from hw5.files import output_folder
 from hw5.settings import REQUIRED, Settings, program, setting
 
 CLASS_COLUMNS = ("label", "group")  # of the CSV file: an image's class and the name of the class, no attributes
-# Headers of a column with the names of the images. There, the names may be written without their suffix.
-NAME_COLUMNS = {"file", "filename", "file_name", "name", "image", "image_id", "image_name", "id", "path"}
-# These certainly are names, so that it is a mistake if they are not those of the images; numbers may count the rows.
-FILE_COLUMNS = {"file", "filename", "file_name", "image_name", "path"}
-FILE_COLUMNS_UNLESS_NUMBERS = {"image", "image_id"}
+# Headers of columns that certainly are names, so that it is a mistake if they are not those of the images; numbers may
+# count the rows.
+FILE_COLUMNS = {"file", "filename", "file_name", "filepath", "file_path", "path"}
+FILE_COLUMNS |= {f"{image}_{what}" for image in ("image", "img") for what in ("file", "name", "path")}
+FILE_COLUMNS_UNLESS_NUMBERS = {"image", "image_id", "img", "img_id"}
+# Headers of columns in which the names of the images may be written without their suffix.
+NAME_COLUMNS = FILE_COLUMNS | FILE_COLUMNS_UNLESS_NUMBERS | {"name", "id"}
 BINARY = ({"0", "1"}, {"-1", "1"}, {"false", "true"})  # what a column holds that becomes booleans, in lower case
 SIZE = 64  # pixels, height and width of images from a folder or zip file
 VERSION = "1.0.0"
@@ -65,7 +67,8 @@ def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
     If a column holds the names of the images, each row belongs to the image that it names; rows of other images
     are left out. If not, the rows are those of the images in the order of their names ("10" before "2").
     Columns that contain only 0 and 1, -1 and 1, or true and false become booleans, all others stay text; so do
-    "label" and "group". Fields are separated by commas, semicolons or tabs.
+    "label" and "group". A first column without a name, as of pandas' row numbers, is no attribute. Fields are separated
+    by commas, semicolons or tabs.
     """
     try:
         if not path.is_file():
@@ -75,6 +78,8 @@ def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
             file.seek(0)
             reader = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
             rows, columns = list(reader), reader.fieldnames or []
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8; save it as CSV in UTF-8") from error
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a CSV file ({error})") from error
     for number, row in enumerate(rows, 2):
@@ -84,21 +89,30 @@ def read_attributes(path: Path, names: Sequence[str]) -> list[dict]:
         raise InputError(f"{path}: 0 rows for {len(names)} images")
     if twice := [column for column in columns if columns.count(column) > 1]:
         raise InputError(f"{path}: several columns are called {twice[0]!r}")
-    if unusable := [key for key in rows[0] if not key or "/" in key]:
+    if {_path(column).name for column in columns} & {_path(name).name for name in names}:
+        raise InputError(f"{path}: its first line names an image; a header with the names of the columns is missing")
+    if unusable := [column for column in columns if "/" in column or (not column and columns[0])]:
         raise InputError(f"{path}: a column is called {unusable[0]!r}; every column needs a name without /")
     rows = _in_order_of(names, rows, path)
+    if not columns[0]:
+        note(f"{path}: skipped the first column, which has no name")
+        rows = [{key: row[key] for key in columns[1:]} for row in rows]
     values = {key: {row[key].lower() for row in rows} for key in rows[0] if key not in CLASS_COLUMNS}
     binary = [key for key, found in values.items() if any(found <= pair for pair in BINARY)]
     return [row | {key: row[key].lower() in ("1", "true") for key in binary} for row in rows]
 
 
+def _path(name):
+    return PurePosixPath(name.replace("\\", "/"))  # tables of Windows have these
+
+
 def _in_order_of(names, rows, path):
     """Sort the rows of a CSV file by the names of the images, if they have them."""
-    forms = [str, lambda name: PurePosixPath(name).name, lambda name: PurePosixPath(name).name.lower()]
+    forms = [str, lambda file: file.name, lambda file: file.name.lower()]
     for column in rows[0]:
         header = column.strip().lower()
-        for form in forms + [lambda name: PurePosixPath(name).stem] * (header in NAME_COLUMNS):
-            wanted, known = [form(name) for name in names], [form(row[column]) for row in rows]
+        for form in forms + [lambda file: file.stem] * (header in NAME_COLUMNS):
+            wanted, known = [form(_path(name)) for name in names], [form(_path(row[column])) for row in rows]
             if not set(wanted) & set(known):
                 continue
             for values, what in ((wanted, "images are called"), (known, "rows are of")):

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from hw5.data.decode import to_array
 from hw5.data.image_files import note
+from hw5.data.prepared import NOT_A_SPLIT
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
 
@@ -66,7 +67,7 @@ def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.P
         (instruction,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(source.splits)
         name = instruction.splitname
         selected = range(source.splits[name].num_examples)[instruction.from_ : instruction.to]
-    except (KeyError, ValueError, AssertionError) as error:
+    except NOT_A_SPLIT as error:
         raise InputError(
             f"dataset {NAME!r} has no split {split!r}; it has {', '.join(source.splits)}, and slices of one"
         ) from error

@@ -2,6 +2,7 @@
 
 import collections
 import functools
+import math
 import os
 import re
 import stat
@@ -30,6 +31,7 @@ MAX_ZIP_END = 22 + 65535  # bytes of the last record of a zip file, with its com
 COUNT_IS_ELSEWHERE = 0xFFFF  # in zip files of more entries
 MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)")
 MENDS |= dict.fromkeys([".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"], " (to be unpacked first)")
+FILE_MENDS = MENDS | {".zip": " (a zip file that is cut off or damaged)"}  # a whole one is read as it is
 DARK = 16  # of 255: images without a brighter pixel probably have another white, as the 4095 of 12 bits
 MAX_LISTED = 10  # names of classes in a note
 
@@ -39,6 +41,9 @@ class Files:
 
     Each folder is read once, also if links lead to it in several ways. Everything else is counted.
 
+    Args:
+        depth: levels of subfolders that are searched.
+
     Attributes:
         source: the folder or zip file.
         archive: the open zip file, or None.
@@ -46,8 +51,8 @@ class Files:
         skipped: kind of file → number of files that are left out.
     """
 
-    def __init__(self, source: str | os.PathLike, recursive: bool = True):
-        self.source, self.archive, self.recursive = Path(source), None, recursive
+    def __init__(self, source: str | os.PathLike, depth: float = math.inf):
+        self.source, self.archive, self.depth = Path(source), None, depth
         self._entries = {}  # name → name as the zip file writes it
         self.skipped = collections.Counter()
         if self.source.is_dir():
@@ -92,7 +97,7 @@ class Files:
                     yield name
                 elif not entry.is_dir():
                     self.skipped["pipes or devices"] += 1
-                elif not self.recursive:
+                elif name.count("/") >= self.depth:
                     self.skipped["folders"] += 1
                 elif (identity := _identity(entry.path)) in visited:
                     self.skipped["links to a folder that is read already"] += 1

@@ -32,8 +32,9 @@ from tqdm import tqdm
 from hw5.data.arrays import STATISTICS, numbered, read_arrays, to_labels, to_nhwc
 from hw5.data.decode import is_grey
 from hw5.data.idx import is_idx, read_idx
-from hw5.data.image_files import MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
+from hw5.data.image_files import FILE_MENDS, Files, ImageFiles, note, note_if_dark, note_of_classes, open_zip, printable
 from hw5.data.layout import Named, class_folders, parse_name, split_folders
+from hw5.data.prepared import NOT_A_SPLIT, no_split
 from hw5.data.values import Extremes, find_white, to_bytes
 from hw5.errors import InputError
 
@@ -43,6 +44,7 @@ IDX_NAME = re.compile(r"[-._]idx\d?([-._]?ubyte)?(\.gz)?$", re.IGNORECASE)
 OF_NUMBERED_ARRAYS = {"arr_0": Named((), None, "image"), "arr_1": Named((), None, "label")}  # names of np.savez
 ORIENTATION, FIRST_TURNED = 0x0112, 5  # tag of EXIF, and the first of its values that exchange height and width
 MAX_BYTES = 16 << 30
+SET_DEPTH = 2  # levels of folders that are searched for FOLDER/SET; a mistyped path is not to search a whole disk
 PATIENCE = 3  # seconds before a progress bar is shown
 
 
@@ -106,10 +108,9 @@ class LocalDataset:
         infos = [tfds.core.SplitInfo(name, [len(order)], 0) for name, (_, order) in self.splits.items()]
         try:
             instructions = tfds.core.ReadInstruction.from_spec(split).to_absolute(tfds.core.SplitDict(infos))
-        except (KeyError, ValueError, AssertionError, NotImplementedError) as error:
-            raise InputError(
-                f"dataset {self.name!r} has no split {split!r}; it has {', '.join(self.splits)}"
-            ) from error
+        except NOT_A_SPLIT as error:
+            counts = {name: len(order) for name, (_, order) in self.splits.items()}
+            raise no_split(self.name, split, counts, error) from error
         return [(one.splitname, slice(one.from_, one.to)) for one in instructions]
 
 
@@ -203,15 +204,20 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
             note(f"{printable(path)}: skipped {others:,} other files")
         return _parts(path, files, chosen)
     if path.is_file() and (_holds_arrays(path.name) or starts_as_idx(path)):
-        files = Files(path.parent, recursive=False)
+        files = Files(path.parent, depth=0)
         return _parts(path, files, [path.name, *_beside(path.name, files.names)])
     if not path.exists() and (path.parent.is_dir() or (path.parent.is_file() and zipfile.is_zipfile(path.parent))):
-        files = Files(path.parent)
-        stem = parse_name(path.name).stem
-        if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
-            return _parts(path, files, names)
+        stem, split, role = parse_name(path.name)
+        # What looks like the name of a file is a missing file: images.npy is no substitute for samples.npy.
+        if stem and not (split or role or path.suffix):
+            try:
+                files = Files(path.parent, SET_DEPTH)
+            except InputError as error:  # a folder beside it, which must not be read
+                raise InputError(f"{printable(path)}: no such file or folder") from error
+            if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
+                return _parts(path, files, names)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
-    what += MENDS.get(path.suffix.lower(), "")
+    what += FILE_MENDS.get(path.suffix.lower(), "")
     raise InputError(f"{printable(path)}: {what if path.exists() else 'no such file or folder'}")
 
 
@@ -309,6 +315,8 @@ def _read(files, name, role):
 def _beside(name, others):
     """Find the files that belong to an array's file: its labels, and other splits with theirs."""
     own = parse_name(name)
+    if own.role == "label" and name.lower().endswith(".npz"):  # images_and_labels.npz, which may have both
+        return
     if own.role == "label":
         raise InputError(f"{printable(name)}: holds labels, by its name; name the file of the images")
     for other in others:

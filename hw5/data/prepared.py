@@ -19,6 +19,7 @@ from hw5.errors import InputError
 
 READ_BATCH = 512  # examples parsed by one call; parsing one by one takes three times as long
 CHANNELS = (1, 3)
+NOT_A_SPLIT = (KeyError, ValueError, AssertionError, AttributeError, NotImplementedError)  # of TFDS, for a wrong split
 
 
 def load(
@@ -29,8 +30,8 @@ def load(
     try:
         files = info.splits[split].file_instructions
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(info.splits)
-    except (KeyError, ValueError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(info.splits)}") from error
+    except NOT_A_SPLIT as error:
+        raise no_split(name, split, {key: part.num_examples for key, part in info.splits.items()}, error) from error
     connector = _find_feature(name, info.features, feature)
     # TFDS reads [5:2] as [5:].
     if not files or any(part.to is not None and (part.from_ or 0) > part.to for part in parts):
@@ -155,6 +156,19 @@ def open_catalogued(name: str, data_dir: str | os.PathLike | None = None) -> tfd
     if not builder.is_prepared():
         _download(builder)
     return builder
+
+
+def no_split(name: str, split: str, counts: dict[str, int], error: Exception) -> InputError:
+    """Return the error for a split that a dataset does not have, or a slice beyond the end of one.
+
+    Args:
+        counts: split → number of its images.
+        error: what TFDS raised for it.
+    """
+    if "Requested slice" in str(error):
+        listed = ", ".join(f"{known} has {count:,} images" for known, count in counts.items())
+        return InputError(f"dataset {name!r}: {split} goes beyond the end; {listed}")
+    return InputError(f"dataset {name!r} has no split {split!r}; it has {', '.join(counts)}")
 
 
 def unreadable(name: str, folder, error: Exception) -> InputError:

@@ -65,7 +65,10 @@ def main(arguments: Arguments) -> LinearHead:
     values = [values[position] for position in positions]
     classes = sorted(set(values))
     if not 2 <= len(classes) <= len(values) / MIN_IMAGES_PER_CLASS:
-        raise InputError(f"label={','.join(label)}: {len(values)} images of {dataset} have {len(classes)} classes")
+        raise InputError(
+            f"label={','.join(label)}: {len(values)} images of {dataset} have {len(classes)} classes; a head needs two "
+            f"or more, and {MIN_IMAGES_PER_CLASS} images of each on average"
+        )
     extractor = Inception("fid", arguments.inception_weights, arguments.inception_dtype)
 
     def compute(images):

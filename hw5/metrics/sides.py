@@ -18,7 +18,7 @@ import numpy as np
 
 from hw5 import data
 from hw5.data.idx import read_idx
-from hw5.data.image_files import MENDS, ImageFiles, note, open_zip, printable
+from hw5.data.image_files import FILE_MENDS, ImageFiles, note, open_zip, printable
 from hw5.data.layout import parse_name
 from hw5.data.local import LocalDataset, find_images, starts_as_idx
 from hw5.data.names import find_dataset
@@ -84,7 +84,7 @@ def open_side(
         return _open_folder(path, extractor, limit)
     if starts_as_idx(path):
         return read_idx(path, 3)[:limit, ..., None]
-    raise InputError(f"{side}: is not {KNOWN}{MENDS.get(path.suffix.lower(), '')}")
+    raise InputError(f"{side}: is not {KNOWN}{FILE_MENDS.get(path.suffix.lower(), '')}")
 
 
 def _open_folder(path, extractor, limit):
