@@ -299,9 +299,11 @@ def test_of_splits_in_one_file_one_is_named(tmp_path):
     np.testing.assert_array_equal(pixels(f"{tmp_path}/medmnist.npz:test"), 255 - GREY)
 
 
-@pytest.mark.parametrize(("values", "said"), [(GREY > 99, True), (np.uint16(GREY) * 16, True), (GREY, False)])
+@pytest.mark.parametrize(
+    ("values", "said"), [(GREY > 99, True), (np.uint16(GREY) * 16, True), (GREY * 0, True), (GREY, False)]
+)
 def test_nearly_black_images_are_said(tmp_path, values, said, capsys):
-    """Masks of 0 and 1, and 12 bits in files of 16."""
+    """Masks of 0 and 1, 12 bits in files of 16, and what was scaled twice and is black."""
     for number, image in enumerate(values[..., 0]):
         Image.fromarray(image.astype(np.uint8) if image.dtype == bool else image).save(tmp_path / f"{number}.png")
     image_checksum(open_side(str(tmp_path), Colours()), "masks/")

@@ -237,7 +237,7 @@ def note_of_classes(source: str | os.PathLike, classes: Sequence[str]) -> None:
 
 def note_if_dark(name: str | os.PathLike, brightest: int) -> None:
     """Say that images are nearly black, which is more often a mistake than meant."""
-    if 0 < brightest <= DARK:
+    if brightest <= DARK:
         note(f"{printable(name)}: no pixel is brighter than {brightest} of 255; make sure that 255 is their white")
 
 
