@@ -42,6 +42,7 @@ def launch(run: Callable) -> None:
         default = None if field.default is REQUIRED else field.default
         if field.kind is bool and not field.several:
             flags.DEFINE_boolean(name, default, field.help)
+            flags.FLAGS[name].parser = Parser(field)  # absl's refuses "yes", and names what is wrong as a tuple
         elif field.several:
             flags.DEFINE_multi(Parser(field), Serializer(), name, default, field.help)
         else:

@@ -131,14 +131,18 @@ def output_file(path: str | os.PathLike, argument: str = "out") -> Path:
 def locked(folder: str | os.PathLike, argument: str = "run_dir") -> Iterator[None]:
     """Keep other processes out of a folder. The lock ends with the process, however that ends.
 
+    Args:
+        argument: name of the argument that `folder` came from. A folder has one lock for each, so that a run may have
+            its figures and its trainings in one folder.
+
     Raises:
         InputError: another process holds the lock.
     """
-    with open(Path(folder) / ".lock", "w") as file:
+    with open(Path(folder) / f".{argument}.lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = f"{argument}={folder}: another process trains there; wait for it, or name another folder"
+            message = f"{argument}={folder}: another process writes there; wait for it, or name another folder"
             raise InputError(message) from error
         yield
 

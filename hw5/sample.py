@@ -2,7 +2,7 @@
 
 python -m hw5.sample section11                                     # a model of the package: a grid, samples.png
 python -m hw5.sample runs/section11/dcgan                          # your own
-python -m hw5.sample runs/section2/k2_kl1 --count=10000 --out=samples.npy
+python -m hw5.sample runs/section2/k2 --count=10000 --out=samples.npy
 python -m hw5.sample figures/section11 --count=100 --out=samples/  # a folder of PNGs
 """
 

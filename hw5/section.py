@@ -24,7 +24,7 @@ import numpy as np
 
 from hw5 import data, training
 from hw5.errors import InputError
-from hw5.files import output_folder
+from hw5.files import locked, output_folder
 from hw5.results import save_metrics
 from hw5.section_settings import Training
 from hw5.settings import program
@@ -45,7 +45,8 @@ def section(settings: type[Training], main: Callable) -> Callable:
 
     def run_section(settings):
         started, run = time.monotonic(), Run(settings, name)
-        with training.quiet_unless_chief(run.strategy):
+        # Figures of another run at the same time would be mixed with this one's, and be listed as its own.
+        with locked(run.folder, "out"), training.quiet_unless_chief(run.strategy):
             headline, results = main(run.settings, run)
             asked, seconds = run.settings.as_dict() | {"preset": settings.preset}, time.monotonic() - started
             how = dict(section=name, changed=settings.changed())

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from hw5.errors import InputError
 from hw5.training import checkpoints
 
 STATE = {"step": 12, "history": {"loss": [0.1, 1 / 3]}, "settings": {"seed": 0, "folder": "Größe"}}
@@ -101,3 +102,13 @@ def test_a_half_written_file_of_a_killed_process_is_no_checkpoint(saved, capsys)
 def test_a_half_written_file_alone_is_no_checkpoint(tmp_path):
     (tmp_path / ".partial.0badcafe-1-0.000000013.npz").write_bytes(b"half")
     assert checkpoints.latest(tmp_path) is None
+
+
+def test_a_damaged_one_is_named_once_with_the_reason(saved, capsys):
+    path = saved / "000000012.npz"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match="no checkpoint is readable"):
+        checkpoints.latest(saved)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"warning: checkpoint {path} is damaged (cannot be read as")
+    assert line.count(str(path)) == 1

@@ -58,6 +58,7 @@ def launch(tmp_path, *arguments):
         ([], "None there 3 7 ('red', 'blue') True"),
         (["--epochs=5", "--colour=green", "--colour=red"], "None there 5 7 ('green', 'red') True"),
         (["--colour=green,red", "--notrain"], "None there 3 7 ('green', 'red') False"),
+        (["--train=no"], "None there 3 7 ('red', 'blue') False"),
         (["--preset=tiny"], "None there 1 7 ('red', 'blue') True"),
         (["--preset=tiny", "--epochs=9"], "None there 9 7 ('red', 'blue') True"),
         (["a", "--epochs=4", "b"], "a b 4 7 ('red', 'blue') True"),  # flags may stand anywhere
@@ -90,6 +91,7 @@ def test_help_shows_everything_that_was_declared(tmp_path):
         ("--seed=22", 1, "error: to: No space left on device"),
         ("--seed=23", 1, "error: [Errno 28] No space left: 'b/x'"),
         ("--seed=24", 1, "error: written in part; is the disk full?"),
+        ("--train=3", 1, "error: --train=3: must be True or False"),
         ("--notrain=3", 1, "error: --notrain=3 does not take an argument"),
         ("--seed=-1", 1, "error: --seed=-1: must be at least 0"),
         ("--seed=x", 1, "error: --seed=x: must be an integer"),

@@ -70,6 +70,17 @@ def test_histories_by_training_however_a_section_nests_them():
     assert list(dict(compare.histories(named))) == ["history/conv, latent 3", "history/conv, latent 10"]
 
 
+def test_what_is_no_curve_is_left_out():
+    assert not dict(compare.histories({"history": {"loss": [1.0, None]}, "other": {"history": {"loss": ["a"]}}}))
+
+
+def test_settings_of_any_type_are_compared(runs, tmp_path):
+    content = json.loads((runs[0] / "metrics.json").read_text())
+    content["settings"]["k"] = {"2": 5}
+    (runs[0] / "metrics.json").write_text(json.dumps(content))
+    assert compare.run(runs, out=tmp_path / "curves.png")["settings"] == {"k": {"section2": {"2": 5}, "k5": "5"}}
+
+
 def test_runs_of_one_name_keep_apart():
     assert list(compare.named([Path("a/section2/k5"), Path("a/section9/k5")])) == ["section2/k5", "section9/k5"]
     assert list(compare.named([Path("a/x"), Path("b/y")])) == ["x", "y"]

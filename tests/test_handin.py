@@ -16,6 +16,7 @@ from processes import python_m
 
 from hw5.errors import InputError
 from hw5.homework import contents, handin, shrink
+from hw5.homework.readme import readme
 from hw5.homework.sheets import SHEETS
 from hw5.homework.summary import code_check, summarise
 
@@ -457,3 +458,10 @@ def test_the_commands_start_without_tensorflow(command):
     imported = subprocess.run(line, capture_output=True, text=True, check=False).stderr
     assert f"hw5.homework.{command}" in imported
     assert not re.search(r"\b(tensorflow|keras|matplotlib|scipy)\b", imported)
+
+
+def test_commands_of_the_readme_are_quoted_where_the_name_has_spaces():
+    text = readme(SHEETS["001"], "Ada Lovelace")
+    assert "    cd '/mnt/c/Users/YOU/Downloads/Ada Lovelace/codes'\n" in text
+    assert "    python 'homework7.Ada Lovelace.py' " in text
+    assert "    cd /mnt/c/Users/YOU/Downloads/ada/codes\n" in readme(SHEETS["001"], "ada")

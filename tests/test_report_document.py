@@ -163,7 +163,9 @@ def test_every_variant_of_section_5_has_words():
     ("text", "message"),
     [
         (r"\metric{section1/results/list}{.1f}", "no single value"),
-        (r"\metric{section1/results/name}{.1f}", "a_b cannot be shown as '.1f'"),
+        (r"\metric{section1/results/name}{.1f}", "section1/results/name: a_b cannot be shown as '.1f'"),
+        (r"\below{section1/results/name}{1}{a}{b}", "section1/results/name: 'a_b' is no number"),
+        (r"\lowest{section1/results/{name,mse}}{a, b}", "section1/results/name: 'a_b' is no number"),
         (r"\metric{section2/results/mse}{.1f}", r"section2/metrics.json: no such file; ./run_all.sh 2 writes it"),
         (r"\plots{section2/error}{Caption}", r"section2/metrics.json: no such file; ./run_all.sh 2 writes it"),
         (r"\metric{section1/results/mse}", "braces do not match"),
@@ -204,12 +206,23 @@ def test_another_run_takes_the_place_of_its_section(figures, other):
     assert "a run with" not in report.expand(text, figures)
 
 
+def test_a_changed_setting_is_shown_as_it_was_typed(figures, other):
+    content = {"section": "section1", "changed": {"dataset": "my_100%/#1&2"}}
+    (other / "metrics.json").write_text(json.dumps(content))
+    expanded = report.expand(r"\begin{ifpresent}{section1}\end{ifpresent}", figures, results=[other])
+    assert r"\texttt{-{}-dataset=my\_100\%/\#1\&2}." in expanded
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (None, "metrics.json: no such file; name the folder of a run"),
         ("[1]", "is no JSON object"),
         ("{}", "names no section"),
+        ('{"section": 1}', "section is no text"),
+        ('{"changed": "k=5"}', "changed is no object"),
+        ('{"figures": "error.png"}', "figures is no list"),
+        ('{"headline": {"mse": null}}', "mse in headline is no number"),
     ],
 )
 def test_a_folder_that_is_no_run_is_refused(figures, other, content, message):

@@ -11,6 +11,7 @@ import pytest
 
 from hw5 import models, networks, section_settings
 from hw5.errors import InputError
+from hw5.files import locked
 from hw5.results import save_metrics
 from hw5.section import section
 from hw5.settings import Several, setting
@@ -69,7 +70,7 @@ def test_a_section_needs_nothing_but_settings_and_main():
 
 def test_each_combination_of_settings_has_folders_of_its_own():
     run()
-    reference = {path: path.read_bytes() for path in Path("figures").rglob("*") if path.is_file()}
+    reference = {path: path.read_bytes() for path in Path("figures").rglob("[!.]*") if path.is_file()}
     assert [*reference] == [Path("figures/test_section/metrics.json")]
     run(k=(5, 1), dataset="mnist", seed=0)  # those two are the defaults
     run(preset="smoke", seed=3)
@@ -160,6 +161,13 @@ def test_metrics_that_cannot_be_written_leave_the_old_file(tmp_path):
     with pytest.raises(TypeError, match="set cannot be written"):
         save_metrics(tmp_path, {}, {}, {"a": {1}}, 0.0)
     assert (tmp_path / "metrics.json").read_text() == before
+
+
+def test_two_runs_at_once_in_one_folder_of_figures_are_refused():
+    Path("here").mkdir()
+    with locked("here", "out"), pytest.raises(InputError, match="^out=here: another process writes there; wait for it"):
+        run(k=1, out="here")
+    run(k=1, out="here", run_dir="here")  # the lock ended with its holder, and trainings have another one
 
 
 @pytest.mark.parametrize("argument", ["out", "run_dir"])

@@ -712,7 +712,7 @@ def test_early_stopping_ends_a_training_for_good(digits, tmp_path, monkeypatch):
 def test_a_second_training_in_one_folder_is_refused_and_harms_nothing(digits, uninterrupted, finished):
     for path in (finished / "checkpoints").iterdir():
         path.unlink()
-    with locked(finished), pytest.raises(InputError, match=f"^run_dir={finished}: another process trains there; "):
+    with locked(finished), pytest.raises(InputError, match=f"^run_dir={finished}: another process writes there; "):
         train(finished, digits)
     assert (finished / "history.csv").read_bytes() == (uninterrupted[0] / "history.csv").read_bytes()
     assert not saved_steps(finished)

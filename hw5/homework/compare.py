@@ -36,7 +36,7 @@ def main(arguments: Arguments) -> dict:
     runs = {name: read_metrics(path / "metrics.json") for name, path in named(arguments.runs).items()}
 
     settings = side_by_side({name: run.get("settings", {}) for name, run in runs.items()})
-    settings = {name: row for name, row in settings.items() if name not in PROCEDURE and len({*row.values()}) > 1}
+    settings = {name: row for name, row in settings.items() if name not in PROCEDURE and is_different(row)}
     found = {name: dict(scalars(run.get("results", {}))) for name, run in runs.items()}
     chosen = {run: {name: value for name, value in row.items() if pattern.search(name)} for run, row in found.items()}
     numbers = side_by_side({name: run.get("headline", {}) | chosen[name] for name, run in runs.items()})
@@ -73,6 +73,12 @@ def side_by_side(runs: Mapping[str, Mapping]) -> dict[str, dict]:
     }
 
 
+def is_different(row: Mapping) -> bool:
+    """Check whether the values of a row are not all the same."""
+    first, *others = row.values()
+    return any(value != first for value in others)
+
+
 def scalars(node, path: str = "") -> Iterator[tuple[str, float]]:
     """List the numbers of nested results with their paths, without those in lists, such as curves."""
     for name, value in node.items():
@@ -87,14 +93,15 @@ def histories(node, path: str = "") -> Iterator[tuple[str, Mapping]]:
     for name, value in node.items():
         if isinstance(value, Mapping):
             where = path if name == "history" else f"{path}/{name}".strip("/")
-            if (
-                value
-                and all(isinstance(values, list) for values in value.values())
-                and "history" in (name, *path.split("/"))
-            ):
+            if value and all(map(is_curve, value.values())) and "history" in (name, *path.split("/")):
                 yield where, value
             else:
                 yield from histories(value, f"{path}/{name}".strip("/"))
+
+
+def is_curve(values) -> bool:
+    """Check whether a value of metrics.json is a list of numbers."""
+    return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
 def draw(path: Path, runs: Mapping[str, Mapping[str, Mapping]]) -> None:

@@ -1,5 +1,6 @@
 """README.md of an archive: how to set it up, what it runs, what is inside, where the data come from."""
 
+import shlex
 from collections.abc import Collection
 
 from hw5.homework.sheets import Sheet
@@ -38,7 +39,7 @@ Linux and macOS, in a terminal, from the folder that the archive was unpacked in
 Windows: in WSL, because the package needs a Unix (`wsl --install` in PowerShell, once; then open Ubuntu):
 
     sudo apt install python3-venv python3-pip
-    cd /mnt/c/Users/YOU/Downloads/{name}/{folder}
+    cd {downloaded}
     bash run_all.sh setup
     source .venv/bin/activate
 
@@ -112,14 +113,15 @@ def readme(sheet: Sheet, name: str, folder: str | None = None, inside: Collectio
             paths = " and ".join(f"`{place}/README.md`" for place in sheet.codes)
             return text + f"\n{paths} say how to set up and run them, and where the data come from.\n"
     place = folder or next(iter(sheet.codes))
-    text += SETUP.format(folder=place, name=name)
+    # A name may have spaces, and shells cut there.
+    text += SETUP.format(folder=place, downloaded=shlex.quote(f"/mnt/c/Users/YOU/Downloads/{name}/{place}"))
     text += RUN.format(folder=place, commands="\n".join(_commands(sheet.codes[place])))
     text += _of_model(sheet, place)
     text += DATA.format(folder=place, datasets="\n".join(f"- {DATASETS[dataset]}" for dataset in sheet.datasets))
     if {*sheet.codes[place]} & USE_INCEPTION:
         text += INCEPTION
     if sheet.single_file and folder is None:
-        text += SINGLE_FILE.format(file=sheet.single_file.format(name=name))
+        text += SINGLE_FILE.format(file=shlex.quote(sheet.single_file.format(name=name)))
     return text + (WHOLE if sheet.is_whole else "")
 
 

@@ -55,6 +55,8 @@ FUNCTION = re.compile(r'<mi mathvariant="normal">([a-z]{2,})</mi>(?:<mo>(?:\u206
 OPERATOR = r'<mo form="prefix" lspace="0.167em" rspace="0.167em">\1</mo>'
 DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra"
 STANDARD_ERRORS = 2  # a smaller difference may be chance
+PARTS = {"section": str, "changed": dict, "figures": list, "headline": dict, "settings": dict, "results": dict}
+KINDS = {str: "text", dict: "object", list: "list"}  # as the parts of a metrics.json, which somebody may have edited
 
 
 class Arguments(Settings):
@@ -241,7 +243,8 @@ class Expansion:
         self.noted.add(section)
         if not changed:
             return ""
-        flags = " ".join(f"\\texttt{{-{{}}-{name}={value}}}".replace("_", r"\_") for name, value in changed.items())
+        words = (f"{name}={value}".translate(SPECIAL) for name, value in changed.items())
+        flags = " ".join(f"\\texttt{{-{{}}-{word}}}" for word in words)
         return f"\n\\emph{{These results are of a run with {flags}. A dash stands for what it did not compute.}}\n\n"
 
     def metric(self, missing, path, form):
@@ -250,7 +253,7 @@ class Expansion:
             if missing is None:
                 self.missing.append(path)
             return "--" if missing is None else missing
-        return formatted(value, form)
+        return formatted(value, form, path)
 
     def cells(self, missing, paths, form):
         before, names, after = re.fullmatch(r"(.*)\{(.*)\}(.*)", paths).groups()
@@ -265,7 +268,7 @@ class Expansion:
         value = self.find(path)
         if value is None:
             self.missing.append(path)
-        return value
+        return checked(value, path)
 
     def below(self, _, path, bound, yes, no):
         value = self.number(path)
@@ -280,7 +283,8 @@ class Expansion:
 
     def lowest(self, _, paths, names):
         before, parts, after = re.fullmatch(r"(.*?)\{(.*)\}(.*)", paths).groups()
-        values = [self.find(before + part.strip() + after) for part in parts.split(",")]
+        paths = [before + part.strip() + after for part in parts.split(",")]
+        values = [checked(self.find(path), path) for path in paths]
         known = [
             (value, name.strip()) for value, name in zip(values, names.split(","), strict=True) if value is not None
         ]
@@ -288,7 +292,7 @@ class Expansion:
 
     def headline(self, _, section):
         rows = self.load(section)["headline"].items()
-        return "\n".join(f"{name.translate(SPECIAL)} & {formatted(value, '.4g')} \\\\" for name, value in rows)
+        return "\n".join(f"{name.translate(SPECIAL)} & {formatted(value, '.4g', name)} \\\\" for name, value in rows)
 
     def plots(self, columns, files, caption):
         """Show PNG files at the size at which they were drawn, or at the width of a column if that is smaller."""
@@ -336,7 +340,8 @@ def read_metrics(path: Path) -> dict:
     """Read a metrics.json.
 
     Raises:
-        InputError: there is none, or it is no JSON object.
+        InputError: there is none, or it is no JSON object with the parts that `hw5.results.save_metrics` writes. A part
+            may be missing.
     """
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
@@ -348,6 +353,12 @@ def read_metrics(path: Path) -> dict:
         raise InputError(f"{path}: is not JSON ({error}); run its section again") from error
     if not isinstance(metrics, dict):
         raise InputError(f"{path}: is no JSON object; run its section again")
+    for name, kind in PARTS.items():
+        if not isinstance(metrics.get(name, kind()), kind):
+            raise InputError(f"{path}: {name} is no {KINDS[kind]}; run its section again")
+    for name, value in metrics.get("headline", {}).items():
+        if not isinstance(value, int | float):
+            raise InputError(f"{path}: {name} in headline is no number; run its section again")
     return metrics
 
 
@@ -365,14 +376,21 @@ def look_up(node, parts: list[str]):
     return None
 
 
-def formatted(value, form: str) -> str:
+def checked(value, path: str):
+    """Return a number of metrics.json, or None, which counts as missing."""
+    if value is not None and not isinstance(value, int | float):
+        raise InputError(f"{path}: {value!r} is no number; run its section again")
+    return value
+
+
+def formatted(value, form: str, path: str) -> str:
     """Format a value of metrics.json as LaTeX outside of formulas: −0.5 as $-0.5$, 1e-7 as $1 \\times 10^{-7}$."""
     if isinstance(value, list | dict):
-        raise InputError(f"{value}: is no single value, so the report cannot show it")
+        raise InputError(f"{path}: {value} is no single value, so the report cannot show it")
     try:
         text = format(value, form)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{value} cannot be shown as {form!r}: {error}") from error
+        raise InputError(f"{path}: {value} cannot be shown as {form!r}: {error}") from error
     if isinstance(value, str):
         return text.translate(SPECIAL)
     mantissa, exponential, exponent = text.partition("e")

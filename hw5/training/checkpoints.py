@@ -48,7 +48,8 @@ def latest(folder: Path) -> tuple[list[np.ndarray], dict] | None:
             state = json.loads(arrays.pop(STATE).tobytes())
             return [arrays[str(i)] for i in range(len(arrays))], state
         except (InputError, ValueError, KeyError) as error:
-            print(f"warning: checkpoint {path} is damaged ({' '.join(str(error).split())[:100]})", file=sys.stderr)
+            reason = " ".join(str(error).removeprefix(f"{path}: ").split())[:100]
+            print(f"warning: checkpoint {path} is damaged ({reason})", file=sys.stderr)
     if paths:
         raise InputError(f"{folder}: no checkpoint is readable; restart=True starts over")
     return None
