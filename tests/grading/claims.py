@@ -66,10 +66,10 @@ def assert_terms_are_of_models(models, reported, images):
         )
 
 
-def assert_weights_are(models, expected, images):
-    """Check that these are the weights of the KL divergence in the losses of the models: (loss − reconstruction) / KL.
+def weights_of(models, images):
+    """Measure the weight of the KL divergence in the losses of models: (loss − reconstruction) / KL, and its error.
 
-    Both use a z of their own. The tolerance is 6 deviations of the mean difference, as above.
+    Both use a z of their own. The error is 6 deviations of the mean difference, as above.
     """
     measured, images = [], images[:COUNT]
     for model in models:
@@ -78,6 +78,27 @@ def assert_weights_are(models, expected, images):
         tolerance = 6 * (one - two).std() / np.sqrt(len(one)) + 1e-3 * one.mean()
         weight = (loss(model, images, batch_size=COUNT) - one.mean()) / kl
         measured.append((weight, (tolerance + abs(weight) * error_of_drawn_kl(model, images)) / kl))
+    return measured
+
+
+def assert_weights_are(models, expected, images):
+    """Check that these are the weights of the KL divergence in the losses of the models."""
+    measured = weights_of(models, images)
     for weight in expected:
         near = [abs(found - weight) <= tolerance for found, tolerance in measured]
         assert any(near), f"no model was trained with the weight {weight} of the KL divergence: {measured}"
+
+
+def assert_curves_are_logged(done, history, names):
+    """Check that curves are those of a training: their means are near those of what Keras' `fit` logged.
+
+    They may have other numbers than one for each epoch, so their means may differ by as much as the epochs do. Names
+    that `fit` did not log are not compared.
+    """
+    for name in names:
+        logged = [fit["logs"][name] for fit in done.fits if fit["logs"].get(name)]
+        mean = np.mean(history[name])
+        near = [
+            abs(mean - np.mean(one)) <= 0.02 * abs(np.mean(one)) + np.ptp(one) for one in [*logged, sum(logged, [])]
+        ]
+        assert not logged or any(near), f"{name} is {mean:.5g} on average, and `fit` logged {logged}"

@@ -163,8 +163,10 @@ def section_run():
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
-        None, and `moved`, the share of the model's weights that changed;
-        `drawn`, the arrays that `imshow` drew;
+        None; `moved`, the share of the model's weights that changed; `is_model`, whether it is of `models`;
+        `batch_size`, of the first batch, or None; `start` and `end`, checksums of the kernels before the first step and
+        after the last one; and `logs`, the numbers that Keras logged by epoch, by name;
+        `drawn`, the arrays that `imshow` drew, and for each figure with several of one size, these in their rows;
         `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
         `sampled`, of section 4, how many samples were replaced by `known_digits`.
     """
@@ -215,6 +217,7 @@ def run_section(number, arguments, digits):
     If there are `digits`, `VAE.sample` gives them for 500 samples or more, which are for statistics.
     """
     import contextlib
+    import hashlib
     import importlib
     import itertools
     import sys
@@ -228,7 +231,7 @@ def run_section(number, arguments, digits):
 
     max_bytes, max_codes = 100_000_000, 5000
     section = importlib.import_module(f"hw5.section{number}")
-    fed, trained, fits, drawn, decoded = [], [], [], [], []
+    fed, trained, fits, drawn, decoded, tiles = [], [], [], [], [], {}
     sampled, samples_of, measuring = [], None, [0]  # how many calls of `fit` and `evaluate` are under way
     fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
     imshow = matplotlib.axes.Axes.imshow
@@ -247,6 +250,20 @@ def run_section(number, arguments, digits):
             parts, size = [*parts, part], size + part.size
         return np.concatenate(parts) if parts else None
 
+    def checksums(model):
+        """Return checksums of the kernels of a model, of each also turned round, as tied weights are."""
+        kernels = [np.asarray(weights) for weights in model.weights if len(weights.shape) > 1]
+        both = [array for kernel in kernels for array in (kernel, kernel.T)]
+        return [hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for array in both]
+
+    def batch_size_of(data, batch_size):
+        """Return the number of images in the first batch, if it can be known without taking one away."""
+        if not isinstance(data, tf.data.Dataset):
+            return (batch_size or 32) if hasattr(data, "shape") else None
+        batch = next(iter(data.take(1)), None)
+        batch = batch[0] if isinstance(batch, tuple | list) else batch
+        return len(batch) if hasattr(batch, "shape") else None
+
     def recording_fit(self, x=None, *args, **kwargs):
         is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
         if is_generative and all(self is not model for model in trained):
@@ -258,6 +275,14 @@ def run_section(number, arguments, digits):
         steps = kwargs.get("steps_per_epoch")
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
         before = [np.array(weights) for weights in self.weights]  # frozen ones as well
+        start = []
+
+        def at_first_batch(batch, logs=None):  # by then callbacks have restored what they restore
+            start.extend([] if start else checksums(self))
+
+        if len(args) < 5 and not isinstance(kwargs.get("callbacks"), keras.callbacks.CallbackList):
+            recorder = keras.callbacks.LambdaCallback(on_train_batch_begin=at_first_batch)
+            kwargs["callbacks"] = [*keras.tree.flatten(kwargs.get("callbacks") or []), recorder]
         measuring[0] += 1
         try:
             history = fit(self, x, *args, **kwargs)
@@ -266,12 +291,30 @@ def run_section(number, arguments, digits):
         pairs = zip(before, self.weights, strict=False)  # `fit` may have built the model
         moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
-        fits.append({"images": images_of(images, steps), "validation": validation, "moved": float(moved)})
+        fit_of = {"images": images_of(images, steps), "validation": validation, "moved": float(moved)}
+        fit_of |= {"is_model": is_generative, "batch_size": batch_size_of(x, kwargs.get("batch_size"))}
+        fit_of |= {"start": start, "end": checksums(self)}
+        logs = getattr(history, "history", None) or {}
+        fit_of["logs"] = {name: [float(np.mean(value)) for value in values] for name, values in logs.items()}
+        fits.append(fit_of)
         return history
 
     def recording_imshow(self, X, *args, **kwargs):
         drawn.append(np.array(X))
+        if place := self.get_subplotspec():
+            key = id(self.figure), np.shape(X)  # the figure is kept, so that no other gets its number
+            row, column = place.rowspan.start, place.colspan.start
+            tiles.setdefault(key, [self.figure, {}])[1][row, column] = np.array(X)
         return imshow(self, X, *args, **kwargs)
+
+    def joined(found):
+        """Join images of one figure as their axes stand: (row, column) → image."""
+        rows, columns = (1 + max(place[axis] for place in found) for axis in (0, 1))
+        height, width, *channels = next(iter(found.values())).shape
+        canvas = np.zeros((rows * height, columns * width, *channels), np.result_type(*found.values()))
+        for (row, column), image in found.items():
+            canvas[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
+        return canvas
 
     def recording_evaluate(self, *args, **kwargs):
         measuring[0] += 1
@@ -333,5 +376,6 @@ def run_section(number, arguments, digits):
     load = getattr(models, "load", None)
     if not trained and load and "run_dir" in arguments:
         trained = [load(path.parent) for path in sorted(Path(arguments["run_dir"]).rglob("config.json"))]
+    drawn += [joined(found) for _, found in tiles.values() if len(found) > 1]
     done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded, "sampled": sampled}
     return {"results": returned["results"]} | done

@@ -116,9 +116,14 @@ def constant_decoder(latent_dim, values=LOGITS, shape=SHAPE, like="dense_vae"):
 
 
 def identity_decoder(latent_dim, like="dense_vae"):
-    """Build a decoder whose output is the code, in one row; or its sigmoid, as with `constant_decoder`."""
+    """Build a decoder whose output is the code, in one row; or its sigmoid, as with `constant_decoder`.
+
+    If it is like none, it is ½ + code/20, which lies in [0, 1], so that a model may cut images off there.
+    """
     codes = keras.Input((latent_dim,))
-    outputs = keras.layers.Reshape((1, latent_dim, 1))(affine(codes, np.eye(latent_dim), np.zeros(latent_dim)))
+    scale, shift = (1.0, 0.0) if like else (0.05, 0.5)
+    outputs = affine(codes, scale * np.eye(latent_dim), np.full(latent_dim, shift))
+    outputs = keras.layers.Reshape((1, latent_dim, 1))(outputs)
     if like and outputs_probabilities(like):
         outputs = keras.layers.Activation("sigmoid")(outputs)
     return keras.Model(codes, outputs)
@@ -211,17 +216,48 @@ def assert_noise_is_normal(model, per_step=1, **arguments):
             assert abs(np.corrcoef(one, two)[0, 1]) < 6 / np.sqrt(len(one))
 
 
-def assert_samples_are_of_the_prior(model):
-    """Check that a model samples codes from N(0, I), new ones each time. Its decoder is `identity_decoder(2)`.
+def assert_samples_are_of_the_prior(model, like="dense_vae"):
+    """Check that a model samples codes from N(0, I), new ones each time. Its decoder is `identity_decoder(2, like)`.
 
     False alarms are as in `assert_noise_is_normal`. Codes beyond ±8 would be lost in the sigmoid.
     """
     codes = [np.reshape(model.sample(5000), (5000, 2)).astype(np.float64) for _ in range(2)]
-    if min(map(np.min, codes)) >= 0:
+    if not like:
+        codes = [20 * (images - 0.5) for images in codes]
+    elif min(map(np.min, codes)) >= 0:
         codes = [np.log(images / (1 - images)) for images in codes]
     assert kstest(np.ravel(codes), "norm").pvalue > 1e-7
     for one, two in ((codes[0].ravel(), codes[1].ravel()), codes[0].T, (codes[0][1:, 0], codes[0][:-1, 0])):
         assert abs(np.corrcoef(one, two)[0, 1]) < 6 / np.sqrt(len(one))
+
+
+def assert_training_descends_the_kl(weight=1.0):
+    """Check that `fit` follows the gradient of weight · KL, averaged over the images, with its optimizer's momentum.
+
+    The decoder is frozen and does not look at z, and the images are black. So the encoder's biases, μ and s = log σ²,
+    move by the gradients μ and ½ (exp s − 1) alone. If the submission draws the KL divergence, these have errors with
+    the deviations σ and ½ √(μ² σ² + 2 σ⁴) over √n; of three steps, whose velocities add up, at most 3.5 times that.
+    """
+    rate, momentum, steps, count = 0.1, 0.9, 3, 4000
+    start = np.array([[0.4, -0.3], [0.5, -0.6]])
+    vae = constant_vae(*start.tolist(), kl_weight=weight)
+    vae.decoder.trainable = False
+    vae.compile(optimizer=keras.optimizers.SGD(rate, momentum))
+    batches = tf.data.Dataset.from_tensors(np.zeros((count, *SHAPE), np.float32)).repeat(steps)
+    tf.config.run_functions_eagerly(True)
+    try:
+        vae.fit(batches, epochs=1, shuffle=False, verbose=0)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    (mean, log_var), velocity = start, np.zeros((2, 2))
+    for _ in range(steps):
+        velocity = momentum * velocity - rate * weight * np.array([mean, (np.exp(log_var) - 1) / 2])
+        mean, log_var = np.array([mean, log_var]) + velocity
+    found = [np.asarray(outputs)[0] for outputs in vae.encoder(np.zeros((1, *SHAPE), np.float32))]
+    std = np.exp(start[1] / 2)
+    deviation = np.array([std, np.sqrt(start[0] ** 2 * std**2 + 2 * std**4) / 2]) / np.sqrt(count)
+    tolerance = 1e-4 + (6 * 3.5 * rate * weight * deviation if draws_kl() else 0)
+    assert np.all(np.abs(np.array(found) - [mean, log_var]) < tolerance), f"{found}, and not {mean}, {log_var}"
 
 
 def scaled(network, factor, shapes):
@@ -248,30 +284,75 @@ def heads(weights, features, latent_dim):
 
 
 def point_gan(
-    objective, *, rate_d=0.1, rate_g=0.3, real=1.5, w=0.8, c=-0.2, b=0.5, count=4, square=False, sigmoid=False, **kwargs
+    objective,
+    *,
+    rate_d=0.1,
+    rate_g=0.3,
+    real=1.5,
+    w=0.8,
+    c=-0.2,
+    b=0.5,
+    count=4,
+    steps=1,
+    momentum=0.0,
+    square=False,
+    sigmoid=False,
+    **kwargs,
 ):
-    """Make one training step of G(z) = b and D(x) = w·x + c, by plain gradient descent; all real samples are `real`.
+    """Make training steps of G(z) = b and D(x) = w·x + c, by gradient descent; all real samples are `real`.
 
     Args:
-        count: real samples.
+        count: real samples of a step.
+        steps: how many.
+        momentum: of both optimizers.
         square: D(x) = w·x² + c instead.
         sigmoid: D ends in a sigmoid.
 
     Returns:
-        (w, c, b) after the step.
+        (w, c, b) after the steps.
     """
     z, x = keras.Input((1,)), keras.Input((1,))
     outputs = affine(keras.layers.Multiply()([x, x]) if square else x, w, [c])
     outputs = keras.layers.Activation("sigmoid")(outputs) if sigmoid else outputs
-    generator, discriminator = keras.Model(z, affine(z, 0.0, [b])), keras.Model(x, outputs)
+    nothing = keras.layers.Rescaling(0.0)(z)  # or else G would depend on z after its first step
+    generator, discriminator = keras.Model(z, affine(nothing, 0.0, [b])), keras.Model(x, outputs)
     gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **kwargs)
     rates = {"discriminator_optimizer": rate_d, "generator_optimizer": rate_g}
-    gan.compile(**{name: keras.optimizers.SGD(rate) for name, rate in rates.items()})
+    gan.compile(**{name: keras.optimizers.SGD(rate, momentum) for name, rate in rates.items()})
     tf.config.run_functions_eagerly(True)  # tracing would take most of the time
     try:
         batches = tf.data.Dataset.from_tensors(np.full((count, 1), real, np.float32))
-        gan.fit(batches, epochs=1, shuffle=False, verbose=0)
+        gan.fit(batches.repeat(steps), epochs=1, shuffle=False, verbose=0)
     finally:
         tf.config.run_functions_eagerly(False)
     (kernel, bias), (_, offset) = discriminator.get_weights(), generator.get_weights()
     return float(kernel[0, 0]), float(bias[0]), float(offset[0])
+
+
+def assert_optimizers_keep_their_state(objective, in_sigmoid=False, sign=1):
+    """Check two steps of a GAN with momentum: each player's velocity goes on from its last step.
+
+    Args:
+        objective: "non_saturating", "least_squares", also with factors ½ or 1, or "wasserstein" with this sign.
+    """
+    found = point_gan(objective, steps=2, momentum=0.9, sigmoid=in_sigmoid)
+    slopes = {  # of the losses by the logits of real and generated samples, and of G's loss
+        "non_saturating": (lambda x: sigmoid(x) - 1, sigmoid, lambda x: sigmoid(x) - 1),
+        "least_squares": (lambda x: x - 1, lambda x: x, lambda x: x - 1),
+        "wasserstein": (lambda _: -sign, lambda _: sign, lambda _: -sign),
+    }[objective]
+    scales = (1, 2) if objective == "least_squares" else (1,)
+    expected = [_point_gan_of(*slopes, d, g) for d in scales for g in scales]
+    assert any(found == pytest.approx(one, rel=1e-3) for one in expected), f"{found}, and not {expected[0]}"
+
+
+def _point_gan_of(of_real, of_fake, of_generator, scale_d, scale_g):
+    """Compute `point_gan` with two steps and a momentum of 0.9."""
+    (w, c, b), (speed_w, speed_c, speed_b) = (0.8, -0.2, 0.5), (0.0, 0.0, 0.0)
+    for _ in range(2):
+        real, fake = scale_d * of_real(1.5 * w + c), scale_d * of_fake(b * w + c)
+        speed_w, speed_c = 0.9 * speed_w - 0.1 * (1.5 * real + b * fake), 0.9 * speed_c - 0.1 * (real + fake)
+        w, c = w + speed_w, c + speed_c
+        speed_b = 0.9 * speed_b - 0.3 * scale_g * of_generator(w * b + c) * w
+        b += speed_b
+    return w, c, b

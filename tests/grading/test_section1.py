@@ -1,5 +1,6 @@
 """Sheet 000, part I: autoencoders."""
 
+import inspect
 import json
 
 import numpy as np
@@ -37,12 +38,17 @@ def is_mean_squared_error(measured, model, images):
 
 
 @pytest.mark.points(5, part="1.1")
-def test_the_linear_autoencoder_has_the_sheets_layers():
+def test_the_linear_autoencoder_has_the_sheets_layers(grade):
+    """Layers from 784 pixels to k code units and back; the section trains with the sheet's k, if k is an argument."""
     encoder, decoder = hw5.networks.linear_autoencoder(7)
     assert encoder(SOME).shape == (5, 7)
     assert decoder(encoder(SOME)).shape == (5, 28, 28, 1)
     assert encoder.count_params() in (784 * 7 + 7, 784 * 7)  # the sheet does not speak of biases
     assert decoder.count_params() in (7 * 784 + 784, 7 * 784)
+    grade(0.8, "the layers")
+    known = inspect.signature(hw5.section1.run).parameters
+    assert "k" not in known or sorted(known["k"].default) == [2, 5, 10, 50, 100]
+    grade(1)
 
 
 @pytest.mark.points(2, part="1.1", visibility="hidden")
@@ -55,10 +61,10 @@ def test_the_linear_autoencoder_is_affine():
 
 @pytest.mark.points(3, part="1.1")
 def test_the_loss_is_the_mean_over_pixels_and_batch():
-    outputs = [0.5, 0.5, 1.0, 0.0]
+    outputs = [0.5, 0.5, 1.5, -0.5]  # a linear decoder is not kept between 0 and 1
     model = hw5.models.Autoencoder(constant_encoder([0.0]), constant_decoder(1, outputs, like=None))
-    # (0.25 + 0.25 + 0.5625 + 0.25) and (0.25 + 0.25 + 1 + 0.5625), over 2 images of 4 pixels
-    assert loss(model) == pytest.approx((1.3125 + 2.0625) / 8, rel=1e-5)
+    # (0.25 + 0.25 + 1.5625 + 1) and (0.25 + 0.25 + 2.25 + 1.5625), over 2 images of 4 pixels
+    assert loss(model) == pytest.approx((3.0625 + 4.3125) / 8, rel=1e-5)
 
 
 @pytest.mark.points(1, part="1.2")
@@ -80,6 +86,11 @@ def test_the_pipeline_scales_to_the_unit_interval():
     (batch,) = hw5.data.pipeline(images, 3, value_range=(0, 1), shuffle=False, seed=0)
     np.testing.assert_allclose(np.ravel(batch), [0.0, 0.2, 1.0], atol=1e-6)
     assert np.asarray(batch).dtype.kind == "f"
+    levels = np.arange(200, dtype=np.uint8)
+    batches = hw5.data.pipeline(levels.reshape(200, 1, 1, 1), 50, value_range=(0, 255), shuffle=True, seed=0)
+    shuffled = np.concatenate([np.ravel(batch) for batch in batches])
+    np.testing.assert_allclose(np.sort(shuffled), levels, atol=1e-3)
+    assert np.abs(shuffled - levels).max() > 0.5, "shuffle=True leaves the images in their order"
 
 
 @pytest.mark.runs
@@ -114,7 +125,7 @@ def test_reconstructions_are_decoded_codes():
 @pytest.mark.points(2, part="1.4")
 def test_random_codes_are_of_the_standard_normal_distribution():
     assert_samples_are_of_the_prior(
-        hw5.models.Autoencoder(constant_encoder([0.0, 0.0], shape=(1, 2, 1)), identity_decoder(2, like=None))
+        hw5.models.Autoencoder(constant_encoder([0.0, 0.0], shape=(1, 2, 1)), identity_decoder(2, like=None)), like=None
     )
 
 
@@ -218,3 +229,7 @@ def test_end_to_end_and_pretrained_are_compared(section_run):
         assert any(is_mean_squared_error(measured, model, images) for model in full_models(done))
     # Four variants are trained once, and before the last one at least two of its three pairs of layers.
     assert len(done.fits) >= 4 + 2
+    # The last one starts with kernels that these pairs ended with; each has two checksums.
+    ended = [set(fit["end"]) for fit in done.fits]
+    kept = [len(set(fit["start"]) & set().union(*ended[:number])) for number, fit in enumerate(done.fits)]
+    assert max(kept) >= 4, "no training starts with the weights of a pre-training"

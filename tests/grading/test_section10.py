@@ -4,12 +4,14 @@ import inspect
 
 import numpy as np
 import pytest
-from claims import assert_terms_are_of_models
+from claims import assert_curves_are_logged, assert_terms_are_of_models
 from drawings import KnownImages, pictures, places
+from fids import fids_to_digits
 from small import (
     IMAGES,
     as_output,
     assert_loss_has_both_terms,
+    assert_training_descends_the_kl,
     constant_vae,
     cross_entropy,
     draws_kl,
@@ -102,9 +104,14 @@ def test_the_second_half_of_the_encoders_output_is_log_sigma(grade):
 @pytest.mark.runs
 @pytest.mark.points(2, part="10.2")
 def test_the_named_number_of_latent_dimensions_is_trained(section_run):
-    models = section_run(10).models
-    assert [model.encode(ZEROS).shape[1] for model in models] == [3]
-    assert models[0].encoder.count_params() == hw5.networks.convolutional_vae(3)[0].count_params()
+    """A VAE of the table, and of bright digits on black."""
+    done = section_run(10)
+    assert [model.encode(ZEROS).shape[1] for model in done.models] == [3]
+    assert done.models[0].encoder.count_params() == hw5.networks.convolutional_vae(3)[0].count_params()
+    images = next(fit["images"] for fit in reversed(done.fits) if fit["is_model"])
+    assert images.shape[1:] == (32, 32, 1)
+    assert images[:, 0, 0].mean() < 26
+    assert 0.05 < images.mean() / 255 < 0.25  # 0.13 of digits that fill the image, 0.10 with a border
 
 
 @pytest.mark.points(2, part="10.2")
@@ -113,12 +120,12 @@ def test_three_ten_and_a_hundred_latent_dimensions():
 
 
 @pytest.mark.runs
-@pytest.mark.points(8, part="10.3")
-def test_it_goes_on_from_the_latest_checkpoint(section_run):
+@pytest.mark.points(6, part="10.3")
+def test_the_latest_checkpoint_is_evaluated(section_run):
     first = section_run(10)
     again = section_run(10, train=False, out=first.out, run_dir=first.run_dir)
     assert not again.fed
-    for name, expected in first.results["validation"].items():
+    for name, expected in rows_of(first.results["validation"]).items():
         (before,), (after,) = expected.values(), again.results["validation"][name].values()
         assert after["reconstruction"] == pytest.approx(before["reconstruction"], rel=0.01)  # another draw of z
         if "kl" in before and not draws_kl():
@@ -129,10 +136,26 @@ def test_it_goes_on_from_the_latest_checkpoint(section_run):
 
 
 @pytest.mark.runs
+@pytest.mark.points(2, part="10.3")
+def test_a_training_goes_on_from_the_latest_checkpoint(section_run):
+    """The same call again trains no further, or from the weights that the first training ended with.
+
+    It comes after the test above, as it may change the checkpoint.
+    """
+    first = section_run(10)
+    again = section_run(10, train=True, out=first.out, run_dir=first.run_dir)
+    ended = [fit["end"] for fit in first.fits if fit["is_model"]]
+    assert all(fit["start"] in ended for fit in again.fits if fit["is_model"] and fit["start"])
+
+
+@pytest.mark.runs
 @pytest.mark.points(8, part="10.4")
 def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
     done = section_run(10)
-    for history in done.results["history"].values():
+    for history in rows_of(done.results["history"]).values():
+        assert_curves_are_logged(
+            done, history, [p + name for p in ("", "val_") for name in ("loss", "reconstruction", "kl")]
+        )
         for prefix in ("", "val_"):
             loss_, reconstruction, kl = (np.array(history[prefix + name]) for name in ("loss", "reconstruction", "kl"))
             np.testing.assert_allclose(loss_, reconstruction + kl, rtol=1e-3)
@@ -156,6 +179,11 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
                 grade(1)
                 return
     pytest.fail("no figure has validation images with their reconstructions by the trained model")
+
+
+def rows_of(results):
+    """Return the entries that are dictionaries; there may be others."""
+    return {name: row for name, row in results.items() if isinstance(row, dict)}
 
 
 def validation_of(done):
@@ -195,9 +223,23 @@ def test_the_frechet_distance_of_singular_covariances():
 @pytest.mark.runs
 @pytest.mark.points(2, part="10.5")
 def test_the_section_reports_it(section_run):
-    for by_dimension in section_run(10).results["validation"].values():
+    """A FID by the digit classifier is computed again, from other samples of the trained model and other digits."""
+    done = section_run(10)
+    found = {}
+    for by_dimension in rows_of(done.results["validation"]).values():
         for row in by_dimension.values():
-            assert all(np.isfinite(evaluated["fid"]) for evaluated in row["samples"].values())
+            found |= {name: evaluated["fid"] for name, evaluated in rows_of(row["samples"]).items()}
+    assert found
+    assert all(value > 0 for value in found.values())
+    known = inspect.signature(hw5.section10.run).parameters
+    if "mnist_classifier" not in found or "fid_samples" not in known or len(done.models) > 1:
+        return  # the network whose weights are given to all; others are not known here
+    samples = np.stack([np.asarray(done.models[0].sample(20)) for _ in range(20)])
+    few, many = fids_to_digits(samples, 20), fids_to_digits(samples, 2000)
+    # Student's t of 19 degrees of freedom is above 7.5 once in 4 million times. There may be more digits than samples.
+    spread = 7.5 * max(np.std(fids, ddof=1) for fids in (few, many)) * np.sqrt(1 + 1 / len(samples))
+    means = np.mean(few), np.mean(many)
+    assert min(means) - spread <= found["mnist_classifier"] <= max(means) + spread
 
 
 @pytest.mark.points(2, part="10.6")
@@ -222,6 +264,7 @@ def test_other_networks_take_their_place(builder):
 def test_the_losses_are_averaged_over_the_batch():
     for copies in (1, 4):
         assert_loss_has_both_terms([0.5, -1.0], [-0.4, 0.3], copies=copies)
+    assert_training_descends_the_kl()
 
 
 @pytest.mark.points(4, part="10.7")

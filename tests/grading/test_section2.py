@@ -1,6 +1,7 @@
 """Sheet 000, part II: variational autoencoders."""
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from small import (
     assert_loss_has_both_terms,
     assert_noise_is_normal,
     assert_samples_are_of_the_prior,
+    assert_training_descends_the_kl,
     constant_encoder,
     constant_vae,
     cross_entropy,
@@ -73,13 +75,19 @@ def test_z_is_drawn_with_the_standard_deviation_exp_half_s():
     assert loss(vae, np.zeros((20000, 1, 1, 1)), batch_size=20000) == pytest.approx(expected, abs=0.08)
 
 
-@pytest.mark.points(8, part="2.2")
+@pytest.mark.points(6, part="2.2")
 def test_the_kl_divergence():
     """The KL divergence from N(0, I) in closed form, with the constant −k/2 or without it, as on the sheet."""
     value = loss(constant_vae(MEAN, LOG_VAR)) - loss(constant_vae(MEAN, LOG_VAR, kl_weight=0.0))
     # ½ (1 + e^0.7 − 0.7 − 1) + ½ (0.25 + e^−1.2 + 1.2 − 1)
     expected = 0.5 * (1 + 2.0137527 - 0.7 - 1) + 0.5 * (0.25 + 0.3011942 + 1.2 - 1)
     assert value == pytest.approx(expected + 2 * kl_constant(), rel=1e-4)
+
+
+@pytest.mark.points(2, part="2.2")
+def test_the_training_descends_the_kl_divergence():
+    """With a frozen decoder, `fit` moves μ and log σ² along the gradient of the KL divergence."""
+    assert_training_descends_the_kl()
 
 
 @pytest.mark.points(4, part="2.2")
@@ -110,6 +118,9 @@ def test_every_number_of_latent_dimensions_is_trained(section_run):
     done = section_run(2)
     assert {model.encode(np.zeros((1, 28, 28, 1), np.float32)).shape[1] for model in done.models} == {2, 5}
     assert all(fit["moved"] > 0.9 for fit in done.fits)
+    for model, k in itertools.product(done.models, (2, 5)):
+        if model.encode(np.zeros((1, 28, 28, 1), np.float32)).shape[1] == k:
+            assert model.encoder.count_params() == hw5.networks.dense_vae(k)[0].count_params()
     by_k = done.results["validation"]["kl_weight=1"]
     assert_terms_are_of_models(done.models, [by_k["k=2"], by_k["k=5"]], images_of(done)[1])
 

@@ -5,7 +5,7 @@ import inspect
 
 import numpy as np
 import pytest
-from small import point_gan, sigmoid
+from small import assert_optimizers_keep_their_state, point_gan, sigmoid
 from submission import hw5
 from watch import (
     Training,
@@ -75,6 +75,8 @@ def test_the_section_trains_on_digits_with_these_losses(run):
     training = Training.of(run()["pairs"][0])
     check_log_d(training)
     digits = {image.tobytes() for image in hw5.data.load("mnist", "train")}
+    # 4 batches of 50 of 200 images; drawn with repetition, they have 126 different ones, with a deviation of 6.
+    assert len({image.tobytes() for samples, _, _ in training.real for image in samples}) > 80
     for samples, _, _ in training.real:
         assert samples.shape[1:] == (28, 28, 1)
         assert all(np.round(127.5 * (image + 1)).astype(np.uint8).tobytes() in digits for image in samples)
@@ -99,6 +101,7 @@ def test_a_learning_rate_scales_the_step():
         assert found[0] == pytest.approx(w - rate * gradient, rel=1e-4)
     slow, fast = (point_gan("non_saturating", rate_g=r, sigmoid=ends_in_probability())[2] - b for r in (0.02, 0.3))
     assert fast == pytest.approx(15 * slow, rel=0.05)
+    assert_optimizers_keep_their_state("non_saturating", in_sigmoid=ends_in_probability())
 
 
 @pytest.mark.runs
@@ -110,7 +113,8 @@ def test_the_study_compares_learning_rates(run):
     steps = [[median_change(network) for network in pair] for pair in done["pairs"][:2]]
     # The rates differ by 20. The first steps of Adam and of RMSprop have the rate's length, whatever the gradient is.
     assert np.all(np.divide(steps[1], steps[0]) > 5)
-    histories = [row["history"]["d_loss"] for row in done["results"].values()][:2]
+    rows = [row for row in done["results"].values() if isinstance(row, dict) and "history" in row]
+    histories = [row["history"]["d_loss"] for row in rows][:2]
     expected = [numbers_of(Training.of(pair))["d_loss"] for pair in done["pairs"][:2]]
     assert [np.mean(history) for history in histories] == pytest.approx(expected, rel=1e-3)
     assert all(draws(done["lines"], loss) for loss in expected)

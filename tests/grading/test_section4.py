@@ -9,7 +9,7 @@ from claims import assert_terms_are_of_models, assert_weights_are, images_of
 from conftest import SHARES
 from drawings import KnownImages, pictures, places
 from PIL import Image
-from small import as_output, assert_loss_has_both_terms, heads, random_weights
+from small import as_output, assert_loss_has_both_terms, assert_training_descends_the_kl, heads, random_weights
 from submission import hw5, in_worker, keras, tf
 
 
@@ -79,15 +79,32 @@ def loss_that_dropout_adds():
     return in_fit - vae.evaluate(batches, verbose=0, return_dict=True)["loss"]
 
 
-@pytest.mark.points(2, part="4.1")
+@pytest.mark.points(1, part="4.1")
 def test_batches_of_a_hundred():
     assert inspect.signature(hw5.section4.run).parameters["batch_size"].default == 100
+
+
+@pytest.mark.seconds(300)
+@pytest.mark.runs
+@pytest.mark.points(1, part="4.1")
+def test_the_section_trains_these_networks_in_such_batches(section_run):
+    """The models of the section have the sheet's networks with dropout; of `batch_size=50` batches have 50 images."""
+    done = section_run(4)
+    encoder, decoder = hw5.networks.tanh_vae()
+    images = np.float32(hw5.data.load("mnist", limit=100)) / 255
+    for model in done.models:
+        assert model.encoder.count_params() == encoder.count_params()
+        assert model.decoder.count_params() == decoder.count_params()
+        dropped, whole = (np.asarray(model.encoder(images, training=training)[0]) for training in (True, False))
+        assert np.abs(dropped - whole).max() > 1e-3 * np.abs(whole).max(), "trained without dropout"
+    assert {fit["batch_size"] for fit in done.fits if fit["is_model"]} <= {50, None}
 
 
 @pytest.mark.points(4, part="4.2")
 @pytest.mark.parametrize("weight", [0.3, 5.0])
 def test_the_weight_multiplies_the_kl_divergence_alone(weight):
     assert_loss_has_both_terms([1.0, -1.0], [0.5, -1.5], weight)
+    assert_training_descends_the_kl(weight)
 
 
 @pytest.mark.seconds(300)
@@ -176,6 +193,7 @@ def test_samples_are_counted_by_class(section_run):
         by_digits = terms["samples"]["mnist_classifier"]
         np.testing.assert_allclose(by_digits["class_proportions"], expected, atol=0.05)
         assert 0.8 <= by_digits["confidence"] <= 1
+        assert 0 < by_digits["num_samples"] <= sum(done.sampled)
 
 
 @pytest.mark.points(8, part="4.5")

@@ -5,12 +5,14 @@ import inspect
 
 import numpy as np
 import pytest
+from claims import assert_curves_are_logged
 from drawings import pictures, row_in
 from scipy.special import logsumexp
-from scipy.stats import kstest, norm
+from scipy.stats import entropy, kstest, norm
 from small import (
     IMAGES,
     assert_noise_is_normal,
+    assert_optimizers_keep_their_state,
     constant_decoder,
     constant_encoder,
     constant_vae,
@@ -20,6 +22,7 @@ from small import (
     point_gan,
 )
 from submission import class_name, hw5, in_worker
+from upsampling import doublings
 from watch import SIGMAS, Training, check_gradient, linear_layers, numbers_of, watched_section
 
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
@@ -96,7 +99,8 @@ def test_the_vae_is_trained(section_run):
 
 
 def assert_doubles_by(generator, upsampling):
-    """Check the last doubling of a generator or decoder, with a kernel of a single weight."""
+    """Check all layers that double, and the whole network with a last kernel of a single weight."""
+    assert set(doublings(generator)) <= {upsampling}
     transposed = any("Transpose" in class_name(layer) for layer in generator.layers)
     assert transposed or upsampling != "deconv"  # the first layer may be one as well
     rows = np.float64(doubled(generator))
@@ -196,6 +200,7 @@ def test_the_critic_follows_its_gradient_before_the_generator_does():
         w, c, b = point_gan("wasserstein", **named)
         w_after = 0.8 + sign * steps * 0.1
         assert (w, c, b) == pytest.approx((w_after, -0.2, 0.5 + sign * 0.3 * w_after), rel=1e-5)
+    assert_optimizers_keep_their_state("wasserstein", sign=sign)
     if "gradient_penalty" in known:
         # D(x) = w x², so ‖∇D‖ = 1.6 x, and ∂/∂w (1.6 x − 1)² = 6.4 x² − 4 x, at points between 0.5 and 1.5:
         # its mean is 6.4 (1/12 + 1) − 4, its deviation 2.59. Plain: w grows by 0.1 (1.5² − 0.5²).
@@ -253,6 +258,7 @@ def test_a_step_of_the_least_squares_gan():
         slope = (after[0] * b + after[1] - 1) * after[0]
         if found[:2] == pytest.approx(after, rel=1e-4):
             assert found[2] in (pytest.approx(b - 0.3 * slope, rel=1e-4), pytest.approx(b - 0.6 * slope, rel=1e-4))
+            assert_optimizers_keep_their_state("least_squares")
             return
     assert found[:2] == pytest.approx(after, rel=1e-4)
 
@@ -271,7 +277,7 @@ def test_the_least_squares_gan_of_the_faces():
     assert_for_one(gan_run("lsgan")()["pairs"], is_one)
 
 
-@pytest.mark.points(12, part="5.4", way="IWAE")
+@pytest.mark.points(10, part="5.4", way="IWAE")
 def test_the_importance_weighted_loss_is_a_log_mean():
     # q(z|x) is the prior and the decoder does not look at z: every weight is p(x)
     model = constant_vae([0.0, 0.0], [0.0, 0.0], model="ImportanceWeightedVAE", importance_samples=5)
@@ -290,7 +296,41 @@ def test_the_importance_weighted_loss_is_a_log_mean():
     assert loss(model, images, batch_size=20_000) == pytest.approx(expected, abs=tolerance)
 
 
-@pytest.mark.points(8, part="5.4", way="IWAE")
+@pytest.mark.runs
+@pytest.mark.points(4, part="5.4", way="IWAE")
+def test_the_section_trains_with_five_importance_samples(section_run):
+    done = section_run(5, model="vae", **(TINY | {"variant": "iwae"}))
+    assert all(fit["moved"] > 0.9 for fit in done.fits)
+    assert 5 in [codes_of_an_image(model) for model in done.models]
+
+
+@in_worker
+def codes_of_an_image(model):
+    """Count the codes that a model decodes in a step of an evaluation, for each of two images."""
+    from unittest import mock
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    counts, call = [], keras.Model.__call__
+
+    def counting(self, *args, **kwargs):
+        if self is model.decoder:
+            counts.append(int(np.prod(np.shape(args[0])[:-1])))
+        return call(self, *args, **kwargs)
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        with mock.patch.object(keras.Model, "__call__", counting):
+            images = np.random.default_rng(0).uniform(0, 1, (2, *model.encoder.input_shape[1:]))
+            model.evaluate(tf.data.Dataset.from_tensors(images.astype("float32")), verbose=0)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    return sum(counts) / 2
+
+
+@pytest.mark.points(6, part="5.4", way="IWAE")
 def test_log_weights():
     vae = constant_vae([0.5], [-0.8], model="ImportanceWeightedVAE")
     epsilon = np.float32([[[1.0], [-2.0]], [[0.0], [0.5]], [[0.3], [1.5]]])  # [3, 2, 1]
@@ -306,6 +346,7 @@ def test_log_weights():
 def test_a_flow_makes_the_posterior(section_run):
     assert issubclass(hw5.models.FlowVAE, hw5.models.VAE)
     done = section_run(5, model="vae", **(TINY | {"variant": "flow"}))
+    assert any(isinstance(model, hw5.models.FlowVAE) for model in done.models)
     assert done.fed
     assert all(fit["moved"] > 0.9 for fit in done.fits)
 
@@ -324,6 +365,11 @@ def test_the_density_of_the_flows_posterior():
     z, std = [0.2, -0.1] + np.exp(0.3) * epsilon, np.exp(0.3)
     without_flow = (norm.logpdf(z) - norm.logpdf(z, [0.2, -0.1], std)).sum(axis=-1)
     assert (log_ratios - without_flow).std() > 1e-3, "the flow does nothing"
+    # The loss is the negative ELBO of this posterior, with draws of its own for as many images.
+    images = np.tile(IMAGES[:1], (count, 1, 1, 1))
+    expected = cross_entropy(IMAGES[:1])[0] - log_ratios[:, 0].mean()
+    tolerance = 6 * log_ratios[:, 0].std() * np.sqrt(2 / count)
+    assert loss(vae, images, batch_size=count) == pytest.approx(expected, abs=tolerance)
 
 
 def flow_vae(mean, log_var):
@@ -417,6 +463,16 @@ def test_the_inception_score():
     # Two parts of two images: they are alike, with 1 each, or mixed, with the score of all.
     mean, std = hw5.metrics.inception_score(np.repeat(logits, 2, axis=0), splits=2)
     assert mean in (pytest.approx(1, rel=1e-5), pytest.approx(2 * np.exp(-0.5004024), rel=1e-5))
+    # Of four images, whichever two are together; the deviation has the divisor 2 or 1.
+    p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    halves = [([0, 1], [2, 3]), ([0, 2], [1, 3]), ([0, 3], [1, 2])]
+    scores = [
+        [np.exp(entropy(p[two].mean(axis=0)) - entropy(p[two], axis=1).mean()) for two in half] for half in halves
+    ]
+    mean, std = hw5.metrics.inception_score(np.log(p), splits=2)
+    found = [pair for pair in scores if mean == pytest.approx(np.mean(pair), rel=1e-5)]
+    assert found, f"a score of {mean}"
+    assert any(std == pytest.approx(np.std(pair, ddof=ddof), rel=1e-4) for pair in found for ddof in (0, 1))
 
 
 @pytest.mark.points(16, part="5.6", way="mode score")
@@ -425,6 +481,9 @@ def test_the_mode_score():
     assert hw5.metrics.mode_score(logits, [0.5, 0.5]) == pytest.approx(1.4449350, rel=1e-5)
     # less by KL((½, ½) ‖ (0.8, 0.2)) = 0.2231436
     assert hw5.metrics.mode_score(logits, [0.8, 0.2]) == pytest.approx(1.4449350 * np.exp(-0.2231436), rel=1e-5)
+    # p(y) = (0.7, 0.3): exp(H(0.7) − (H(0.9) + H(0.5))/2 − KL((0.7, 0.3) ‖ (½, ½)))
+    score = hw5.metrics.mode_score(np.log([[0.9, 0.1], [0.5, 0.5]]), [0.5, 0.5])
+    assert score == pytest.approx(np.exp(0.6108643 - (0.3250830 + 0.6931472) / 2 - 0.0822829), rel=1e-5)
 
 
 @pytest.mark.points(16, part="5.6", way="Wasserstein distance")
@@ -497,6 +556,9 @@ def test_bits_per_dimension_of_the_uniform_distribution():
     assert hw5.metrics.bits_per_dimension(-64 * 64 * 3 * np.log(256), shape) == pytest.approx(8)
     # a density of 1 on the unit cube gives each of 256 levels the same
     assert hw5.metrics.bits_per_dimension(0.0, shape, value_range=(0, 1)) == pytest.approx(8)
+    # as does a density of 2^−d on the cube from −1 to 1
+    nats = -64 * 64 * 3 * np.log(2)
+    assert hw5.metrics.bits_per_dimension(nats, shape, value_range=(-1, 1)) == pytest.approx(8)
     assert_dequantized_evenly()
 
 
@@ -535,7 +597,9 @@ def test_the_outputs_of_the_discriminator_are_monitored():
 @pytest.mark.runs
 @pytest.mark.points(4, part="5.8", way="VAE")
 def test_the_terms_of_the_vaes_loss_are_monitored(section_run):
-    history = next(row["history"] for row in section_run(5, model="vae", **TINY).results.values() if "history" in row)
+    done = section_run(5, model="vae", **TINY)
+    history = next(row["history"] for row in done.results.values() if "history" in row)
+    assert_curves_are_logged(done, history, ("reconstruction", "kl"))
     assert np.isfinite(history["reconstruction"]).all()
     assert np.isfinite(history["kl"]).all()
     assert min(history["kl"]) > 0 or draws_kl()

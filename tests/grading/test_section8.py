@@ -6,8 +6,9 @@ from bisect import bisect
 import numpy as np
 import pytest
 from PIL import Image
-from small import point_gan
+from small import assert_optimizers_keep_their_state, point_gan
 from submission import hw5
+from upsampling import doublings
 from watch import Training, check_gradient, check_noise_is_new, contains, pixels, small_gan, watched_section
 
 pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
@@ -71,16 +72,30 @@ def test_each_players_step_moves_that_player_once():
     found = point_gan("least_squares")
     assert found[:2] == pytest.approx((w_after, c_after), rel=1e-4)
     assert found[2] in (pytest.approx(b - 0.3 * slope, rel=1e-4), pytest.approx(b - 0.6 * slope, rel=1e-4))
+    assert_optimizers_keep_their_state("least_squares")
 
 
 @pytest.mark.runs
-@pytest.mark.points(3, part="8.2")
+@pytest.mark.points(2, part="8.2")
 def test_the_losses_of_the_algorithm(run):
     """In the section, the gradients of lines 5 and 9 at what D says: ½ for D, and none for G."""
     training = Training.of(run()["pairs"][0])
     check_gradient(training.real, lambda outputs: outputs - 1)
     check_gradient(training.fake_d, lambda outputs: outputs)
     check_gradient(training.fake_g, lambda outputs: 2 * (outputs - 1))
+    # In 40 batches of four, each of the eight pictures is missing with probability 2^−40 or less.
+    assert len({image.tobytes() for samples, _, _ in training.real for image in samples}) == 8
+
+
+@pytest.mark.runs
+@pytest.mark.points(1, part="8.2")
+def test_transposed_convolutions_and_a_convolutional_discriminator(run):
+    """In the section, the generator doubles by transposed convolutions, and D has convolutions."""
+    generator, discriminator = (network["network"] for network in run()["pairs"][0])
+    kinds = doublings(generator)
+    assert kinds
+    assert set(kinds) <= {"deconv"}, f"the generator doubles by {', '.join(kinds)}"
+    assert sum(weight.ndim == 4 for weight in discriminator.get_weights()) >= 2
 
 
 @pytest.mark.points(2, part="8.2")
@@ -154,6 +169,10 @@ def test_the_inception_score():
     logits = np.log([[0.9, 0.1], [0.1, 0.9]])
     # exp(ln 2 + 0.9 ln 0.9 + 0.1 ln 0.1)
     assert hw5.metrics.inception_score(logits, splits=1)[0] == pytest.approx(1.4449350, rel=1e-5)
+    # p(y) = (0.7, 0.3): exp(H(0.7) − (H(0.9) + H(0.5))/2)
+    logits = np.log([[0.9, 0.1], [0.5, 0.5]])
+    expected = np.exp(0.6108643 - (0.3250830 + 0.6931472) / 2)
+    assert hw5.metrics.inception_score(logits, splits=1)[0] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.points(2, part="8.4")

@@ -139,7 +139,8 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             lines.append(np.array(drawn.get_offsets(), float).T)
             return drawn
 
-        places = [(module, builder) for module in (networks, section) if vars(module).get(builder) is original]
+        own = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "hw5"]
+        places = [(module, builder) for module in own if vars(module).get(builder) is original]
         recorders = {"imshow": recording_show, "plot": recording_plot, "scatter": recording_scatter}
         patches = [mock.patch.object(*place, observed) for place in places]
         patches += [mock.patch.object(matplotlib.axes.Axes, name, value) for name, value in recorders.items()]
