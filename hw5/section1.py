@@ -129,7 +129,7 @@ def draw_comparisons(run, trained, histories, errors, angles, originals):
     figures.curves(run.figure("error"), lines, dashed=["PCA"], **axes)
     if angles:
         lines = {f"$k = {dim}$": (np.arange(1, dim + 1), values) for dim, values in angles.items()}
-        axes = dict(xlabel="principal angle", ylabel="degrees between autoencoder and PCA")
+        axes = dict(xlabel="number of the principal angle", ylabel="angle in degrees")
         figures.curves(run.figure("principal_angles"), lines, **axes, log="x")
     if "pretrained" in variants:
         lines = {}

@@ -80,7 +80,7 @@ def main(settings, run):
         }
         if weight == settings.kl_weight:
             steps_per_epoch = settings.schedule(len(images)).steps_per_epoch
-            figures.training_curves(run.figure("curves"), history, steps=steps_per_epoch)
+            figures.training_curves(run.figure("curves"), history, steps=steps_per_epoch, ylabel="nats per image")
 
     draw_images(run, trained, images, validation)
     draw_numbers(run, measured)

@@ -47,7 +47,7 @@ def main(settings, run):
         return models.VAE(*pair)
 
     model, history = run.fit(".", build, images, validation)
-    figures.training_curves(run.figure("curves"), history)
+    figures.training_curves(run.figure("curves"), history, ylabel="nats per image")
     measured = {"validation": training.negative_elbo(model, validation), "test": training.negative_elbo(model, test)}
     trivial = metrics.trivial_losses(images, validation)
     print_table("nats per image", trivial | measured, ELBO)

@@ -42,12 +42,24 @@ def test_the_curves_of_the_trainings_that_all_runs_have(runs, tmp_path, monkeypa
     from hw5 import figures
 
     drawn = {}
-    monkeypatch.setattr(figures, "curve_panels", lambda path, panels, **_: drawn.update(panels))
+    monkeypatch.setattr(figures, "curve_panels", lambda path, panels, **axes: drawn.update(panels | axes))
     compare.run(runs, out=tmp_path / "curves.png")
     assert drawn == {
         "loss": {"section2": [9.0, 3.0], "k5": [9.0, 2.5]},
         "kl": {"section2": [1.0, 2.0], "k5": [1.0, 2.0]},
+        "xlabel": "epochs",
     }
+
+
+def test_a_training_of_steps_has_no_epochs(runs, tmp_path, monkeypatch):
+    from hw5 import figures
+
+    for path in (run / "metrics.json" for run in runs):
+        path.write_text(path.read_text().replace('"epochs"', '"steps"'))
+    drawn = {}
+    monkeypatch.setattr(figures, "curve_panels", lambda path, panels, **axes: drawn.update(axes))
+    compare.run(runs, out=tmp_path / "curves.png")
+    assert drawn == {"xlabel": "parts of the training"}
 
 
 def test_lines_have_the_names_of_runs_and_trainings(tmp_path, monkeypatch):

@@ -236,12 +236,28 @@ def test_a_contact_sheet_shows_every_grid_in_its_place(tmp_path):
     assert np.all(sheet[2 + SHEET_GAP :, 2 * (4 + SHEET_GAP) :] == 255)  # no sixth
 
 
+def test_epochs_and_steps_have_no_fractions(monkeypatch):
+    history = {"loss": [3.0, 2.0, 1.0]}
+    drawings = [
+        lambda: figures.curves("", {"a": ([1, 2, 3], history["loss"])}, xlabel="", ylabel=""),
+        lambda: figures.training_curves("", history),
+        lambda: figures.curve_panels("", {"": history}, xlabel=""),
+    ]
+    for draw in drawings:
+        axes, *_ = axes_of(monkeypatch, draw)
+        assert all(float(tick).is_integer() for tick in axes.get_xticks())
+    (axes,) = axes_of(monkeypatch, lambda: figures.curves("", {"a": ([0.5, 1], [1, 2])}, xlabel="", ylabel=""))
+    assert any(not float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_a_logarithmic_axis_of_few_decades_has_numbers_to_read(monkeypatch):
-    lines = {"a": ([1, 2], [0.003, 0.06])}
+    lines = {"a": ([1, 40], [0.003, 0.06])}
     (axes,) = axes_of(monkeypatch, lambda: figures.curves("", lines, xlabel="x", ylabel="y", log="xy"))
     ticks = [tick for tick in axes.get_yticks() if 0.003 <= tick <= 0.06]
     np.testing.assert_allclose(ticks, [0.005, 0.01, 0.02, 0.05])
     assert axes.yaxis.get_major_formatter()(0.005) == "0.005"
+    assert [tick for tick in axes.get_xticks() if 1 <= tick <= 40] == [1, 2, 5, 10, 20]
+    assert axes.xaxis.get_major_formatter()(20) == "20"
 
 
 def test_a_line_fills_a_logarithmic_axis(monkeypatch):

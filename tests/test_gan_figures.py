@@ -64,7 +64,8 @@ def test_overfitting_is_drawn_with_the_outputs_where_it_was_measured(drawn, tmp_
     history = {name: [number] for number, name in enumerate(names)}
     how = dict(grids=[tmp_path / "000001.png"], noise=np.zeros((4, 5)), steps=100)
     gan.training_figures(Stripes(0.0, True), history, tmp_path, **how, suffix="_second")
-    outputs, _ = drawn["outputs_second.png"]
+    outputs, axes = drawn["outputs_second.png"]
+    assert axes["ylabel"] == "probability and $r_v$"
     assert list(outputs["overfitting, $r_v$"][1]) == [5]
     assert set(drawn) == {f"{name}_second.png" for name in ("losses", "outputs", "fixed_noise", "samples")}
 

@@ -1,12 +1,17 @@
 """The committed notebooks: executed from top to bottom, small, alike in their first cell; and that they run."""
 
+import base64
+import io
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -92,6 +97,16 @@ def test_texts_are_kept_as_a_terminal_shows_them(execute):
     assert execute.as_on_a_terminal(f"begins\n{advice}WARNING:tensorflow: a loss is NaN\n{advice}") == (
         "begins\nWARNING:tensorflow: a loss is NaN\n"
     )
+
+
+def test_lines_keep_their_colours_in_a_smaller_picture(execute):
+    picture = (FOLDER.parent / "figures" / "section7" / "losses.png").read_bytes()
+    small = Image.open(io.BytesIO(base64.b64decode(execute.smaller(base64.b64encode(picture).decode(), 600))))
+    assert (small.width, small.mode) == (600, "P")
+    colours = np.unique(np.asarray(small.convert("RGB")).reshape(-1, 3), axis=0) / 255
+    assert len(colours) <= execute.COLOURS
+    for name in ("tab:purple", "tab:brown"):  # the losses of D and of G
+        assert np.abs(colours - to_rgb(name)).max(axis=1).min() < 0.06
 
 
 @pytest.fixture

@@ -63,11 +63,13 @@ def history_figures(
     losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
     plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
     outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS if metric in history}
-    axes = dict(ylabel="output of D")
+    ylabel, axes = "output of D", {}
     if outputs_probability:
         outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        axes = dict(ylabel="probability", references=["equilibrium"], ylim=PROBABILITIES)
-    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", **axes)
+        ylabel, axes = "probability", dict(references=["equilibrium"], ylim=PROBABILITIES)
+    if "overfitting" in history:
+        ylabel += " and $r_v$"
+    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", ylabel=ylabel, **axes)
 
 
 def upsampling_figures(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 
 from hw5.files import atomic_write
@@ -240,15 +240,16 @@ def curves(
         axes.set(xlabel=xlabel, ylabel=ylabel)
         if ylim:  # limits of None would keep those of a linear axis
             axes.set_ylim(ylim)
-        if "x" in log:
-            axes.set_xscale("log")
-        if "y" in log:
-            axes.set_yscale("log")
-            low, high = axes.get_ylim()
+        if all(float(value).is_integer() for x, _ in series.values() for value in x):
+            axes.xaxis.set_major_locator(_whole_numbers())
+        for name in log:
+            axes.set(**{f"{name}scale": "log"})
+            axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+            low, high = axis.get_view_interval()
             if high < 1000 * low:  # else powers of ten are enough
-                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axes.yaxis.set_major_formatter("{x:g}")
-                axes.yaxis.set_minor_locator(NullLocator())
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter("{x:g}")
+                axis.set_minor_locator(NullLocator())
         if markers:
             points = sorted({value for x, _ in series.values() for value in x})
             axes.set_xticks(points, [f"{value:g}" for value in points])
@@ -318,6 +319,7 @@ def training_curves(
                     at = epochs[first:] * (steps or 1)
                     axes.plot(at, history[key][first:], label=label, color=COLOURS[label])
             shown = NAMES.get(name, name)
+            axes.xaxis.set_major_locator(_whole_numbers())
             axes.set(xlabel="training steps" if steps else "epoch", title=f"{shown}, second half" if first else shown)
             if axes.get_subplotspec().is_first_col() and name not in WITHOUT_UNIT:
                 axes.set_ylabel(ylabel)
@@ -344,6 +346,7 @@ def curve_panels(
             for label, values in runs.items():
                 marker = None if len(values) > 1 else "o"  # one value makes no line
                 axes.plot(step * np.arange(1, len(values) + 1), values, marker=marker, label=label)
+            axes.xaxis.set_major_locator(_whole_numbers())
             axes.set(xlabel=xlabel, title=title)
         for axes in grid.flat[len(panels) :]:
             axes.set_axis_off()
@@ -436,6 +439,11 @@ def scatter(
         if handles:
             figure.legend(handles, names, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=6, handletextpad=0)
         _save(figure, path)
+
+
+def _whole_numbers():
+    """Return where the ticks of epochs and steps are: where Matplotlib puts them, but at no part of one."""
+    return MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True)
 
 
 def _show(axes, canvas):

@@ -44,7 +44,9 @@ def main(arguments: Arguments) -> dict:
     print_table("settings that differ", settings, {name: (name, "") for name in runs})
     print()
     print_table("numbers", numbers, {name: (name, ".5g") for name in runs})
-    draw(arguments.out, {name: dict(histories(run.get("results", {}))) for name, run in runs.items()})
+    by_epochs = all("epochs" in run.get("settings", {}) for run in runs.values())
+    xlabel = "epochs" if by_epochs else "parts of the training"  # those of `StepTraining`
+    draw(arguments.out, {name: dict(histories(run.get("results", {}))) for name, run in runs.items()}, xlabel)
     return {"settings": settings, "numbers": numbers}
 
 
@@ -104,7 +106,7 @@ def is_curve(values) -> bool:
     return isinstance(values, list) and all(isinstance(value, int | float) for value in values)
 
 
-def draw(path: Path, runs: Mapping[str, Mapping[str, Mapping]]) -> None:
+def draw(path: Path, runs: Mapping[str, Mapping[str, Mapping]], xlabel: str) -> None:
     """Draw every metric that two runs have, one panel each and one line a training."""
     from hw5 import figures  # here, so that `--help` need not wait for matplotlib
 
@@ -119,5 +121,5 @@ def draw(path: Path, runs: Mapping[str, Mapping[str, Mapping]]) -> None:
     if not panels:
         print("no curves: the runs have no metric in common")
         return
-    figures.curve_panels(path, panels, xlabel="epochs")
+    figures.curve_panels(path, panels, xlabel=xlabel)
     print(f"{path}: the curves of {', '.join(panels)}")
