@@ -53,7 +53,7 @@ RUNS = {"pdflatex": 3, "xelatex": 3}  # for the contents and the references; the
 # log, ln, min and so on. Pandoc writes them as identifiers, and browsers give these none of TeX's thin spaces.
 FUNCTION = re.compile(r'<mi mathvariant="normal">([a-z]{2,})</mi>(?:<mo>(?:\u2061|&#8289;)</mo>)?')
 OPERATOR = r'<mo form="prefix" lspace="0.167em" rspace="0.167em">\1</mo>'
-DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra"
+DEBIAN = "texlive-latex-recommended texlive-fonts-recommended texlive-latex-extra lmodern"
 STANDARD_ERRORS = 2  # a smaller difference may be chance
 PARTS = {"section": str, "changed": dict, "figures": list, "headline": dict, "settings": dict, "results": dict}
 KINDS = {str: "text", dict: "object", list: "list"}  # as the parts of a metrics.json, which somebody may have edited
