@@ -48,10 +48,10 @@ MODELS = {
 }
 
 
-def training_turn(settings, shape, model):
+def training_turn(settings, shape, model, **compilation):
     """Return a function that trains for `STEPS` steps and returns the milliseconds of one."""
-    optimizers = training.adam(1e-3) if isinstance(model, models.VAE) else settings.optimizers()
-    model.compile(**optimizers(STEPS), steps_per_execution=STEPS)
+    optimizers = settings.optimizers() if isinstance(model, models.GAN) else training.adam(1e-3)
+    model.compile(**optimizers(STEPS), steps_per_execution=STEPS, **compilation)
     images = np.random.default_rng(0).integers(0, 256, (1024, *shape), np.uint8)
     batches = pipeline(images, settings.batch_size, value_range=model.value_range, shuffle=True, epochs=None)
 

@@ -1,6 +1,6 @@
 """Settings of TensorFlow's runtime that might make a training step faster, compared with its defaults.
 
-    python benchmarks/runtime.py                # all models, six minutes
+    python benchmarks/runtime.py                # all models, a quarter of an hour
     python benchmarks/runtime.py "section 10"   # those whose names have one of these words
 
 A setting holds for a whole process, so each has processes of its own. They take turns, and each keeps its best time.
