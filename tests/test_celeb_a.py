@@ -309,6 +309,7 @@ def test_without_data_the_message_says_at_once_where_to_get_it(monkeypatch):
         ("train[a:b]", r"no split 'train\[a:b\]'"),
         ("", "no split ''"),
         (None, "no split None"),
+        ("test[:999999]", r"test\[:999999\] goes beyond the end; train has"),
         ("train[8:]", r"train\[8:\] selects no images"),
     ],
 )

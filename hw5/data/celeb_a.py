@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from hw5.data.decode import to_array
 from hw5.data.image_files import note
-from hw5.data.prepared import NOT_A_SPLIT
+from hw5.data.prepared import NOT_A_SPLIT, no_split
 from hw5.errors import InputError
 from hw5.files import atomic_write, cache_folder
 
@@ -64,13 +64,16 @@ def load(split: str = "train", *, limit: int | None = None, data_dir: str | os.P
     """
     source = find(data_dir)
     try:
-        (instruction,) = tfds.core.ReadInstruction.from_spec(split).to_absolute(source.splits)
-        name = instruction.splitname
-        selected = range(source.splits[name].num_examples)[instruction.from_ : instruction.to]
+        instruction, *others = tfds.core.ReadInstruction.from_spec(split).to_absolute(source.splits)
     except NOT_A_SPLIT as error:
+        counts = {name: part.num_examples for name, part in source.splits.items()}
+        raise no_split(NAME, split, counts, error) from error
+    if others:
         raise InputError(
             f"dataset {NAME!r} has no split {split!r}; it has {', '.join(source.splits)}, and slices of one"
-        ) from error
+        )
+    name = instruction.splitname
+    selected = range(source.splits[name].num_examples)[instruction.from_ : instruction.to]
     part = selected[:limit]
     if not part:
         raise InputError(f"dataset {NAME!r}: {split} selects no images of {source.folder}")
