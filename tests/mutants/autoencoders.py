@@ -1,10 +1,12 @@
 """Mistakes in autoencoders and in the data that they are trained on (section 1)."""
 
-from mutant import Mutant
+from mutant import Mutant, mutant
 
 SQUARED_ERROR = "return ops.mean(ops.square(targets - outputs), axis=range(1, len(targets.shape)))"
+TO_IMAGES = 'return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs'
 SPLIT = 'images = load(name, "train[:90%]", limit=train_size)'
 REST = 'return images, load(name, "train[90%:]")'
+SHARES = "shares = np.linspace(0, 1, 10, dtype=np.float32)"
 STEPS = "steps = model.interpolate(model.encode(training), model.encode(validation), shares)"
 
 MUTANTS = [
@@ -33,6 +35,14 @@ MUTANTS = [
             ),
         ),
     ),
+    mutant(
+        "linear-images-cut-off",
+        "networks",
+        ("1.1",),
+        "models/autoencoder.py",
+        TO_IMAGES,
+        TO_IMAGES.replace("else outputs", "else ops.clip(outputs, 0.0, 1.0)"),
+    ),
     Mutant(
         "squared-error-summed-over-pixels",
         "losses",
@@ -56,6 +66,15 @@ MUTANTS = [
                 "errors = ops.sqrt(squared_error(images, self.to_images(outputs)))",
             ),
         ),
+    ),
+    mutant(
+        "section-1-without-k-of-100",
+        "protocol",
+        ("1.1",),
+        "section1.py",
+        "k: Several[int] = setting((2, 5, 10, 50, 100),",
+        "k: Several[int] = setting((2, 5, 10, 50),",
+        runs=False,
     ),
     # 1.2: the training data
     Mutant(
@@ -103,6 +122,15 @@ MUTANTS = [
                 "return -1 + 2 * tf.cast(images, tf.float32)",
             ),
         ),
+        runs=False,
+    ),
+    mutant(
+        "pipeline-never-shuffles",
+        "protocol",
+        ("1.2",),
+        "data/__init__.py",
+        "        if shuffle:\n",
+        "        if False:\n",
         runs=False,
     ),
     # 1.4: what is drawn
@@ -153,13 +181,15 @@ MUTANTS = [
         "interpolates-in-six-steps",
         "figures",
         ("1.4", "2.4"),
-        (
-            (
-                "figures/latent.py",
-                "shares = np.linspace(0, 1, 10, dtype=np.float32)",
-                "shares = np.linspace(0, 1, 6, dtype=np.float32)",
-            ),
-        ),
+        (("figures/latent.py", SHARES, SHARES.replace("10", "6")),),
+    ),
+    mutant(
+        "interpolates-in-uneven-steps",
+        "figures",
+        ("1.4", "2.4"),
+        "figures/latent.py",
+        SHARES,
+        f"{SHARES} ** 2",
     ),
     Mutant(
         "interpolates-between-validation-images",
@@ -187,6 +217,14 @@ MUTANTS = [
         ("1.5",),
         (("metrics/pca.py", "subset_by_index=[size - count, size - 1]", "subset_by_index=[0, count - 1]"),),
         runs=True,
+    ),
+    mutant(
+        "pca-of-one-direction-less",
+        "metrics",
+        ("1.5",),
+        "section1.py",
+        "mean, directions[:, :dim]) for dim in k}",
+        "mean, directions[:, : dim - 1]) for dim in k}",
     ),
     Mutant(
         "reports-errors-of-training-images",
@@ -217,13 +255,7 @@ MUTANTS = [
         "images-without-the-sigmoid",
         "networks",
         ("1.6",),
-        (
-            (
-                "models/autoencoder.py",
-                'return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs',
-                "return outputs",
-            ),
-        ),
+        (("models/autoencoder.py", TO_IMAGES, "return outputs"),),
     ),
     Mutant(
         "cross-entropy-averaged-over-pixels",
@@ -285,6 +317,16 @@ MUTANTS = [
         "variants",
         ("1.7",),
         (("section1.py", 'if name == "pretrained":\n                schedule', "if False:\n                schedule"),),
+    ),
+    mutant(
+        "pre-trained-weights-are-forgotten",
+        "protocol",
+        ("1.7",),
+        "section1.py",
+        '                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)\n',
+        '                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)\n'
+        "                shuffled = np.random.default_rng(1).permutation\n"
+        "                model.set_weights([shuffled(w.ravel()).reshape(w.shape) for w in model.get_weights()])\n",
     ),
     Mutant(
         "reports-another-pre-trained-error",

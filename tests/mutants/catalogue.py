@@ -3,16 +3,25 @@
 import autoencoders
 import denoising
 import equivalents
+import gan_equivalents
+import gan_sections
 import gans
 import measures
-import more
+import vae_sections
 import vaes
 
-MUTANTS = [*autoencoders.MUTANTS, *vaes.MUTANTS, *gans.MUTANTS, *measures.MUTANTS, *denoising.MUTANTS, *more.MUTANTS]
+MUTANTS = [
+    *autoencoders.MUTANTS,
+    *vaes.MUTANTS,
+    *vae_sections.MUTANTS,
+    *gans.MUTANTS,
+    *gan_sections.MUTANTS,
+    *measures.MUTANTS,
+    *denoising.MUTANTS,
+]
 EQUIVALENTS = [
     *equivalents.EQUIVALENTS,
-    *gans.EQUIVALENTS,
+    *gan_equivalents.EQUIVALENTS,
     *measures.EQUIVALENTS,
     *denoising.EQUIVALENTS,
-    *more.EQUIVALENTS,
 ]

@@ -1,4 +1,4 @@
-"""Mistakes in the denoising autoencoder (section 6), and one that is right another way."""
+"""Mistakes in the denoising autoencoder (section 6), and some that are right another way."""
 
 # ruff: noqa: E501 (edits are pieces of files)
 
@@ -6,7 +6,6 @@ from mutant import Mutant, equivalent
 
 LAYERS, MODEL, SECTION, NETWORKS = "layers.py", "models/denoising.py", "section6.py", "networks.py"
 START = "start = self.draw(keras.random.randint, (batch, 1), minval=0, maxval=length - self.size + 1)"
-PLACED = 'placed = ops.einsum("bhi,bwj,bijc->bhwc", rows, columns, noise)'
 NOISE = "noise = self.draw(keras.random.normal, shape, stddev=self.stddev)"
 LOGITS = "logits = self.decode_outputs(self.encoder(noisy, training=training), training)"
 LOSS = "bernoulli_loss(images, logits))"
@@ -59,6 +58,39 @@ MUTANTS = [
         "columns = rows",
     ),
     mutant("patch-of-one-grey", "noise", ("6.1",), LAYERS, NOISE, "noise = 0.5 * ops.ones(shape)"),
+    Mutant(
+        "patch-of-a-random-grey",
+        "noise",
+        ("6.1", "6.3"),
+        (
+            (
+                LAYERS,
+                NOISE,
+                "noise = self.draw(keras.random.normal, (batch, 1, 1, 1), stddev=self.stddev) * tf.ones(shape)",
+            ),
+        ),
+        runs=True,
+    ),
+    Mutant(
+        "patch-noise-of-one-seed",
+        "noise",
+        ("6.1",),
+        ((LAYERS, NOISE, "noise = keras.random.normal(shape, stddev=self.stddev, seed=3)"),),
+        runs=True,
+    ),
+    Mutant(
+        "patch-noise-alike-in-the-batch",
+        "noise",
+        ("6.1",),
+        (
+            (
+                LAYERS,
+                NOISE,
+                "noise = keras.random.normal((1, *shape[1:]), stddev=self.stddev, seed=self.seed_generator) * tf.ones(shape)",
+            ),
+        ),
+        runs=True,
+    ),
     mutant(
         "denoiser-trained-on-clean-images", "protocol", ("6.1", "6.2"), MODEL, LOGITS, LOGITS.replace("noisy", "images")
     ),
@@ -77,6 +109,12 @@ MUTANTS = [
     ),
     mutant(
         "denoised-from-clean-images", "protocol", ("6.2", "6.3"), SECTION, DENOISED, DENOISED.replace("noisy", "test")
+    ),
+    Mutant(
+        "median-filter-of-clean-images",
+        "claims",
+        ("6.3",),
+        ((SECTION, "median_filter(noisy,", "median_filter(test,"),),
     ),
     mutant(
         "psnr-of-peak-255", "metrics", ("6.3",), SECTION, DECIBEL, DECIBEL.replace("-10 *", "20 * np.log10(255) - 10 *")
@@ -177,5 +215,42 @@ EQUIVALENTS = [
         ),
         (6,),
         True,
+    ),
+    equivalent(
+        "denoiser-of-pairs",
+        (
+            (
+                MODEL,
+                "    def snapshot(self",
+                "    def fit(self, x=None, *args, **kwargs):\n"
+                "        return super().fit(x.map(lambda images: (self.corrupt(images)[0], images)), *args, **kwargs)\n\n"
+                "    def train_step(self, data):\n"
+                "        noisy, images = data\n"
+                "        with tf.GradientTape() as tape:\n"
+                "            logits = self.decode_outputs(self.encoder(noisy, training=True), True)\n"
+                "            losses = bernoulli_loss(images, logits)\n"
+                "            loss = ops.mean(losses)\n"
+                "        variables = self.trainable_variables\n"
+                "        self.optimizer.apply(tape.gradient(loss, variables), variables)\n"
+                "        self.loss_tracker.update_state(losses)\n"
+                "        return self.get_metrics_result()\n\n"
+                "    def snapshot(self",
+            ),
+            (MODEL, "import keras\n", "import keras\nimport tensorflow as tf\n"),
+        ),
+        (6,),
+        True,
+    ),
+    equivalent(
+        "psnr-of-each-image",
+        (
+            (
+                SECTION,
+                DECIBEL,
+                "by_image = (errors * mask).sum(axis=(1, 2, 3)) / mask.sum(axis=(1, 2, 3)), errors.mean(axis=(1, 2, 3))\n"
+                '    decibel = {name: np.mean(-10 * np.log10(some)) for name, some in zip(("patch_psnr", "psnr"), by_image)}',
+            ),
+        ),
+        (6,),
     ),
 ]

@@ -1,9 +1,11 @@
-"""Copies that are right another way, and must not lose a point; and the package as it is."""
+"""Autoencoders and VAEs that are right another way (sections 1, 2, 4, 5, 9 and 10), and the package as it is."""
 
+# ruff: noqa: E501 (edits are pieces of files)
+
+from autoencoders import SQUARED_ERROR, TO_IMAGES
 from mutant import equivalent
-from vaes import DRAWN_KL, DROPOUT, KL, LOG_MEAN, NOISE, PRIOR
+from vaes import BERNOULLI, DRAWN_KL, DROPOUT, KERAS, KL, LOG_MEAN, NOISE, PRIOR
 
-BERNOULLI = "return ops.sum(ops.softplus(logits) - images * logits, axis=range(1, len(images.shape)))"
 CLIPPED = """p = ops.clip(PROBABILITIES, 1e-7, 1 - 1e-7)
     losses = -images * ops.log(p) - (1 - images) * ops.log(1 - p)
     return ops.sum(losses, axis=range(1, len(images.shape)))"""
@@ -12,6 +14,17 @@ SPLIT = """images = load(name, "train[:90%]", limit=train_size)
         raise InputError(f"train_size={train_size}: {name} has only {len(images)} training images")
     return images, load(name, "train[90%:]")"""
 HEADS = """outputs = [layers.Dense(latent_dim, name=name, dtype="float32")(features) for name in ("mean", "log_var")]"""
+TILES = """def _tiles(path, images):
+    images = np.asarray(images)
+    images = images / 255 if images.dtype == np.uint8 else np.clip(images, 0, 1)
+    with matplotlib.rc_context({"savefig.dpi": 60}):
+        figure = Figure(figsize=(6, 6))
+        for axes, image in zip(figure.subplots(*images.shape[:2], squeeze=False).flat, images.reshape(-1, *images.shape[2:]), strict=True):
+            _show(axes, image)
+        _save(figure, path)
+
+
+def image_rows("""
 
 EQUIVALENTS = [
     *(equivalent(f"unchanged-section-{number}", (), (number,), runs=True) for number in (1, 2, 4, 5, 9, 10)),
@@ -20,11 +33,7 @@ EQUIVALENTS = [
         "decoders-end-in-a-sigmoid",
         (
             ("objectives.py", BERNOULLI, CLIPPED.replace("PROBABILITIES", "logits")),
-            (
-                "models/autoencoder.py",
-                'return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" else outputs',
-                "return outputs",
-            ),
+            ("models/autoencoder.py", TO_IMAGES, "return outputs"),
             (
                 "distributions.py",
                 "        return -bernoulli_loss(images, outputs)",
@@ -55,6 +64,32 @@ EQUIVALENTS = [
         (("objectives.py", BERNOULLI, CLIPPED.replace("PROBABILITIES", "ops.sigmoid(logits)")),),
         (1, 2, 4, 10),
     ),
+    equivalent(
+        "cross-entropy-of-keras",
+        (
+            KERAS,
+            (
+                "objectives.py",
+                BERNOULLI,
+                "losses = keras.losses.binary_crossentropy(images[..., None], logits[..., None], from_logits=True)\n"
+                "    return ops.sum(losses, axis=range(1, len(images.shape)))",
+            ),
+        ),
+        (1, 2, 4, 10),
+    ),
+    equivalent(
+        "cross-entropy-in-float64",
+        (
+            (
+                "objectives.py",
+                BERNOULLI,
+                'images, logits = ops.cast(images, "float64"), ops.cast(logits, "float64")\n'
+                "    losses = ops.softplus(logits) - images * logits\n"
+                '    return ops.cast(ops.sum(losses, axis=range(1, len(images.shape))), "float32")',
+            ),
+        ),
+        (1, 2, 4, 10),
+    ),
     equivalent("kl-of-the-sheet", (("objectives.py", KL, KL.replace(" - 1.0", "")),), (2, 4, 5, 10)),
     equivalent("kl-of-one-z", DRAWN_KL, (4, 10)),
     equivalent(
@@ -83,6 +118,18 @@ EQUIVALENTS = [
         (2, 4, 10),
     ),
     equivalent(
+        "kl-by-entropies",
+        (
+            (
+                "objectives.py",
+                KL,
+                "crossed = 0.5 * ops.sum(ops.square(mean) + ops.exp(log_var) + 1.8378770664, axis=-1)\n"
+                "    return crossed - 0.5 * ops.sum(log_var + 2.8378770664, axis=-1)",
+            ),
+        ),
+        (2, 4, 10),
+    ),
+    equivalent(
         "terms-by-add-loss",
         (
             (
@@ -99,11 +146,11 @@ EQUIVALENTS = [
         (
             (
                 "objectives.py",
-                "return ops.mean(ops.square(targets - outputs), axis=range(1, len(targets.shape)))",
+                SQUARED_ERROR,
                 "size = (ops.shape(targets)[0], -1)\n"
                 "    return keras.losses.mean_squared_error(ops.reshape(targets, size), ops.reshape(outputs, size))",
             ),
-            ("objectives.py", "from keras import ops\n", "import keras\nfrom keras import ops\n"),
+            KERAS,
         ),
         (1,),
     ),
@@ -123,12 +170,40 @@ EQUIVALENTS = [
     # noise
     equivalent("noise-of-the-other-sign", (("models/vae.py", NOISE, "-" + NOISE),), (2, 5, 10)),
     equivalent(
+        "noise-of-tensorflow",
+        (("models/vae.py", NOISE, "tf.random.normal((*axes, count, self.latent_dim))"),),
+        (2, 5, 10),
+    ),
+    equivalent(
+        "noise-without-state",
+        (
+            (
+                "models/vae.py",
+                NOISE,
+                "tf.random.stateless_normal((*axes, count, self.latent_dim), tf.random.uniform((2,), maxval=2**31 - 1, dtype=tf.int32))",
+            ),
+        ),
+        (2, 5, 10),
+    ),
+    equivalent(
         "codes-drawn-by-dimension",
         (
             (
                 "distributions.py",
                 PRIOR,
                 "return ops.transpose(keras.random.normal((latent_dim, count), seed=seed))",
+            ),
+        ),
+        (2, 5),
+    ),
+    equivalent(
+        "codes-of-numpy",
+        (
+            (
+                "distributions.py",
+                PRIOR,
+                "rng = np.random.default_rng(seed if isinstance(seed, int) else None)\n"
+                "        return rng.standard_normal((count, latent_dim)).astype(np.float32)",
             ),
         ),
         (2, 5),
@@ -239,5 +314,40 @@ EQUIVALENTS = [
         "other-pairs",
         (("section9.py", "np.random.default_rng(settings.seed))", "np.random.default_rng(settings.seed + 7))"),),
         (9,),
+    ),
+    # figures and results
+    equivalent(
+        "every-image-in-axes-of-its-own",
+        (
+            ("figures/plots.py", "def image_rows(", TILES),
+            (
+                "figures/plots.py",
+                "    canvas = make_grid(np.stack([images for _, images in rows]))\n",
+                "    return _tiles(path, np.stack([images for _, images in rows]))\n",
+            ),
+            (
+                "figures/plots.py",
+                "    canvas = make_grid(images)\n    with matplotlib.rc_context(STYLE):\n        figure = Figure(figsize=(width,",
+                "    return _tiles(path, images)\n    with matplotlib.rc_context(STYLE):\n        figure = Figure(figsize=(width,",
+            ),
+        ),
+        (4, 9),
+        True,
+    ),
+    equivalent(
+        "section-4-with-other-entries",
+        (("section4.py", "measured | {", 'measured | {"seed": settings.seed, "best": [1, 2],'),),
+        (4,),
+    ),
+    equivalent(
+        "section-10-with-other-entries",
+        (
+            (
+                "section10.py",
+                '    return headline, {"validation": measured,',
+                '    for by_dim in measured.values():\n        for row in by_dim.values():\n            row["samples"] = row["samples"] | {"count": settings.fid_samples}\n    return headline, {"validation": measured, "seed": settings.seed,',
+            ),
+        ),
+        (10,),
     ),
 ]

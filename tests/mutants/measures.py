@@ -2,30 +2,26 @@
 
 # ruff: noqa: E501 (edits are pieces of files)
 
-from mutant import Mutant, equivalent
+from mutant import Mutant, equivalent, mutant
 
 FRECHET, SCORES, MMD = "metrics/frechet.py", "metrics/class_scores.py", "metrics/mmd.py"
-WASSERSTEIN = "metrics/wasserstein.py"
+WASSERSTEIN, LIKELIHOOD = "metrics/wasserstein.py", "metrics/likelihood.py"
 SQUARED = "squared = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * np.sum(np.sqrt(eigenvalues))"
 DIVISOR = "/ max(count - 1, 1), count)"
 PARTS = "scores = [np.exp(_mutual_information(part)) for part in np.array_split(shuffled, splits)]"
 INFORMATION = "return entr(probabilities.mean(axis=0)).sum() - entr(probabilities).sum(axis=1).mean()"
 DIVERGENCE = "divergence = rel_entr(probabilities.mean(axis=0), real).sum()"
 MODE = "return float(np.exp(_mutual_information(probabilities) - divergence))"
-PAIRS = "total += block.sum() - np.trace(block, offset=start)"
 ESTIMATE = "return float(_mean_of_pairs(kernel_matrix, x) + _mean_of_pairs(kernel_matrix, y) - 2 * across)"
 RBF = "return np.exp(squared / (-2 * bandwidth**2))"
 POLYNOMIAL = "base = a @ b.T / a.shape[1] + 1"
+BOUND = "return np.logaddexp.reduce(log_weights, axis=0) - log(len(log_weights))"
 DATA, PREPARED = "data/__init__.py", "return prepared.load(dataset, split, feature, limit)"
 EXACT = "return cost[linear_sum_assignment(cost)].mean()"
 FID = ("5.6", "8.4", "10.5", "11.4")
 
-
-def mutant(name, kind, parts, file, old, new, **others):
-    return Mutant(name, kind, parts, ((file, old, new),), **others)
-
-
 MUTANTS = [
+    # Fréchet distances
     mutant(
         "fid-without-the-root",
         "metrics",
@@ -87,6 +83,16 @@ MUTANTS = [
         "(scatter + scatter.T) / max(count - 1, 1) + np.outer(mean, mean), count)",
     ),
     mutant(
+        "section-8-of-300-images",
+        "protocol",
+        ("8.4",),
+        "section8.py",
+        "    batch_size = 16\n",
+        "    batch_size = 16\n    fid_samples = 300\n",
+        runs=False,
+    ),
+    # scores of classes
+    mutant(
         "is-of-one-split",
         "metrics",
         ("5.6",),
@@ -101,6 +107,14 @@ MUTANTS = [
         SCORES,
         PARTS,
         "scores = [np.exp(entr(probabilities.mean(axis=0)).sum() - entr(part).sum(axis=1).mean()) for part in np.array_split(shuffled, splits)]",
+    ),
+    mutant(
+        "is-with-its-standard-error",
+        "metrics",
+        ("5.6",),
+        SCORES,
+        "float(np.std(scores))",
+        "float(np.std(scores) / len(scores) ** 0.5)",
     ),
     mutant(
         "is-without-its-exponential",
@@ -145,6 +159,15 @@ MUTANTS = [
         sections=(5, 8),
     ),
     mutant(
+        "is-of-the-likeliest-classes",
+        "metrics",
+        ("5.6", "8.4"),
+        SCORES,
+        "return entr(probabilities.mean(axis=0)).sum()",
+        "shares = np.bincount(probabilities.argmax(axis=1)) / len(probabilities)\n    return entr(shares).sum()",
+        sections=(5, 8),
+    ),
+    mutant(
         "mode-score-of-the-reversed-divergence",
         "metrics",
         ("5.6",),
@@ -152,8 +175,17 @@ MUTANTS = [
         DIVERGENCE,
         "divergence = rel_entr(real, probabilities.mean(axis=0)).sum()",
     ),
+    mutant(
+        "mode-score-of-the-likeliest-classes",
+        "metrics",
+        ("5.6",),
+        SCORES,
+        DIVERGENCE,
+        "shares = np.bincount(probabilities.argmax(axis=1), minlength=len(real)) / len(probabilities)\n    divergence = rel_entr(shares, real).sum()",
+    ),
     mutant("mode-score-without-the-classes", "metrics", ("5.6",), SCORES, MODE, MODE.replace(" - divergence", "")),
     mutant("mode-score-with-a-plus", "metrics", ("5.6",), SCORES, MODE, MODE.replace(" - divergence", " + divergence")),
+    # maximum mean discrepancy
     mutant(
         "mmd-biased",
         "metrics",
@@ -182,6 +214,7 @@ MUTANTS = [
     ),
     mutant("mmd-kernel-without-its-dimension", "metrics", ("5.6",), MMD, POLYNOMIAL, "base = a @ b.T + 1"),
     mutant("mmd-kernel-squared", "metrics", ("5.6",), MMD, "return base * base * base", "return base * base"),
+    # Wasserstein distance
     mutant(
         "wasserstein-without-the-assignment", "metrics", ("5.6",), WASSERSTEIN, EXACT, "return np.diag(cost).mean()"
     ),
@@ -197,14 +230,77 @@ MUTANTS = [
         'cost = cdist(x, y, "chebyshev") ** order / 2',
     ),
     mutant(
-        "section-8-of-300-images",
-        "protocol",
-        ("8.4",),
-        "section8.py",
-        "    batch_size = 16\n",
-        "    batch_size = 16\n    fid_samples = 300\n",
-        runs=False,
+        "wasserstein-of-order-2",
+        "metrics",
+        ("5.6",),
+        WASSERSTEIN,
+        "order: float = 1,",
+        "order: float = 2,",
     ),
+    # likelihood
+    Mutant(
+        "estimate-without-one-over-k",
+        "metrics",
+        ("5.6",),
+        ((LIKELIHOOD, BOUND, BOUND.removesuffix(" - log(len(log_weights))")),),
+    ),
+    Mutant(
+        "estimate-averages-logarithms",
+        "metrics",
+        ("5.6",),
+        ((LIKELIHOOD, BOUND, "return np.mean(log_weights, axis=0)"),),
+    ),
+    Mutant(
+        "bits-per-pixel-for-bits-per-dimension",
+        "metrics",
+        ("5.6",),
+        ((LIKELIHOOD, "    dimensions = prod(image_shape)", "    dimensions = prod(image_shape[:2])"),),
+    ),
+    Mutant(
+        "bits-in-nats",
+        "metrics",
+        ("5.6",),
+        (
+            (
+                LIKELIHOOD,
+                "return -log_probability / (dimensions * log(2))",
+                "return -log_probability / dimensions",
+            ),
+        ),
+    ),
+    Mutant(
+        "no-determinant-of-the-scaling",
+        "metrics",
+        ("5.6",),
+        ((LIKELIHOOD, "+ dimensions * log((high - low) / levels)", "+ 0 * high * low"),),
+    ),
+    mutant(
+        "bits-of-the-unit-interval-alone",
+        "metrics",
+        ("5.6",),
+        LIKELIHOOD,
+        "log((high - low) / levels)",
+        "log((levels if value_range is None else 1) / levels) + 0 * low * high",
+    ),
+    Mutant(
+        "no-dequantisation",
+        "metrics",
+        ("5.6",),
+        (
+            (
+                LIKELIHOOD,
+                "unit = (images + sixteen_bits / np.float32(2**16)) / np.float32(256)",
+                "unit = images / np.float32(256)",
+            ),
+        ),
+    ),
+    Mutant(
+        "estimate-of-100-samples",
+        "metrics",
+        ("5.6",),
+        (("metrics/importance_sampling.py", "num_samples: int = 2000,\n    *,", "num_samples: int = 100,\n    *,"),),
+    ),
+    # 5.1: the data of the faces
     mutant(
         "faces-of-one-split",
         "protocol",
@@ -307,5 +403,16 @@ EQUIVALENTS = [
         ((WASSERSTEIN, EXACT, "return np.float32(cost)[linear_sum_assignment(cost)].mean()"),),
         (5,),
         False,
+    ),
+    equivalent(
+        "importance-samples-of-the-same-noise",
+        (
+            (
+                "metrics/importance_sampling.py",
+                "np.random.default_rng([seed, first_image + start + i])",
+                "np.random.default_rng(seed)",
+            ),
+        ),
+        (5,),
     ),
 ]

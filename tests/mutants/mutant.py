@@ -76,6 +76,11 @@ class Mutant:
         return texts
 
 
+def mutant(name, kind, parts, file, old, new, **others) -> Mutant:
+    """Make a mistake of one edit."""
+    return Mutant(name, kind, parts, ((file, old, new),), **others)
+
+
 def equivalent(name, edits, sections, runs=None) -> Mutant:
     """Make a copy that is right another way, and must not lose a point in these sections."""
     return Mutant(name, "right another way", (), edits, sections, runs)

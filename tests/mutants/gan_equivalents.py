@@ -1,0 +1,326 @@
+"""GANs that are right another way (sections 3, 5, 7, 8 and 11)."""
+
+# ruff: noqa: E501 (edits are pieces of files)
+
+from gans import (
+    CLIPPING,
+    CROSS_ENTROPY,
+    D_LOGITS,
+    DOUBLING,
+    GAN,
+    INTERPOLATION,
+    NEAREST,
+    NETWORKS,
+    NON_SATURATING,
+    NORMAL,
+    NORMAL_INITIALIZER,
+    OBJECTIVES,
+    PLANE,
+)
+from mutant import equivalent
+from vaes import KERAS
+
+EQUIVALENTS = [
+    # noise
+    equivalent(
+        "gan-another-order-of-draws",
+        ((GAN, NORMAL, "ops.transpose(keras.random.normal((*shape, count), seed=self.seed_generator))"),),
+        (5, 8, 11),
+        False,
+    ),
+    equivalent("gan-noise-of-tensorflow", ((GAN, NORMAL, "tf.random.normal((count, *shape))"),), (5, 8, 11), False),
+    # the training step and its variants
+    equivalent(
+        "gan-one-call-of-d-for-both",
+        (
+            (
+                GAN,
+                D_LOGITS,
+                "both = self.logits(ops.concatenate([real, fake]), training=True)\n"
+                "                real_logits, fake_logits = ops.split(both, 2)",
+            ),
+        ),
+        (3, 5, 8, 11),
+    ),
+    equivalent(
+        "wgan-clips-by-constraints",
+        (
+            (GAN, CLIPPING, ""),
+            (
+                GAN,
+                "        self.critic_steps = critic_steps\n",
+                "        self.critic_steps = critic_steps\n"
+                "        for variable in discriminator.trainable_variables if weight_clip else ():\n"
+                "            variable.constraint = lambda value: ops.clip(value, -weight_clip, weight_clip)\n",
+            ),
+        ),
+        (5,),
+    ),
+    # objectives
+    equivalent(
+        "wgan-with-the-sheets-signs",
+        (
+            (
+                OBJECTIVES,
+                "lambda real_logits, fake_logits: ops.mean(fake_logits) - ops.mean(real_logits)",
+                "lambda real_logits, fake_logits: ops.mean(real_logits) - ops.mean(fake_logits)",
+            ),
+            (
+                OBJECTIVES,
+                "ops.mean(real_logits) - ops.mean(fake_logits),\n        _critic_loss,",
+                "ops.mean(real_logits) - ops.mean(fake_logits),\n        lambda fake_logits: ops.mean(fake_logits),",
+            ),
+        ),
+        (5,),
+        False,
+    ),
+    equivalent(
+        "lsgan-g-without-the-papers-half",
+        ((OBJECTIVES, "generator_scale: float = 0.5", "generator_scale: float = 1.0"),),
+        (8,),
+        False,
+    ),
+    equivalent(
+        "losses-of-clipped-probabilities",
+        (
+            (
+                OBJECTIVES,
+                CROSS_ENTROPY,
+                "real, fake = (ops.clip(ops.sigmoid(some), 1e-7, 1 - 1e-7) for some in (real_logits, fake_logits))\n    return -ops.mean(ops.log(real)) - ops.mean(ops.log(1.0 - fake))",
+            ),
+            (
+                OBJECTIVES,
+                NON_SATURATING,
+                "lambda fake_logits: -ops.mean(ops.log(ops.clip(ops.sigmoid(fake_logits), 1e-7, 1 - 1e-7)))",
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "d-that-ends-in-a-sigmoid",
+        (
+            (
+                OBJECTIVES,
+                CROSS_ENTROPY,
+                "real, fake = (ops.clip(some, 1e-7, 1 - 1e-7) for some in (real_logits, fake_logits))\n    return -ops.mean(ops.log(real)) - ops.mean(ops.log(1.0 - fake))",
+            ),
+            (
+                OBJECTIVES,
+                NON_SATURATING,
+                "lambda fake_logits: -ops.mean(ops.log(ops.clip(fake_logits, 1e-7, 1 - 1e-7)))",
+            ),
+            (
+                OBJECTIVES,
+                "lambda fake_logits: -ops.mean(ops.softplus(fake_logits))",
+                "lambda fake_logits: ops.mean(ops.log(1.0 - ops.clip(fake_logits, 1e-7, 1 - 1e-7)))",
+            ),
+            (OBJECTIVES, "return ops.sigmoid(logits) if self.outputs_probability else logits", "return logits"),
+            (
+                NETWORKS,
+                'layers.Dense(1, **_dcgan_normal(), dtype="float32")]',
+                'layers.Dense(1, **_dcgan_normal(), dtype="float32", activation="sigmoid")]',
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "gan-losses-of-keras",
+        (
+            KERAS,
+            (
+                OBJECTIVES,
+                CROSS_ENTROPY,
+                "entropy = keras.losses.BinaryCrossentropy(from_logits=True)\n"
+                "    return entropy(ops.ones_like(real_logits), real_logits) + entropy(ops.zeros_like(fake_logits), fake_logits)",
+            ),
+            (
+                OBJECTIVES,
+                NON_SATURATING,
+                "lambda logits: keras.losses.BinaryCrossentropy(from_logits=True)(ops.ones_like(logits), logits)",
+            ),
+        ),
+        (3, 5, 11),
+    ),
+    equivalent(
+        "gan-losses-by-log-sigmoid",
+        (
+            (
+                OBJECTIVES,
+                CROSS_ENTROPY,
+                'real, fake = (ops.cast(some, "float64") for some in (real_logits, fake_logits))\n'
+                '    return ops.cast(-ops.mean(ops.log_sigmoid(real)) - ops.mean(ops.log_sigmoid(-fake)), "float32")',
+            ),
+            (OBJECTIVES, NON_SATURATING, "lambda fake_logits: -ops.mean(ops.log_sigmoid(fake_logits))"),
+        ),
+        (3, 5, 11),
+    ),
+    # networks
+    equivalent(
+        "dcgan-with-biases",
+        (
+            (NETWORKS, NORMAL_INITIALIZER, NORMAL_INITIALIZER.replace("False", "True")),
+            (NETWORKS, '**_dcgan_normal() | {"use_bias": use_bias}', "**_dcgan_normal()"),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "dcgan-truncated-normal",
+        (
+            (
+                NETWORKS,
+                "kernel_initializer=keras.initializers.RandomNormal(0, 0.02), use_bias",
+                "kernel_initializer=keras.initializers.TruncatedNormal(0, 0.02), use_bias",
+            ),
+        ),
+        (11,),
+        False,
+    ),
+    equivalent(
+        "dcgan-keras-normalisation",
+        (
+            (
+                NETWORKS,
+                "return BatchNormalization(gamma_initializer",
+                "return layers.BatchNormalization(gamma_initializer",
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "dcgan-literal-first-layer",
+        (
+            (
+                NETWORKS,
+                'up = [layers.Dense(prod(volume), **_dcgan_normal() | {"use_bias": use_bias}), layers.Reshape(volume)]',
+                'up = [layers.Reshape((1, 1, latent_dim)), layers.Conv2DTranspose(volume[-1], volume[0], 1, **_dcgan_normal() | {"use_bias": use_bias})]',
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "dcgan-functional",
+        (
+            (
+                NETWORKS,
+                "    return keras.Sequential([keras.Input((latent_dim,)), *up], name=name)\n\n\ndef _self",
+                "    x = z = keras.Input((latent_dim,))\n    for layer in up:\n        x = layer(x)\n    return keras.Model(z, x, name=name)\n\n\ndef _self",
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "dcgan-pytorch-padding",
+        (
+            (
+                NETWORKS,
+                'down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **weights))',
+                "down += [layers.ZeroPadding2D(1), layers.Conv2D(hidden * 2**number, 4, 2, **weights)]",
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "dcgan-crops",
+        (
+            (
+                NETWORKS,
+                DOUBLING,
+                "return [layers.Conv2DTranspose(width, 4, 2, **_dcgan_normal(), **dtype), layers.Cropping2D(1, **dtype)]",
+            ),
+        ),
+        (3, 5, 11),
+    ),
+    equivalent(
+        "dcgan-imported-by-name",
+        (
+            (
+                "section_settings.py",
+                "from hw5.settings import Settings,",
+                "from hw5.networks import dcgan\nfrom hw5.settings import Settings,",
+            ),
+            ("section_settings.py", "return networks.dcgan(self", "return dcgan(self"),
+        ),
+        (3,),
+        True,
+    ),
+    equivalent(
+        "nearest-of-two-layers",
+        (
+            (
+                NETWORKS,
+                NEAREST,
+                'return [layers.UpSampling2D(2), layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]',
+            ),
+        ),
+        (5,),
+        False,
+    ),
+    equivalent(
+        "bilinear-of-tensorflow",
+        (
+            (
+                NETWORKS,
+                INTERPOLATION,
+                "interpolation = layers.Lambda(lambda x: ops.image.resize(x, (2 * x.shape[1], 2 * x.shape[2]), interpolation=upsampling))",
+            ),
+        ),
+        (5,),
+    ),
+    equivalent(
+        "plane-with-relu", ((NETWORKS, PLANE, PLANE.replace("layers.LeakyReLU(0.2)", "layers.ReLU()")),), (7,), False
+    ),
+    equivalent(
+        "plane-with-tanh",
+        ((NETWORKS, PLANE, PLANE.replace("layers.LeakyReLU(0.2)", 'layers.Activation("tanh")')),),
+        (7,),
+        False,
+    ),
+    # sections
+    equivalent(
+        "section-3-another-order-of-images",
+        (
+            (
+                "section3.py",
+                "images, held_out = run.train_validation(SIZE)",
+                "images, held_out = (some[::-1] for some in run.train_validation(SIZE))",
+            ),
+        ),
+        (3,),
+        True,
+    ),
+    equivalent(
+        "section-3-with-other-entries",
+        (
+            (
+                "section3.py",
+                "return headline, measured\n",
+                'return headline, {"seed": settings.seed} | measured | {"best": label}\n',
+            ),
+        ),
+        (3,),
+    ),
+    equivalent(
+        "plane-denser-parabola",
+        (("section7.py", "np.stack([x, x**2], axis=1)", "np.stack([x, 10 + x**2 - 0.5 * x], axis=1)"),),
+        (7,),
+        True,
+    ),
+    equivalent(
+        "section-11-with-other-entries",
+        (
+            (
+                "section11.py",
+                '{"samples": evaluated,',
+                '{"seed": 1, "samples": evaluated | {"count": settings.fid_samples},',
+            ),
+        ),
+        (11,),
+    ),
+]
