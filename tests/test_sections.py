@@ -552,7 +552,7 @@ def test_the_preset_sheet_is_exactly_the_sheet():
     for section in (section5, section8, section11):
         settings = section.Settings(preset="sheet")
         assert (settings.learning_rate, settings.ema_decay) == (2e-4, 0)
-        assert (settings.beta_1, settings.beta_2) == (0.5, 0.999)
+        assert (settings.beta_1, settings.beta_2) == ((None, None) if section is section8 else (0.5, 0.999))
         assert (settings.discriminator_learning_rate, settings.mixed_precision) == (None, False)
     for section in (section3, section11):
         settings = section.Settings(preset="sheet")
@@ -560,6 +560,9 @@ def test_the_preset_sheet_is_exactly_the_sheet():
         assert design == (0, "batch", False, 0)
         assert (settings.beta_1, settings.beta_2) == (0.5, 0.999)
     assert section8.Settings(preset="sheet").steps == 20_000
+    *_, own = section8.TRAININGS["least_squares"]
+    assert own == dict(r1=0, beta_1=0.5, beta_2=0.999)
+    assert section8.Settings(preset="sheet").translation == 0
 
 
 @pytest.mark.parametrize("section", [section3, section5, section8, section11])
@@ -680,7 +683,7 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     )
     monkeypatch.setattr(section8, "print_evaluations", lambda _: None)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", fid_samples=7)
-    arguments = dict(data_dir=folder, train_size=5, steps=6, batch_size=5, latent_dim=3, hidden=4)
+    arguments = dict(data_dir=folder, train_size=5, steps=6, batch_size=5, latent_dim=3, hidden=4, beta_2=0.25)
     images[:] = data.load("emojione", limit=5)  # images that differ, or the generator counts as collapsed
     monkeypatch.setattr(section8, "load", lambda *_: images)
     measured = section8.run(**arguments, **where)
@@ -688,18 +691,40 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     assert measured["results"]["non_saturating"]["samples"]["stub"]["n"] == [7, 32, 32, 3]
     assert measured["results"]["num_images"] == 5
     assert measured["headline"]["FID non_saturating"] == 1
-    assert measured["results"]["arguments"] == {"loss_scales": {"discriminator_scale": 0.5, "generator_scale": 1.0}}
-    assert measured["results"]["non_saturating"]["arguments"]["r1"] == 5
+    first, second = measured["results"]["arguments"], measured["results"]["non_saturating"]["arguments"]
+    assert first.pop("loss_scales") == {"discriminator_scale": 0.5, "generator_scale": 1.0}
+    assert first == dict(r1=0, beta_1=0.5, beta_2=0.25)
+    own = dict(r1=1, beta_1=0, beta_2=0.25)
+    assert second == dict(normalization="none", self_modulation=True, upsampling="nearest") | own
     with Image.open(tmp_path / "figures" / "fixed_noise_all.png") as sheet:
         assert sheet.size == (3 * 135 + 2 * 12, 67)
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
         assert (animation.n_frames, animation.size) == (3, (8 * 34 - 2, 4 * 34 - 2))
-    assert models.load(tmp_path / "runs" / "non_saturating").r1 == 5
+    gans = [models.load(tmp_path / "runs" / name) for name in (".", "non_saturating")]
+    assert [gan.r1 for gan in gans] == [0, 1]
+    assert [gan.augmentation.translation for gan in gans] == [1 / 8, 1 / 8]
     assert sorted(path.name for path in (tmp_path / "runs" / "samples").iterdir()) == [
         "000002.png",
         "000004.png",
         "000006.png",
     ]
+
+
+@pytest.mark.parametrize(("objective", "decays"), [("least_squares", (0.5, 0.999)), ("non_saturating", (0.0, 0.9))])
+def test_section_8_has_an_optimizer_for_each_objective(objective, decays, tmp_path, monkeypatch):
+    class Trained(Exception):
+        pass
+
+    def no_training(*_, optimizers, **__):
+        raise Trained(optimizers(10))
+
+    monkeypatch.setattr(training, "fit", no_training)
+    where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=64)
+    for changes, (beta_1, beta_2) in (({}, decays), ({"beta_1": 0.25}, (0.25, decays[1]))):
+        with pytest.raises(Trained) as caught:
+            section8.run(objective=objective, **changes, **where)
+        adams = caught.value.args[0].values()
+        assert [(adam.beta_1, adam.beta_2) for adam in adams] == 2 * [(beta_1, beta_2)]
 
 
 def test_section_8_draws_real_images_if_there_are_enough_for_a_grid(tmp_path):

@@ -234,7 +234,8 @@ def _place_of(generated, samples):
     return None
 
 
-PLAIN = {"r1": 0.0, "ema_decay": 0.0, "self_modulation": False, "normalization": "batch"}  # nothing beyond the sheets
+# What a section may add to its sheet, switched off.
+PLAIN = {"r1": 0.0, "ema_decay": 0.0, "self_modulation": False, "normalization": "batch", "translation": 0.0}
 
 
 def plain_of(number):

@@ -192,8 +192,8 @@ MUTANTS = [
         "networks",
         ("8.2",),
         "section8.py",
-        '"least_squares": ({}, dict(',
-        '"least_squares": (dict(upsampling="nearest"), dict(',
+        "{},\n        dict(loss_scales=",
+        'dict(upsampling="nearest"),\n        dict(loss_scales=',
     ),
     mutant(
         "section-8-two-thousand-steps",
