@@ -171,6 +171,7 @@ def test_folders_of_splits_are_the_splits(tmp_path):
         ("anything", "{1}.png"),
         ("image_id", "{1}"),
         ("img", "{1}"),
+        ("id", "00{1}"),
         ("file", "C:\\data\\{}\\{}.png"),
     ],
 )
@@ -187,6 +188,23 @@ def test_rows_belong_to_the_images_that_they_name(tmp_path, header, form, capsys
     numbers = data.load("mine", feature="attributes/number", data_dir=tmp_path / "out")
     assert images[:, 0, 0, 0].tolist() == [int(number) for number in numbers]
     assert "table.csv: 1 rows are of other images" in capsys.readouterr().err
+
+
+def test_numbers_in_order_may_count_the_rows(tmp_path, capsys):
+    (tmp_path / "table.csv").write_text("id,x\n1,5\n2,6\n")
+    rows = build.read_attributes(tmp_path / "table.csv", ["00.png", "01.png"])
+    assert [row["x"] for row in rows] == ["5", "6"]
+    assert "the rows are taken in the order of the names" in capsys.readouterr().err
+
+
+def test_names_that_are_not_in_utf_8(tmp_path):
+    source = tmp_path / os.fsdecode(b"\xe9tude")
+    source.mkdir()
+    Image.new("L", (4, 4), 9).save(source / "a.png")
+    build.run(source=source, name="mine", data_dir=tmp_path / "out", size=4)
+    assert data.load("mine", data_dir=tmp_path / "out").max() == 9
+    with pytest.raises(InputError, match="is not in UTF-8, as TensorFlow needs its paths"):
+        build.run(source=source, name="mine", data_dir=source / "out", size=4)
 
 
 def test_the_row_numbers_of_pandas_are_no_attribute(tmp_path, capsys):
@@ -211,6 +229,9 @@ def test_the_row_numbers_of_pandas_are_no_attribute(tmp_path, capsys):
         ("file,é\n".encode("latin-1"), "save it as CSV in UTF-8"),
         ("x,y\n1\n2\n", "line 2 does not have as many fields"),
         ("x\n", "0 rows for 2 images"),
+        ("picture,x\nimg_b.png,1\nimg_a.png,2\n", "column 'picture' names none of the images, such as a.png"),
+        ("id,x\n2,1\n1,2\n", "the numbers of column 'id' are neither those of the images nor in order"),
+        ('label\n""\n""\n', "label '' must be the number of a class"),
         ("", "0 rows for 2 images"),
         ("\0", "table.csv"),
         (None, "not a file"),

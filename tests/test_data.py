@@ -224,6 +224,18 @@ def test_the_folder_of_a_prepared_dataset_is_a_path(stored):
         np.testing.assert_array_equal(data.load(path), expected)
 
 
+@pytest.mark.parametrize("kind", ["uint(", "floa|32", "bnol", ""])
+def test_a_type_that_does_not_exist_is_damage(stored, kind):
+    folder = stored("mine", (5, 5, 1))
+    file = folder / "features.json"
+    changed = file.read_text().replace('"uint8"', f'"{kind}"')
+    assert changed != file.read_text()
+    file.write_text(changed)
+    for name in ("mine", folder):
+        with pytest.raises(data.InputError, match="cannot be read .*; is it damaged?"):
+            data.load(name)
+
+
 @pytest.mark.parametrize("damage", ["cut", "emptied", "changed", "removed"])
 @pytest.mark.parametrize("pattern", ["*.tfrecord*", "dataset_info.json"])
 def test_a_damaged_dataset_is_one_line_that_names_it(stored, damage, pattern):

@@ -319,6 +319,19 @@ def test_every_file_that_ends_too_early_is_refused(container):
         to_array(file.getvalue()[: len(file.getvalue()) // 2])
 
 
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_signed_bytes_of_tiff_are_not_taken_for_unsigned_ones(compression):
+    def tiff(numbers):
+        file = io.BytesIO()
+        Image.fromarray(numbers.view(np.uint8)).save(file, "TIFF", tiffinfo={339: 2}, compression=compression)
+        return file.getvalue()
+
+    numbers = np.arange(128, dtype=np.int8).reshape(8, 16)
+    np.testing.assert_array_equal(to_array(tiff(numbers))[..., 0], np.round(numbers * (255 / 127)))
+    with pytest.raises(InputError, match="values from -1 to 126; black must be 0"):
+        to_array(tiff(numbers - np.int8(1)))
+
+
 def test_images_without_pixels_are_refused():
     with pytest.raises(Exception, match="."):
         to_array(png(np.zeros((0, 5), int), 8, 0))

@@ -33,6 +33,17 @@ def test_every_suffix_that_pillow_reads_in_any_case_and_none(tmp_path):
     assert files.skipped == {"without a suffix": 1}
 
 
+def test_what_follows_a_full_stop_may_be_no_suffix(tmp_path):
+    for name in ("step1.0_img000", "img.001", "a.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name, "PNG")
+    for number in range(20):
+        (tmp_path / f"notes.{'abcdefghijklmnopqrst'[number]}x").write_text("text")
+    files = ImageFiles(tmp_path)
+    assert files.names == ["a.png", "img.001", "step1.0_img000"]
+    assert files._listed("").count(",") == 10
+    assert files._listed("").endswith(", …")
+
+
 def test_what_is_left_out_is_counted_by_kind_and_said_once(tmp_path, capsys):
     save(tmp_path / "a.png")
     save(tmp_path / ".hidden.png")

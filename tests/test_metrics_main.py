@@ -338,8 +338,16 @@ def test_statistics_of_other_dimensions_are_refused_before_the_features(sides):
     assert not cache.exists()
 
 
+def test_statistics_of_another_layer_of_inception_are_refused(sides):
+    for name, mean in (("a", 0.0), ("b", 1.0)):  # as pytorch-fid --dims 64 writes them
+        np.savez(sides / f"{name}64.npz", mu=np.full(64, mean), sigma=np.eye(64))
+    with pytest.raises(InputError, match=r"a64.npz: statistics of 64 features are of another layer .* has 2,048"):
+        run(f"{sides}/a64.npz", f"{sides}/b64.npz")
+
+
 def test_statistics_of_other_programs_are_taken_for_those_of_inception(sides, monkeypatch, capsys):
     monkeypatch.setattr(main, "Inception", lambda *_, **__: Coloured())
+    monkeypatch.setattr(main, "NUM_FEATURES", 3)
     np.savez(sides / "foreign.npz", mu=np.zeros(3), sigma=np.eye(3))
     np.savez(sides / "another.npz", mu=np.ones(3), sigma=np.eye(3))
     results = run(f"{sides}/foreign.npz", f"{sides}/another.npz")

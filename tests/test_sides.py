@@ -292,6 +292,29 @@ def test_an_address_is_no_side():
     assert "is an address; download it" in refusal("https://example.org/faces.zip")
 
 
+@pytest.mark.parametrize(
+    ("convert", "value_range"),
+    [
+        (lambda images: images.astype(np.uint16) * 64, (0, 255 * 64)),
+        (lambda images: images / 255 * 2 - 1, (-1, 1)),
+        (lambda images: (images.astype(np.int16) - 128).astype(np.int8), (-128, 127)),
+        (lambda images: images / 2, (0, 127.5)),
+    ],
+)
+def test_splits_of_arrays_have_the_range_of_the_user(tmp_path, convert, value_range):
+    np.savez(tmp_path / "splits.npz", x_train=convert(GREY), x_test=convert(255 - GREY))
+    np.save(tmp_path / "one.npy", convert(GREY))
+    (tmp_path / "folder").mkdir()
+    for split, images in (("train", GREY), ("test", 255 - GREY)):
+        np.save(tmp_path / "folder" / f"{split}_images.npy", convert(images))
+    for name in ("splits.npz", "folder"):
+        for split, expected in (("train", GREY), ("test", 255 - GREY)):
+            side = pixels(f"{tmp_path}/{name}:{split}", value_range=value_range)
+            np.testing.assert_array_equal(side, expected)
+    every = pixels(f"{tmp_path}/one.npy:all", value_range=value_range)
+    np.testing.assert_array_equal(np.sort(every, axis=0), np.sort(GREY, axis=0))
+
+
 def test_of_splits_in_one_file_one_is_named(tmp_path):
     np.savez(tmp_path / "medmnist.npz", train_images=GREY, val_images=GREY[:3], test_images=255 - GREY)
     message = refusal(tmp_path / "medmnist.npz")

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from hw5 import command_line
 from hw5.data import STORE, resize
+from hw5.data.decode import readable_suffixes
 from hw5.data.image_files import ImageFiles, note, printable
 from hw5.data.layout import class_folders, split_folders
 from hw5.data.local import Part, find_images, note_of_left_out, parts_of_arrays
@@ -106,14 +107,21 @@ def _path(name):
     return PurePosixPath(name.replace("\\", "/"))  # tables of Windows have these
 
 
+def _number(file):
+    """Return the number that is the name of a file, or the name: 7 for 007.png."""
+    return str(int(file.stem)) if file.stem.isdecimal() else file.name
+
+
 def _in_order_of(names, rows, path):
     """Sort the rows of a CSV file by the names of the images, if they have them."""
     forms = [str, lambda file: file.name, lambda file: file.name.lower()]
+    forms_of_names = [*forms, lambda file: file.stem, _number]
+    disordered = None  # a column of numbers
     for column in rows[0]:
         header = column.strip().lower()
-        for form in forms + [lambda file: file.stem] * (header in NAME_COLUMNS):
+        for form in forms_of_names if header in NAME_COLUMNS else forms:
             wanted, known = [form(_path(name)) for name in names], [form(_path(row[column])) for row in rows]
-            if not set(wanted) & set(known):
+            if not set(wanted) & set(known) or (form is _number and not set(wanted) <= set(known)):
                 continue
             for values, what in ((wanted, "images are called"), (known, "rows are of")):
                 if len(set(values)) < len(values):
@@ -128,10 +136,15 @@ def _in_order_of(names, rows, path):
                 note(f"{path}: {others} rows are of other images")
             return [row_of[name] for name in wanted]
         are_numbers = all(row[column].isdecimal() for row in rows)
-        if header in FILE_COLUMNS or (header in FILE_COLUMNS_UNLESS_NUMBERS and not are_numbers):
+        are_files = header in FILE_COLUMNS or (header in FILE_COLUMNS_UNLESS_NUMBERS and not are_numbers)
+        if are_files or all(_path(row[column]).suffix.lower() in readable_suffixes() for row in rows):
             raise InputError(f"{path}: column {column!r} names none of the images, such as {printable(names[0])}")
+        if header in NAME_COLUMNS and are_numbers and sorted(rows, key=lambda row: int(row[column])) != rows:
+            disordered = column
     if len(rows) != len(names):
         raise InputError(f"{path}: {len(rows)} rows for {len(names)} images, and no column with their names")
+    if disordered:
+        raise InputError(f"{path}: the numbers of column {disordered!r} are neither those of the images nor in order")
     note(f"{path}: no column with the names of the images; the rows are taken in the order of the names")
     return rows
 
@@ -139,7 +152,7 @@ def _in_order_of(names, rows, path):
 def _number_classes(rows):
     """Replace labels that are names by their numbers, as text, and return the names, sorted; [] if they are numbers."""
     names = sorted({row["label"] for row in rows if "label" in row})
-    if not names or any(re.search("[0-9]", name) for name in names):
+    if not names or any(not name or re.search("[0-9]", name) for name in names):
         return []
     for row in rows:
         row["label"] = str(names.index(row["label"]))
@@ -190,6 +203,9 @@ def _write(name: str, data_dir: Path, features: dict, splits: dict[str, Iterator
             )
     except RuntimeError as error:  # what TFDS makes of a full disk
         raise InputError(f"{data_dir / name}: cannot be written ({' '.join(str(error).split())[-200:]})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            (data_dir / name).rmdir()  # if it is empty, after an error
     return Path(builder.data_dir)
 
 
@@ -256,7 +272,7 @@ def build_from_images(
     total = sum(map(len, folders.values()))
     with tqdm(total=total, desc=name, unit=" images") as progress:
         parts = {split: encoded(names, progress) for split, names in folders.items()}
-        return _write(name, data_dir, features, parts, f"{total} images from {files.source.name}.")
+        return _write(name, data_dir, features, parts, f"{total} images from {printable(files.source.name)}.")
 
 
 def build_from_arrays(
@@ -339,6 +355,10 @@ def main(arguments: Arguments) -> Path:
         raise InputError(f"attributes={attributes}: are for image files; the source holds arrays")
     parts = None if files else parts_of_arrays(source)
     output_folder(data_dir, "data_dir")
+    try:
+        os.fspath(data_dir).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"data_dir={printable(data_dir)}: is not in UTF-8, as TensorFlow needs its paths") from error
     if files:
         how = dict(size=arguments.size or SIZE, channels=arguments.channels)
         folder = build_from_images(files, name, data_dir, splits=arguments.splits, attributes=attributes, **how)

@@ -26,7 +26,7 @@ FORMATS_OF_16_BITS = {"PNG", "PPM", "JPEG2000"}  # their images of mode I; Pillo
 CODECS_OF_16_BITS = {"raw", "zip", "libtiff"}  # they take the order of two bytes from the raw mode
 BITS_PER_SAMPLE, PHOTOMETRIC, PLANAR, SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 NATIVE_ORDER = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "F;64BF": "F;64NF"}
-WHITE_IS_ZERO, UNSIGNED, ONE_CHANNEL_AFTER_THE_OTHER = 0, 1, 2
+WHITE_IS_ZERO, UNSIGNED, SIGNED, ONE_CHANNEL_AFTER_THE_OTHER = 0, 1, 2, 2
 
 
 def to_array(
@@ -131,6 +131,8 @@ def unscaled_numbers(image: Image.Image) -> np.ndarray | None:
     """Return the numbers of an image that does not state which number is white; None for all other images."""
     if image.mode == "F":
         return np.asarray(image)
+    if _has_signed_bytes(image):
+        return np.asarray(image).view(np.int8)
     if image.mode != "I" or image.format in FORMATS_OF_16_BITS:
         return None
     numbers, tags = np.asarray(image), getattr(image, "tag_v2", {})
@@ -149,9 +151,9 @@ def _to_eight_bits(image, encoded, white_of):
         image.info["transparency"] = key * {"L;2": 85, "L;4": 17}[raw_mode]
     tags, image_format = getattr(image, "tag_v2", {}), image.format
     image = ImageOps.exif_transpose(image)
-    if not image.mode.startswith(("I", "F")):
-        return image
     image.format, image.tag_v2 = image_format, tags
+    if not image.mode.startswith(("I", "F")) and not _has_signed_bytes(image):
+        return image
     numbers = unscaled_numbers(image)
     if numbers is None:
         numbers, white = np.asarray(image), 4095 if tags.get(BITS_PER_SAMPLE) == (12,) else 65535
@@ -163,6 +165,11 @@ def _to_eight_bits(image, encoded, white_of):
     if key is None:
         return Image.fromarray(grey)
     return Image.fromarray(np.dstack([grey, np.where(numbers == key, 0, 255).astype(np.uint8)]))
+
+
+def _has_signed_bytes(image):
+    tags = getattr(image, "tag_v2", {})
+    return image.mode == "L" and tuple(tags.get(SAMPLE_FORMAT, ())) == (SIGNED,)  # Pillow takes them for unsigned
 
 
 def _white_of_one(numbers):

@@ -33,7 +33,7 @@ MENDS = dict.fromkeys([".heic", ".heif"], " (pip install pillow-heif reads them)
 MENDS |= dict.fromkeys([".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"], " (to be unpacked first)")
 FILE_MENDS = MENDS | {".zip": " (a zip file that is cut off or damaged)"}  # a whole one is read as it is
 DARK = 16  # of 255: images without a brighter pixel probably have another white, as the 4095 of 12 bits
-MAX_LISTED = 10  # names of classes in a note
+MAX_LISTED = 10  # names in a note
 
 
 class Files:
@@ -162,13 +162,16 @@ class ImageFiles(Files):
             note(f"{printable(self.source)}{self._listed(': ')}")
 
     def _listed(self, before, after=""):
-        kinds = ", ".join(f"{count} {kind}{MENDS.get(kind, '')}" for kind, count in self.skipped.most_common())
+        kinds = [f"{count} {kind}{MENDS.get(kind, '')}" for kind, count in self.skipped.most_common()]
+        kinds = ", ".join(kinds[:MAX_LISTED] + ["…"] * (len(kinds) > MAX_LISTED))
         return f"{before}skipped {kinds}{after}" if kinds else ""
 
     def _is_image(self, name) -> bool:
         suffix = PurePosixPath(name).suffix.lower()
         if suffix in readable_suffixes():
             return True
+        if not suffix[1:].isalnum() or suffix[1:].isdecimal():  # step1.0_img7, img.001
+            suffix = ""
         try:
             if not suffix and SIGNATURE.match(self.contents(name, SIGNATURE_BYTES)):
                 return True

@@ -190,8 +190,16 @@ def note_of_left_out(files: ImageFiles, splits: dict[str | None, list[str]]) -> 
         note(f"{printable(files.source)}: skipped {left_out:,} images outside of the folders {', '.join(splits)}")
 
 
-def parts_of_arrays(path: Path) -> dict[str | None, Part]:
+def usual_ends(extremes: Extremes, dtype: np.dtype) -> tuple[float, float]:
+    """Return which numbers are black and white by the rule of `hw5.data.values`; arguments and errors as there."""
+    return 0, find_white(extremes, dtype)
+
+
+def parts_of_arrays(path: Path, ends: Callable = usual_ends) -> dict[str | None, Part]:
     """Make the parts of a dataset from the arrays or IDX files that a path is, or holds, or begins the names of.
+
+    Args:
+        ends: a function like `usual_ends`, for arrays of another range.
 
     Raises:
         InputError: as `open_dataset`.
@@ -202,10 +210,10 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
         chosen = [name for name in names if IDX_NAME.search(name)] or names
         if others := len(files) - len(chosen) + sum(files.skipped.values()):
             note(f"{printable(path)}: skipped {others:,} other files")
-        return _parts(path, files, chosen)
+        return _parts(path, files, chosen, ends)
     if path.is_file() and (_holds_arrays(path.name) or starts_as_idx(path)):
         files = Files(path.parent, depth=0)
-        return _parts(path, files, [path.name, *_beside(path.name, files.names)])
+        return _parts(path, files, [path.name, *_beside(path.name, files.names)], ends)
     if not path.exists() and (path.parent.is_dir() or (path.parent.is_file() and zipfile.is_zipfile(path.parent))):
         stem, split, role = parse_name(path.name)
         # What looks like the name of a file is a missing file: images.npy is no substitute for samples.npy.
@@ -215,13 +223,13 @@ def parts_of_arrays(path: Path) -> dict[str | None, Part]:
             except InputError as error:  # a folder beside it, which must not be read
                 raise InputError(f"{printable(path)}: no such file or folder") from error
             if names := [name for name in files.names if _holds_arrays(name) and parse_name(name).stem == stem]:
-                return _parts(path, files, names)
+                return _parts(path, files, names, ends)
     what = "neither a folder nor a zip file of images, nor an array (.npy, .npz) or IDX files"
     what += FILE_MENDS.get(path.suffix.lower(), "")
     raise InputError(f"{printable(path)}: {what if path.exists() else 'no such file or folder'}")
 
 
-def _parts(path, files, names):
+def _parts(path, files, names, ends):
     """Make the parts of a dataset from files of arrays, which must belong together by their names."""
     found = {}  # stem → (split, role) → (place, array)
     for name in names:
@@ -252,10 +260,10 @@ def _parts(path, files, names):
     (arrays,) = sets.values()
     if len(names) > 1:
         note(f"{printable(path)}: takes {', '.join(printable(name) for name in names)}")
-    return _checked(arrays, printable(path))
+    return _checked(arrays, printable(path), ends)
 
 
-def _checked(arrays, name):
+def _checked(arrays, name, ends):
     """Make the parts of a dataset from (split, role) → (place, array), and check that they fit together."""
     images, extremes = {}, {}
     for (split, role), (place, array) in arrays.items():
@@ -271,11 +279,12 @@ def _checked(arrays, name):
         raise InputError(f"{name}: the splits differ in shape or type: {listed}")
     dtype, together = next(iter(images.values())).dtype, functools.reduce(Extremes.__or__, extremes.values())
     try:
-        white = find_white(together, dtype)
+        black, white = ends(together, dtype)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    if white != (1 if dtype.kind in "fb" else 255):
-        note(f"{name}: {dtype} from {together.smallest:g} to {together.largest:g}; {white:g} is white")
+    if (black, white) != (0, 1 if dtype.kind in "fb" else 255):
+        is_black = f"{black:g} is black and " if black else ""
+        note(f"{name}: {dtype} from {together.smallest:g} to {together.largest:g}; {is_black}{white:g} is white")
 
     labels, classes = numbered({split: array for (split, role), (_, array) in arrays.items() if role == "label"})
     if classes:
@@ -289,7 +298,7 @@ def _checked(arrays, name):
 
         def read(indices):
             _check_memory(name, len(indices), array.shape[1:])
-            return np.ascontiguousarray(to_bytes(array[indices], white))
+            return np.ascontiguousarray(to_bytes(array[indices], white, black))
 
         return Part(len(array), read, own_labels)
 

@@ -19,6 +19,8 @@ from hw5.errors import InputError
 
 READ_BATCH = 512  # examples parsed by one call; parsing one by one takes three times as long
 CHANNELS = (1, 3)
+# What TFDS raises for damaged metadata.
+DAMAGED = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, ParseError, tf.errors.OpError)
 NOT_A_SPLIT = (KeyError, ValueError, AssertionError, AttributeError, NotImplementedError)  # of TFDS, for a wrong split
 
 
@@ -131,7 +133,7 @@ def open_folder(folder: Path) -> tfds.core.DatasetBuilder:
     """Open the folder of one version of a dataset; InputError: it is damaged."""
     try:
         return tfds.builder_from_directory(folder)
-    except (OSError, ValueError, ImportError, ParseError, tf.errors.OpError) as error:
+    except DAMAGED as error:
         raise unreadable(folder.parent.name, folder.parent.parent, error) from error
 
 
@@ -151,7 +153,7 @@ def open_catalogued(name: str, data_dir: str | os.PathLike | None = None) -> tfd
             raise LookupError(name) from error
         reason = re.sub(r'^Failed to construct dataset .*?}": ', "", " ".join(str(error).split()))
         raise InputError(f"dataset {name!r}: {reason[:300]}") from error
-    except (OSError, ImportError, ParseError, tf.errors.OpError) as error:
+    except DAMAGED as error:
         raise unreadable(name, data_dir or tfds.core.constants.DATA_DIR, error) from error
     if not builder.is_prepared():
         _download(builder)

@@ -76,13 +76,16 @@ def find_white(extremes: Extremes, dtype: np.dtype) -> float:
     return white
 
 
-def to_bytes(values: np.ndarray, white: float) -> np.ndarray:
-    """Convert values in 0…white to uint8, rounded."""
-    if values.dtype == np.uint8 and white == 255:
+def to_bytes(values: np.ndarray, white: float, black: float = 0) -> np.ndarray:
+    """Convert values in black…white to uint8, rounded."""
+    if values.dtype == np.uint8 and (black, white) == (0, 255):
         return values
     if not len(values):
         return values.astype(np.uint8)
     parts = (values[start : start + ROWS] for start in range(0, len(values), ROWS))
     return np.concatenate(
-        [np.clip(np.round(np.float64(part) * (255 / white)), 0, 255).astype(np.uint8) for part in parts]
+        [
+            np.clip(np.round((np.float64(part) - black) * (255 / (white - black))), 0, 255).astype(np.uint8)
+            for part in parts
+        ]
     )

@@ -47,7 +47,7 @@ from hw5.metrics.evaluate import (
 )
 from hw5.metrics.extractor import Extractor, shard_bounds
 from hw5.metrics.frechet import MIN_FID_IMAGES
-from hw5.metrics.inception import ClassifierSettings, Inception
+from hw5.metrics.inception import NUM_FEATURES, ClassifierSettings, Inception
 from hw5.metrics.linear_head import find_head
 from hw5.metrics.mnist_classifier import MnistClassifier
 from hw5.metrics.shards import Shards
@@ -328,6 +328,11 @@ def check_statistics(names: dict[str, str], sides: dict, extractor: Extractor) -
             raise InputError(
                 f"{names[name]}: does not say by which network it is; statistics of other programs are by "
                 f"InceptionV3 with the fid weights, not by {extractor.name}"
+            )
+        if side.extractor is None and len(side.gaussian.mean) != NUM_FEATURES:
+            raise InputError(
+                f"{names[name]}: statistics of {len(side.gaussian.mean)} features are of another layer or network than "
+                f"{extractor.name}, which has {NUM_FEATURES:,}"
             )
         if side.extractor is None:
             note(

@@ -17,10 +17,11 @@ from typing import BinaryIO
 import numpy as np
 
 from hw5 import data
+from hw5.data import prepared
 from hw5.data.idx import read_idx
 from hw5.data.image_files import FILE_MENDS, ImageFiles, note, open_zip, printable
 from hw5.data.layout import parse_name
-from hw5.data.local import LocalDataset, find_images, starts_as_idx
+from hw5.data.local import LocalDataset, find_images, parts_of_arrays, starts_as_idx
 from hw5.data.names import find_dataset
 from hw5.errors import InputError, reason_of
 from hw5.metrics.extractor import Extractor, to_bytes
@@ -75,33 +76,47 @@ def open_side(
     if mode is not None and not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
         raise InputError(f"{side}: is a pipe, a socket or a device, not {KNOWN}")
     if mode is None or split:
-        return _open_dataset(path, split, limit)
+        return _open_dataset(path, split, value_range, limit)
     if stat.S_ISDIR(mode):
-        return load_shards(path) or _open_folder(path, extractor, limit)
+        return load_shards(path) or _open_folder(path, extractor, value_range, limit)
     if path.suffix.lower() in (".npy", ".npz"):
         return _open_array(path, value_range, limit)
     if zipfile.is_zipfile(path):
-        return _open_folder(path, extractor, limit)
+        return _open_folder(path, extractor, value_range, limit)
     if starts_as_idx(path):
         return read_idx(path, 3)[:limit, ..., None]
     raise InputError(f"{side}: is not {KNOWN}{FILE_MENDS.get(path.suffix.lower(), '')}")
 
 
-def _open_folder(path, extractor, limit):
+def _open_folder(path, extractor, value_range, limit):
     """Open all images of a folder or zip file; or the dataset that it is, with its training split."""
-    is_prepared = any(path.glob("dataset_info.json")) or any(path.glob("*/dataset_info.json"))
-    if not is_prepared and (files := find_images(path)):
+    if not _is_prepared(path) and (files := find_images(path)):
         return Folder(files, extractor.channels, limit)
-    return _open_dataset(path, None, limit)
+    return _open_dataset(path, None, value_range, limit)
 
 
-def _open_dataset(path, split, limit):
-    """Read a dataset of a path, as `hw5.data.load` does; by default all of a single set of images, or train."""
-    if split is None:
+def _open_dataset(path, split, value_range, limit):
+    """Read a dataset of a path, as `hw5.data.load` does; by default all of a single set of images, or train.
+
+    Arrays in it have the range of the user.
+    """
+    if value_range is None or _is_prepared(path) or find_images(path):
         dataset = find_dataset(path)
-        is_single = isinstance(dataset, LocalDataset) and len({id(part) for part, _ in dataset.splits.values()}) == 1
-        split = "all" if is_single else "train"
-    return data.load(path, split, limit=limit)
+    else:
+
+        def ends(extremes, dtype):
+            return numbers_range(dtype, extremes.smallest, extremes.largest, value_range)
+
+        dataset = LocalDataset(path, parts_of_arrays(path, ends))
+    if isinstance(dataset, LocalDataset):
+        is_single = len({id(part) for part, _ in dataset.splits.values()}) == 1
+        return dataset.load(split or ("all" if is_single else "train"), limit=limit)
+    return prepared.load(dataset, split or "train", limit=limit)
+
+
+def _is_prepared(path):
+    """Check for a folder of TFDS."""
+    return any(path.glob("dataset_info.json")) or any(path.glob("*/dataset_info.json"))
 
 
 class Folder:

@@ -345,15 +345,18 @@ def load_shards(folder: Path) -> Statistics | None:
         return None
     if not any(map(_names_statistics, paths)):
         return None
-    numbers = {}
+    shards = {}
     for path in paths:
         try:
             with np.load(path) as file:
-                numbers[path] = _shard(file["shard"])[0]
+                shards[path] = _shard(file["shard"])
         except (*UNREADABLE, KeyError, TypeError) as error:
             raise InputError(f"{path}: holds no statistics of a shard, as the others of the folder are to") from error
+    _, count, _ = next(iter(shards.values()))
+    if len(shards) < count:
+        raise InputError(f"{folder}: {len(shards)} of {count} shards")
     try:
-        return Statistics.merge(map(Statistics.load, sorted(paths, key=numbers.get)))
+        return Statistics.merge(map(Statistics.load, sorted(paths, key=shards.get)))
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
 
