@@ -142,8 +142,19 @@ def test_a_dataset_that_cannot_be_downloaded_is_reported_at_once(tmp_path, monke
     monkeypatch.setattr(prepared.requests, "head", no_network)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lambda *_, **__: pytest.fail("tried"))
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match="'cifar100' is not in .* cannot be downloaded"):
+    with pytest.raises(ValueError, match=r"'cifar100' is not in .* cannot be downloaded \(no connection to [\w.]+\)$"):
         data.load("cifar100")
+    with pytest.raises(ValueError, match="cannot be downloaded .*; the embedded one is called mnist$"):
+        data.load("mnist:3.0.1")
+
+
+def test_a_configuration_that_does_not_exist_gets_the_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="'emnist' has no configuration 'nonsense'; it has byclass, .*balanced"):
+        data.load("emnist/nonsense")
+    (tmp_path / "emnist").mkdir()  # then it may be one of the sets of a folder
+    with pytest.raises(ValueError, match="emnist/nonsense: no such file or folder"):
+        data.load("emnist/nonsense")
 
 
 @pytest.fixture

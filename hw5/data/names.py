@@ -50,6 +50,8 @@ def find_dataset(
         path = find_path(name, data_dir)
         if path is not None:
             folder = _version_folder(path)
+            if not path.parent.exists():
+                _check_configuration(name)
             return prepared.open_folder(folder) if folder else open_dataset(path)
     except OSError as error:
         raise InputError(f"{printable(name)}: {reason_of(error)}") from error
@@ -78,6 +80,15 @@ def find_dataset(
             f"unknown dataset {name!r}; embedded are {', '.join(embedded)}; others: a name from the TensorFlow "
             "Datasets catalogue, your own (python -m hw5.data.build), or the path of your files"
         ) from error
+    except InputError as error:
+        raise InputError(f"{error}; the embedded one is called {base}" if base in embedded else str(error)) from error
+
+
+def _check_configuration(name):
+    """Refuse a configuration that a dataset of the catalogue does not have, as in emnist/nonsense."""
+    base, config, _ = _parse(os.fspath(name))
+    if config and base in catalogue() and (configs := tfds.builder_cls(base).builder_configs):
+        raise InputError(f"dataset {base!r} has no configuration {config!r}; it has {', '.join(configs)}")
 
 
 def embedded_datasets() -> dict[str, Path]:

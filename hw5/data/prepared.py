@@ -4,8 +4,10 @@ import functools
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import requests
@@ -184,10 +186,13 @@ def _download(builder: tfds.core.DatasetBuilder) -> None:
     """Let TFDS download and prepare a dataset, or fail within seconds without a network."""
     print(f"dataset {builder.name!r} is not on this machine; TFDS downloads it now", file=sys.stderr)
     unreachable = f"dataset {builder.name!r} is not in {builder.data_dir} and cannot be downloaded"
+    urls = list(builder.url_infos or {})
     try:
-        if urls := list(builder.url_infos or {}):
+        if urls:
             requests.head(urls[0], timeout=5)  # TFDS itself would retry for minutes
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except requests.ConnectionError as error:
+        raise InputError(f"{unreachable} (no connection to {urlsplit(urls[0]).netloc})") from error
     except (OSError, AssertionError, tfds.download.DownloadError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{unreachable} ({reason[:200]})") from error
+        raise InputError(f"{unreachable} ({textwrap.shorten(reason, 200, placeholder=' …')})") from error
