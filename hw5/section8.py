@@ -104,7 +104,7 @@ def main(settings, run):
         is_first = name == settings.objective[0]
         folder, suffix = (".", "") if is_first else (name, f"_{name}")
         design, losses, own = TRAININGS[name]
-        own = {key: value if getattr(settings, key) is None else getattr(settings, key) for key, value in own.items()}
+        own = settings.fill(own)
         gan, history, grids = train(name, folder, run, images, **own)
         how = dict(grids=grids, noise=run.noise(folder, settings.latent_dim), steps=settings.steps, suffix=suffix)
         figures.gan.training_figures(gan, history, run.folder, **how, loss=f"{name.replace('_', '-')} loss")

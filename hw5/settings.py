@@ -207,6 +207,11 @@ class Settings:
         """Return the same settings with some of them changed."""
         return type(self)(preset=self.preset, **{**self.as_dict(), **changes})
 
+    def fill(self, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Return `defaults` with the values of the settings of these names, where there is one that is not None."""
+        given = {name: getattr(self, name, None) for name in defaults}
+        return defaults | {name: value for name, value in given.items() if value is not None}
+
     def is_default(self, name: str) -> bool:
         """Check whether a setting has its default value, or that of the preset."""
         preset = self.PRESETS.get(self.preset, {})

@@ -174,8 +174,7 @@ def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int)
 
 def gan_row(name: str, settings) -> dict:
     """Return the row of a GAN, with the values that the settings give for arguments that it has."""
-    overrides = {argument: getattr(settings, argument, None) for argument in GANS[name]}
-    return GANS[name] | {argument: value for argument, value in overrides.items() if value is not None}
+    return settings.fill(GANS[name])
 
 
 def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
