@@ -32,6 +32,15 @@ def test_images_of_a_density_are_dequantised_and_those_of_a_probability_are_leve
         assert (num_samples, asked["seed"], asked["shards"].count, asked["verbose"]) == (7, 5, 4, False)
 
 
+def test_if_nothing_is_asked_there_are_2000_samples_of_seed_0_in_this_process(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(bits, "log_likelihood", lambda *args, **how: asked.update(how, args=args) or np.zeros(3))
+    metrics.vae_bits_per_dimension(model_of(is_continuous=True), IMAGES)
+    _, images, num_samples = asked["args"]
+    np.testing.assert_array_equal(images, metrics.dequantize(IMAGES, 0))
+    assert (num_samples, asked["seed"], asked["shards"].count, asked["verbose"]) == (2000, 0, 1, False)
+
+
 @pytest.mark.parametrize("likelihood", [distributions.DiscretizedLogistic(), distributions.Gaussian()])
 def test_the_bits_of_a_vae_are_those_of_its_likelihood(likelihood):
     how = {"preprocessing": layers.Dequantization()} if likelihood.is_continuous else {}
@@ -52,7 +61,7 @@ def test_floats_have_no_bits():
 def test_differences_of_bits_are_those_of_the_same_images():
     of_images = np.array([3.0, 5.0, 10.0])
     row = metrics.summary_of_bits({"first": of_images, "last": of_images + [0.1, 0.2, 0.3]}, 3)
-    assert row["bits_per_pixel"] == pytest.approx(3 * (6 + 0.2))
+    assert (row["bits_per_dimension"], row["bits_per_pixel"]) == pytest.approx((6 + 0.2, 3 * (6 + 0.2)))
     assert row["bits_per_dimension_error"] > 2
     assert (row["bits_difference"], row["bits_difference_error"]) == pytest.approx((0.2, 0.1 / np.sqrt(3)))
     assert (row["bits_difference_from"], row["num_images"]) == ("first", 3)
