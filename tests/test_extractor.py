@@ -1,11 +1,13 @@
 """Images on their way to the features: containers, ranges, sizes."""
 
+import pickle
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hw5.errors import InputError
-from hw5.metrics.extractor import Extractor, check_images, to_bytes
+from hw5.metrics.extractor import Extractor, check_images, shard_bounds, to_bytes
 
 
 class Pixels(Extractor):
@@ -49,6 +51,39 @@ def test_all_batches_in_order_with_the_last_one_smaller():
     np.testing.assert_array_equal(Pixels().logits(IMAGES), -Pixels().features(IMAGES))
 
 
+def test_parts_are_whole_batches_as_equal_as_they_can_be():
+    for count, lengths in ((1, [[4, 4, 2]]), (2, [[4], [4, 2]]), (5, [[], [4], [], [4], [2]])):
+        parts = [list(Pixels().activations(IMAGES, shard=(number, count))) for number in range(1, count + 1)]
+        assert [[len(features) for features, _ in part] for part in parts] == lengths
+        found = np.concatenate([features for part in parts for features, _ in part])
+        np.testing.assert_array_equal(found, Pixels().features(IMAGES))
+    assert [shard_bounds(10, (number, 3)) for number in (1, 2, 3)] == [(0, 3), (3, 6), (6, 10)]
+
+
+def test_a_progress_bar_counts_the_images_of_a_part_if_it_is_asked_for(capsys):
+    Pixels().features(IMAGES)
+    assert capsys.readouterr() == ("", "")
+    Pixels().features(IMAGES, shard=(2, 2), verbose=True)
+    shown = capsys.readouterr().out
+    assert "4/6" in shown
+    assert "6/6" in shown
+    assert shown.rstrip().endswith("/image")
+
+
+class OfArguments(Pixels):
+    """An extractor with arguments."""
+
+    def __init__(self, channels, *, batch_size):
+        self.channels, self.batch_size = channels, batch_size
+
+
+def test_a_pickled_extractor_is_built_again_from_its_arguments_once():
+    pickled = pickle.dumps(OfArguments(1, batch_size=7))
+    again = pickle.loads(pickled)
+    assert (type(again), again.channels, again.batch_size) == (OfArguments, 1, 7)
+    assert pickle.loads(pickled) is again
+
+
 @every_container
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
 def test_every_container_and_type_gives_the_same_features(container, dtype, tmp_path):
@@ -60,8 +95,11 @@ def test_every_container_and_type_gives_the_same_features(container, dtype, tmp_
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 255)])
 def test_floats_are_rounded_to_the_bytes_of_a_file(low, high):
     floats = low + np.float32(IMAGES) / 255 * (high - low)
-    np.testing.assert_array_equal(to_bytes(floats, (low, high)), IMAGES)
+    found = to_bytes(floats, (low, high))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, IMAGES)
     np.testing.assert_array_equal(Pixels().features(floats, value_range=(low, high)), Pixels().features(IMAGES))
+    np.testing.assert_array_equal(Pixels().logits(floats, value_range=(low, high)), Pixels().logits(IMAGES))
 
 
 # Of each kind only the last image is wrong.
@@ -100,6 +138,12 @@ def test_an_array_is_refused_before_work_starts(container, tmp_path):
         next(Pixels().activations(images))
 
 
+def test_a_part_checks_its_own_images_alone():
+    assert len(Pixels().features(WRONG["NaN"][0], shard=(1, 2))) == 4
+    with pytest.raises(InputError, match="NaN"):
+        next(Pixels().activations(WRONG["NaN"][0], shard=(2, 2)))
+
+
 def test_grey_values_are_repeated_and_colours_never_dropped():
     grey = Pixels().features(IMAGES[..., :1])
     np.testing.assert_array_equal(grey, Pixels().features(np.repeat(IMAGES[..., :1], 3, axis=-1)))
@@ -109,11 +153,12 @@ def test_grey_values_are_repeated_and_colours_never_dropped():
         one_channel.features(IMAGES)
 
 
-def test_images_of_several_sizes_are_resized_one_by_one_with_a_note(capsys):
-    images = [IMAGES[i, : 3 + i % 3] for i in range(9)]
+@pytest.mark.parametrize("heights", [[3, 4, 5] * 3, [3, 4] * 5, [3] * 4 + [4] * 6])  # the last: not within a batch
+def test_images_of_several_sizes_are_resized_one_by_one_with_a_note(heights, capsys):
+    images = [image[:height] for image, height in zip(IMAGES, heights, strict=False)]
     expected = [[image.mean(), image[0, 0, 0]] for image in images]
     np.testing.assert_allclose(Pixels().features(images), expected, rtol=1e-6)
-    assert capsys.readouterr().err.count("differ in size") == 1
+    assert capsys.readouterr().err == "note: the images differ in size; each is resized by itself\n"
 
 
 def test_grey_and_colour_images_may_be_mixed(capsys):
@@ -133,3 +178,10 @@ def test_an_extractor_without_classes_has_no_logits():
 def test_bytes_pass_the_check_and_so_do_rounding_errors_of_floats():
     check_images(IMAGES)
     check_images(np.float32([1 + 1e-6, -1e-6]).reshape(2, 1, 1, 1))
+    for low, high in ((-1, 1), (0, 255)):  # a thousandth of the range
+        ends = np.array([low, high]).reshape(2, 1, 1, 1)
+        check_images(ends + 0.9e-3 * (high - low), (low, high))
+        check_images(ends - 0.9e-3 * (high - low), (low, high))
+        for beyond in (-1.1e-3, 1.1e-3):
+            with pytest.raises(InputError, match="outside"):
+                check_images(ends + beyond * (high - low), (low, high))
