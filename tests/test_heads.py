@@ -310,8 +310,11 @@ def striped(tmp_path):
 
 @pytest.fixture
 def blocks_for_inception(monkeypatch):
-    """Stand-ins of InceptionV3: the tiny network."""
-    monkeypatch.setattr(heads, "Inception", lambda *arguments: Blocks(make_head(np.zeros((49, 2)))))
+    """Stand-ins of InceptionV3: the tiny network. Returns the arguments that they are made with."""
+    asked = []
+    blocks = Blocks(make_head(np.zeros((49, 2))))
+    monkeypatch.setattr(heads, "Inception", lambda *arguments: asked.append(arguments) or blocks)
+    return asked
 
 
 @pytest.mark.parametrize("splits", ["train:0.75,test:0.25", "train:1"])
@@ -322,9 +325,35 @@ def test_the_command_fits_a_head_for_ones_own_dataset(splits, striped, tmp_path,
     assert head.accuracy == 1
     assert (head.num_images, head.num_test_images) == {"train:1": (96, 24)}.get(splits, (90, 30))
     assert 0.5 <= head.chance <= 0.7  # two classes of 60 images each
-    assert head.network == "inception-fid"
-    assert "test accuracy 1.000" in capsys.readouterr().out
+    assert (head.network, head.label) == ("inception-fid", ("label",))
+    shown = capsys.readouterr().out
+    assert f"stripes: fitting 2 classes to {head.num_images} images" in shown
+    assert "test accuracy 1.000" in shown
+    assert "90/90" in shown or "120/120" in shown  # the progress of InceptionV3
     np.testing.assert_array_equal(find_head("stripes").weights, head.weights)
+    how = {"inception_weights": tmp_path / "my.pkl", "inception_dtype": "bfloat16"}
+    assert heads.run("stripes", data_dir=tmp_path / "data", test_images=7, **how).num_test_images == 7
+    assert blocks_for_inception == [("fid", None, "float32"), ("fid", tmp_path / "my.pkl", "bfloat16")]
+
+
+def test_the_classes_of_cartoon_faces_are_of_three_attributes_if_none_are_asked_for(
+    monkeypatch, tmp_path, digits, blocks_for_inception
+):
+    male, open_mouth, brown_hair = np.unravel_index(np.arange(60) % 8, (2, 2, 2))
+    features = {
+        "image": digits[:60],
+        "attributes/Male": male == 1,
+        "attributes/Mouth_Open": open_mouth == 1,
+        "attributes/Black_Hair": np.zeros(60, bool),
+        "attributes/Brown_Hair": brown_hair == 1,
+    }
+    monkeypatch.setattr(data, "load", lambda name, split, feature="image", limit=None, **how: features[feature][:limit])
+    head = heads.run("cartoon_faces", out=tmp_path / "faces.head.npz")
+    assert head.label == heads.LABELS["cartoon_faces"]
+    assert (head.classes[0], len(head.classes)) == ("not Male, not Mouth_Open, not (Black_Hair or Brown_Hair)", 8)
+    assert head.classes[-1] == "Male, Mouth_Open, Black_Hair or Brown_Hair"
+    head = heads.run("cartoon_faces", label="attributes/Male", out=tmp_path / "faces.head.npz")
+    assert head.classes == ("not Male", "Male")
 
 
 def test_classes_are_combinations_of_features(striped, tmp_path, blocks_for_inception):
@@ -339,6 +368,8 @@ def test_classes_are_combinations_of_features(striped, tmp_path, blocks_for_ince
     )
     assert head.accuracy == 1
     assert len(head.l2) == 2
+    few = heads.run("stripes", label="attributes/Vertical,attributes/Tinted", images=20, **how)
+    assert (few.classes, few.num_images) == (head.classes, 16)  # five images of each class are enough
     assert heads.run("stripes", label="group", **how).classes == ("horizontal", "vertical")
     head = heads.run("stripes", label="attributes/Vertical|attributes/Tinted", **how)
     assert head.classes == ("not (Vertical or Tinted)", "Vertical or Tinted")
@@ -352,6 +383,28 @@ def test_classes_are_combinations_of_features(striped, tmp_path, blocks_for_ince
             heads.run("stripes", label=label, **how)
     with pytest.raises(InputError, match="^out=.*my.npz: must end in .head.npz"):
         heads.run("stripes", data_dir=tmp_path / "data", out=tmp_path / "my.npz")
+
+
+def test_values_are_whole_numbers_booleans_or_texts_of_the_split(monkeypatch):
+    features = {
+        "a": np.array([True, False, False]),
+        "b": np.array([False, True, False]),
+        "number": np.array([7, 8, 9]),
+        "share": np.array([0.5, 0.25, 0.25]),
+    }
+    splits = {"train": {name: values[::-1] for name, values in features.items()}, "test": features}
+    monkeypatch.setattr(data, "load", lambda name, split="train", *, feature: splits[split][feature])
+    assert heads.read_values("some", "test", ("a|b", "number")) == [(True, 7), (True, 8), (False, 9)]
+    assert heads.read_values("some", "train", ("a|b",)) == [(False,), (True,), (True,)]
+    for wrong in ("share", "a|number"):
+        with pytest.raises(InputError, match=r"must be a whole number, a boolean or a text; A\|B joins booleans"):
+            heads.read_values("some", "test", ("number", wrong))
+
+
+def test_a_class_is_named_by_its_values():
+    assert heads.class_name(("label", "smiling"), (7, True)) == "7, smiling"
+    assert heads.class_name(("attributes/Young", "eyes/Left|eyes/Right"), (False, True)) == "not Young, Left or Right"
+    assert heads.class_name(("text", "text"), ("bœuf".encode(), b"b\xffuf")) == "bœuf, b\ufffduf"
 
 
 def test_extractors_take_the_head_that_is_asked_for(monkeypatch, tmp_path):
