@@ -32,7 +32,7 @@ def test_images_of_a_density_are_dequantised_and_those_of_a_probability_are_leve
         assert (num_samples, asked["seed"], asked["shards"].count, asked["verbose"]) == (7, 5, 4, False)
 
 
-def test_if_nothing_is_asked_there_are_2000_samples_of_seed_0_in_this_process(monkeypatch):
+def test_if_nothing_is_asked_there_are_2000_samples_of_seed_0_and_one_shard(monkeypatch):
     asked = {}
     monkeypatch.setattr(bits, "log_likelihood", lambda *args, **how: asked.update(how, args=args) or np.zeros(3))
     metrics.vae_bits_per_dimension(model_of(is_continuous=True), IMAGES)

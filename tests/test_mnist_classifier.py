@@ -28,6 +28,14 @@ def test_floats_and_bytes_and_any_number_of_images_agree(digits):
     np.testing.assert_allclose(classifier.logits(some[:7]), logits[:7], atol=1e-3)
 
 
+def test_larger_images_are_resized_by_averages_not_by_neighbours():
+    stripes = np.zeros((1, 112, 112, 1), np.uint8)
+    stripes[:, :, 1::4] = stripes[:, :, 2::4] = 255  # the two columns next to the middle of every four
+    resized = MnistClassifier().preprocess(stripes).numpy()
+    assert resized.shape == (1, 28, 28, 1)
+    np.testing.assert_allclose(resized[:, :, 1:-1], 0.5, atol=1e-6)
+
+
 def test_proportions_of_real_digits(digits):
     proportions, confidence = class_proportions(MnistClassifier().logits(digits))
     assert proportions.sum() == pytest.approx(1)
