@@ -211,6 +211,11 @@ def test_the_65536_probabilities_of_two_channels_sum_to_one():
     assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1, abs=2e-5)
 
 
+def test_a_mixture_needs_a_logit_and_the_places_and_scales_of_the_channels_for_each_component():
+    assert LogisticMixture(4).output_channels(3) == 4 * 7
+    assert LogisticMixture().output_channels(1) == 5 * 3
+
+
 def test_a_mixture_against_scipy(batch):
     """Check Σ_k π_k Π_c P(x_c; μ_kc, s_kc) in float64, from the decoder's outputs in the order that they have."""
     images, likelihood = batch[0], LogisticMixture(4, initial_scale=0.05)
@@ -438,6 +443,20 @@ def test_the_context_moves_every_dimension():
     assert (np.abs(layer(z, context)[0] - layer(z, context + 1)[0]) > 1e-6).all()
 
 
+def test_a_step_moves_z_towards_m():
+    """Check z ← σ ⊙ z + (1 − σ) ⊙ m with m and σ that depend on nothing."""
+    layer = InverseAutoregressiveFlow(1, hidden=4)
+    layer.build((None, 2), (None, 3))
+    for weight in layer.weights:
+        weight.assign(np.zeros(weight.shape))
+    m, gate = np.array([5.0, -7.0]), np.array([0.5, -1.0])
+    layer.networks[0]["output_bias"].assign([*m, *gate])
+    z, sigma = RNG.normal(size=(6, 2)).astype(np.float32), expit(gate + 2)
+    moved, log_det = layer(z, np.ones((6, 3), np.float32))
+    np.testing.assert_allclose(moved, sigma * z + (1 - sigma) * m, rtol=1e-5)
+    np.testing.assert_allclose(log_det, np.full(6, np.log(sigma).sum()), rtol=1e-5)
+
+
 def test_no_steps_change_nothing():
     z = RNG.normal(size=(3, 5)).astype(np.float32)
     moved, log_det = flow(0)(z, np.zeros((3, 4), np.float32))
@@ -624,6 +643,7 @@ def test_codes_of_a_mixture_prior_are_its_clusters_with_mean_0_and_covariance_1(
     prior.fit(clusters())
     codes = prior.draw_codes(count, 2, 5)
     np.testing.assert_array_equal(codes, prior.draw_codes(count, 2, 5))
+    np.testing.assert_array_equal(codes, prior.draw_codes(count, 2, keras.random.SeedGenerator(5)))
     # five standard errors of a mean, 1/√n, and of a covariance, at most √(2/n)
     np.testing.assert_allclose(np.mean(codes, axis=0), 0, atol=5 / np.sqrt(count))
     np.testing.assert_allclose(np.cov(np.transpose(codes)), np.eye(2), atol=5 * np.sqrt(2 / count))

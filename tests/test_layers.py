@@ -68,6 +68,9 @@ def test_dropout_drops_its_rate_and_keeps_the_mean():
     assert abs(np.mean(dropped == 0) - 0.4) < 5 * np.sqrt(0.4 * 0.6 / images.size)
     np.testing.assert_allclose(dropped[dropped != 0], 3 / 0.6, rtol=1e-6)
     assert np.ptp(np.mean(dropped == 0, axis=(1, 2))) > 0  # each image loses its own
+    again, other = (np.asarray(layers.Dropout(0.4, seed=seed)(images, training=True)) for seed in (1, 2))
+    np.testing.assert_array_equal(again, dropped)
+    assert (other != dropped).any()
     for kept in (layer(images), layer(images, training=False), layers.Dropout(0.0)(images, training=True)):
         np.testing.assert_array_equal(kept, images)
 
