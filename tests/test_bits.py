@@ -42,7 +42,7 @@ def test_if_nothing_is_asked_there_are_2000_samples_of_seed_0_and_one_shard(monk
 
 
 @pytest.mark.parametrize("likelihood", [distributions.DiscretizedLogistic(), distributions.Gaussian()])
-def test_the_bits_of_a_vae_are_those_of_its_likelihood(likelihood):
+def test_the_bits_of_a_model_are_those_of_its_likelihood(likelihood):
     how = {"preprocessing": layers.Dequantization()} if likelihood.is_continuous else {}
     vae = models.VAE(*networks.dense_vae(2, hidden=4, image_shape=(4, 4, 1)), likelihood=likelihood, **how)
     found = metrics.vae_bits_per_dimension(vae, IMAGES, 20, seed=1)
