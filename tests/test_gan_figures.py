@@ -61,12 +61,13 @@ def test_training_figures(drawn, tmp_path, outputs_probability):
 
 def test_overfitting_is_drawn_with_the_outputs_where_it_was_measured(drawn, tmp_path):
     names = ("d_loss", "g_loss", "d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
-    history = {name: [number] for number, name in enumerate(names)}
+    history = {name: [number] for number, name in enumerate(names)} | {"overfitting": [-50]}
     how = dict(grids=[tmp_path / "000001.png"], noise=np.zeros((4, 5)), steps=100)
     gan.training_figures(Stripes(0.0, True), history, tmp_path, **how, suffix="_second")
     outputs, axes = drawn["outputs_second.png"]
     assert axes["ylabel"] == "probability and $r_v$"
-    assert list(outputs["overfitting, $r_v$"][1]) == [5]
+    assert list(outputs["overfitting, $r_v$"][1]) == [-50]
+    assert axes["ylim"] == (gan.OUTPUT_RANGE[0], 4)  # of all outputs of D, but not of the overfitting
     assert set(drawn) == {f"{name}_second.png" for name in ("losses", "outputs", "fixed_noise", "samples")}
 
 

@@ -11,7 +11,7 @@ from hw5.figures.latent import LatentModel
 NUM_STRIP_GRIDS = 8  # grids of samples in a strip over the training
 NUM_SHOWN = 8  # samples in a row
 OUTPUTS = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
-PROBABILITIES = (-0.25, 1.05)  # the axis of probabilities and of the overfitting, which may be negative
+OUTPUT_RANGE = (-0.25, 1.05)  # what the axis of D's outputs shows at least; of the overfitting more is cut off
 
 
 def training_figures(
@@ -63,13 +63,14 @@ def history_figures(
     losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
     plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
     outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS if metric in history}
-    ylabel, axes = "output of D", {}
+    values = np.concatenate([OUTPUT_RANGE, *(history[metric] for metric in OUTPUTS if metric != "overfitting")])
+    axes = dict(xlabel="training steps", ylabel="output of D", ylim=(values.min(), values.max()))
     if outputs_probability:
         outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        ylabel, axes = "probability", dict(references=["equilibrium"], ylim=PROBABILITIES)
+        axes |= dict(ylabel="probability", references=["equilibrium"])
     if "overfitting" in history:
-        ylabel += " and $r_v$"
-    plots.curves(folder / f"outputs{suffix}.png", outputs, xlabel="training steps", ylabel=ylabel, **axes)
+        axes["ylabel"] += " and $r_v$"
+    plots.curves(folder / f"outputs{suffix}.png", outputs, **axes)
 
 
 def upsampling_figures(
