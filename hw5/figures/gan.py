@@ -10,7 +10,7 @@ from hw5.figures.latent import LatentModel
 
 NUM_STRIP_GRIDS = 8  # grids of samples in a strip over the training
 NUM_SHOWN = 8  # samples in a row
-OUTPUTS = ("d_real", "d_fake_g_step", "d_fake_d_step", "overfitting")
+OUTPUTS = ("d_real", "d_fake_g_step", "d_fake_d_step")
 OUTPUT_RANGE = (-0.25, 1.05)  # what the axis of D's outputs shows at least; of the overfitting more is cut off
 
 
@@ -62,15 +62,16 @@ def history_figures(
     at = np.linspace(0, steps, len(history["d_loss"]) + 1)[1:]
     losses = {"D": (at, history["d_loss"]), "G": (at, history["g_loss"])}
     plots.curves(folder / f"losses{suffix}.png", losses, xlabel="training steps", ylabel=loss)
-    outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS if metric in history}
-    values = np.concatenate([OUTPUT_RANGE, *(history[metric] for metric in OUTPUTS if metric != "overfitting")])
-    axes = dict(xlabel="training steps", ylabel="output of D", ylim=(values.min(), values.max()))
+    outputs = {plots.NAMES[metric]: (at, history[metric]) for metric in OUTPUTS}
+    values = np.concatenate([OUTPUT_RANGE, *(history[metric] for metric in OUTPUTS)])
+    ylabel = "probability" if outputs_probability else "output of D"
+    if "overfitting" in history:
+        outputs[plots.NAMES["overfitting"]] = (at, history["overfitting"])
+        ylabel += " and $r_v$"
     if outputs_probability:
         outputs["equilibrium"] = (at, np.full(len(at), 0.5))
-        axes |= dict(ylabel="probability", references=["equilibrium"])
-    if "overfitting" in history:
-        axes["ylabel"] += " and $r_v$"
-    plots.curves(folder / f"outputs{suffix}.png", outputs, **axes)
+    how = dict(xlabel="training steps", ylabel=ylabel, references=["equilibrium"], ylim=(values.min(), values.max()))
+    plots.curves(folder / f"outputs{suffix}.png", outputs, **how)
 
 
 def upsampling_figures(
