@@ -12,6 +12,7 @@ the command line (`hw5.command_line`).
 
 import dataclasses
 import inspect
+import math
 import os
 import re
 import types
@@ -101,6 +102,8 @@ class Setting:
             raise InputError(f"{name}={value}: must be at least {self.at_least}")
         if self.at_most is not None and not converted <= self.at_most:
             raise InputError(f"{name}={value}: must be at most {self.at_most}")
+        if self.kind is float and not math.isfinite(converted):
+            raise InputError(f"{name}={value}: must be finite")
         return converted
 
     def _converted(self, value):
