@@ -145,7 +145,7 @@ def test_existing_images_reconstructions_and_new_images(section_run, grade):
     earned = 0.0
     for picture in pictures(done):
         known = existing.within(picture)
-        if len({image.tobytes() for image in known.values()}) >= 16:
+        if earned < 1 and len({image.tobytes() for image in known.values()}) >= 16:
             earned = max(earned, *(_share_of_groups(picture, known, model) for model in done.models))
             grade(earned, "existing images, reconstructions and new ones: a third of the points each")
     assert earned == 1
@@ -156,7 +156,8 @@ def _share_of_groups(picture, known, model):
     images, shifts = np.float32([*known.values()]) / 255, Counter()  # from an image to its reconstruction
     for (row, column), image in zip(known, np.asarray(model.reconstruct(images)), strict=True):
         shifts.update((r - row, c - column) for r, c in places(image[..., 0], picture))
-    shifts = [shift for shift, count in shifts.items() if count >= 16 and any(shift)]
+    # That of all images is among the most common ones, also where all reconstructions are nearly alike.
+    shifts = [shift for shift, count in shifts.most_common(4) if count >= 16 and any(shift)]
     if not shifts:
         return 0.34
     existing, size, samples = np.array([*known]), np.array(images.shape[1:3]), np.asarray(model.sample(200))[..., 0]
