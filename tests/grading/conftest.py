@@ -17,6 +17,9 @@ from submission import CLIENT, GraderError, Usage, arguments_for, hw5, in_worker
 
 HERE = Path(__file__).parent
 
+IMAGE_FILES = (".png", ".bmp", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+DRAWINGS = (".pdf", ".svg", ".eps")
+
 # At most 20 steps per training, and one round of every loop.
 TINY = {
     1: dict(epochs=1, linear_epochs=1, k=(2,), hidden=(32, 16), train_size=200, batch_size=50),
@@ -157,8 +160,8 @@ def section_run():
     Arguments that this `run` does not take are left out, and listed in the results.
 
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also in
-        folders, by their path without ".png";
+        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, the paths of its files of
+        images and drawings, also in folders;
         `fed`, the first batches that Keras' `fit` received, as arrays;
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
@@ -194,8 +197,8 @@ def _run(number, name, changes):
     arguments = arguments_for(number, arguments)
     done = run_section(number, arguments, known_digits() if number == 4 else None)
     # A link could lead to figures that somebody else has drawn.
-    paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
-    figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
+    paths = [path for path in sorted(out.rglob("*.*")) if path.resolve().is_relative_to(out)]
+    figures = [path for path in paths if path.suffix.lower() in (*IMAGE_FILES, *DRAWINGS)]
     return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
 
 
@@ -236,14 +239,25 @@ def run_section(number, arguments, digits):
     fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
     imshow = matplotlib.axes.Axes.imshow
 
+    def batches_of(data, count=None):
+        """Return the batches of a data set, or what is no data set as the only one."""
+        if isinstance(data, keras.utils.PyDataset):
+            return (data[number] for number in range(len(data)))
+        return itertools.islice(data, count) if isinstance(data, tf.data.Dataset) else [data]
+
+    def first_of(batch):
+        """Return the images of a batch, which may be in a tuple with others, or in a dictionary."""
+        parts = [np.asarray(part) for part in keras.tree.flatten(batch)]
+        return next((part for part in parts if part.ndim == 4), parts[0] if parts else None)
+
     def images_of(data, batches=None):
         """Return the images of a data set or an array as bytes, as far as there are some."""
         if data is None:
             return None
         parts, size = [], 0
-        for part in itertools.islice(data, batches) if isinstance(data, tf.data.Dataset) else [data]:
-            part = np.asarray(part[0] if isinstance(part, tuple | list) else part)
-            if part.ndim != 4 or size > max_bytes:
+        for part in batches_of(data, batches):
+            part = first_of(part)
+            if getattr(part, "ndim", 0) != 4 or size > max_bytes:
                 break
             part = part if part.dtype == np.uint8 else (part + 1) / 2 if part.min() < -0.01 else part
             part = part if part.dtype == np.uint8 else np.round(255 * part.clip(0, 1)).astype(np.uint8)
@@ -258,17 +272,16 @@ def run_section(number, arguments, digits):
 
     def batch_size_of(data, batch_size):
         """Return the number of images in the first batch, if it can be known without taking one away."""
-        if not isinstance(data, tf.data.Dataset):
-            return (batch_size or 32) if hasattr(data, "shape") else None
-        batch = next(iter(data.take(1)), None)
-        batch = batch[0] if isinstance(batch, tuple | list) else batch
-        return len(batch) if hasattr(batch, "shape") else None
+        if hasattr(data, "shape"):
+            return batch_size or 32
+        batch = first_of(next(iter(batches_of(data, 1)), None))
+        return len(batch) if getattr(batch, "ndim", 0) else None
 
     def recording_fit(self, x=None, *args, **kwargs):
         is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
         if is_generative and all(self is not model for model in trained):
             trained.append(self)
-        fed.extend(np.asarray(batch) for batch in (x.take(4) if isinstance(x, tf.data.Dataset) else [x]))
+        fed.extend(first_of(batch) for batch in itertools.islice(batches_of(x), 4))
         validation, images = kwargs.get("validation_data"), x
         if share := kwargs.get("validation_split"):
             images, validation = x[: int(len(x) * (1 - share))], x[int(len(x) * (1 - share)) :]

@@ -1,7 +1,9 @@
 """What is in the figures of a section, and which codes were decoded for them."""
 
+import contextlib
+
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 
@@ -13,8 +15,8 @@ CLOSE_ROUNDED, CLOSE = 0.004, 1e-3
 def pictures(done) -> list[np.ndarray]:
     """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, or else the files as they are."""
     found = [*done.drawn]
-    for path in [] if found else done.figures.values():
-        with Image.open(path) as image:
+    for path in [] if found else done.figures:
+        with contextlib.suppress(UnidentifiedImageError), Image.open(path) as image:
             found.append(np.asarray(image.convert("RGB")))
     return [_grey(array) for array in found if array.ndim in (2, 3)]
 

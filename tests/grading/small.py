@@ -186,6 +186,7 @@ def decoded_in_fit(model, mean, log_var, logits, arguments):
     encoder = keras.Model(images, [affine(flat, mean), affine(flat, log_var)])
     vae = getattr(models, model)(encoder, keras.Model(z, outputs), **arguments)
     vae.compile(optimizer=keras.optimizers.SGD(0.0))
+    vae.jit_compile = False  # XLA cannot call Python, as the recorder does
     batches = tf.data.Dataset.from_tensors(np.full((2000, 2, 2, 1), 0.5, np.float32)).repeat(3)
     recorded.clear()
     vae.fit(batches, epochs=1, shuffle=False, verbose=0)

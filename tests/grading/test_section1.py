@@ -28,13 +28,14 @@ SOME = RNG.uniform(0, 1, (5, 28, 28, 1)).astype(np.float32)
 
 
 def is_mean_squared_error(measured, model, images):
-    """Say whether this is a model's mean squared error.
+    """Say whether this is a model's mean squared error, that of its images or of the outputs that these are cut off of.
 
     The mean of the means of batches of 128, of which the last of 6,000 images has 112, differs by less than 1e-4; the
     errors of other 6,000 images differ by 5e-3.
     """
-    error = np.square(images - np.asarray(model.reconstruct(images))).mean(dtype=np.float64)
-    return measured == pytest.approx(error, rel=1e-4)
+    shown, outputs = (np.asarray(part) for part in (model.reconstruct(images), model.decoder(model.encoder(images))))
+    known = [shown, outputs] if np.allclose(np.clip(outputs, 0, 1), shown, atol=1e-5) else [shown]
+    return any(measured == pytest.approx(np.square(images - part).mean(dtype=np.float64), rel=1e-4) for part in known)
 
 
 @pytest.mark.points(5, part="1.1")
@@ -135,8 +136,9 @@ def test_the_section_draws_its_figures(section_run):
     """Ten training and ten validation images, and next to them their reconstructions by a model that was trained."""
     done = section_run(1)
     assert json.loads((done.out / "metrics.json").read_text())
-    for path in done.figures.values():
-        Image.open(path).load()
+    for path in done.figures:
+        if path.suffix == ".png":
+            Image.open(path).load()
     drawn = pictures(done)
     for images in images_of(done):
         assert any(has_reconstructions(drawn, images, model.reconstruct) for model in full_models(done))

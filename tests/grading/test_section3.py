@@ -13,9 +13,11 @@ from watch import (
     contains,
     draws,
     ends_in_probability,
+    is_curve_of,
     linear_layers,
     numbers_of,
     pixels,
+    real_images,
     watched_section,
 )
 
@@ -72,12 +74,14 @@ def test_networks_of_28_pixels():
 @pytest.mark.points(2, part="3.1")
 def test_the_section_trains_on_digits_with_these_losses(run):
     """Digits in [−1, 1], and the gradients of the losses at what D says."""
-    training = Training.of(run()["pairs"][0])
+    done = run()
+    training = Training.of(done["pairs"][0])
     check_log_d(training)
+    seen = real_images(training, done["fed"])
     digits = {image.tobytes() for image in hw5.data.load("mnist", "train")}
     # 4 batches of 50 of 200 images; drawn with repetition, they have 126 different ones, with a deviation of 6.
-    assert len({image.tobytes() for samples, _, _ in training.real for image in samples}) > 80
-    for samples, _, _ in training.real:
+    assert len({image.tobytes() for samples in seen for image in samples}) > 80
+    for samples in seen:
         assert samples.shape[1:] == (28, 28, 1)
         assert all(np.round(127.5 * (image + 1)).astype(np.uint8).tobytes() in digits for image in samples)
 
@@ -112,11 +116,12 @@ def test_the_study_compares_learning_rates(run):
     assert len(done["pairs"]) >= 2
     steps = [[median_change(network) for network in pair] for pair in done["pairs"][:2]]
     # The rates differ by 20. The first steps of Adam and of RMSprop have the rate's length, whatever the gradient is.
-    assert np.all(np.divide(steps[1], steps[0]) > 5)
+    # D may have a rate of its own, or a normalisation of its weights that moves them more.
+    assert np.any(np.divide(steps[1], steps[0]) > 5)
     rows = [row for row in done["results"].values() if isinstance(row, dict) and "history" in row]
     histories = [row["history"]["d_loss"] for row in rows][:2]
     expected = [numbers_of(Training.of(pair))["d_loss"] for pair in done["pairs"][:2]]
-    assert [np.mean(history) for history in histories] == pytest.approx(expected, rel=1e-3)
+    assert all(is_curve_of(*pair) for pair in zip(histories, expected, strict=True))
     assert all(draws(done["lines"], loss) for loss in expected)
 
 

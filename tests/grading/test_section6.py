@@ -112,8 +112,9 @@ def test_noise_is_inside_one_patch_of_8_by_8_alone(training):
     found = boxes(difference)
     assert len(found) > 0.99 * len(difference), "images without noise"
     assert found[:, [1, 3]].max() <= PATCH
-    # Noise that is cut off at 0 leaves half of the black pixels as they are: a whole edge of 8 once in 256 times.
-    assert np.mean(found[:, [1, 3]] == PATCH) > 0.9
+    # Noise that changes a quarter of the black pixels, as salt and pepper may, leaves one of two edges as it was
+    # in 1 − (1 − 0.75⁸)² = 19 % of the patches; the share of 500 patches, times two, has a deviation of 1.3 %.
+    assert np.mean(found[:, [1, 3]] == PATCH) > 0.81 - SIGMAS * 0.013
     # On black pixels of the patch, so that a grey that is cut off at 1 on the digit is no noise.
     kept = np.abs(difference).max(axis=1) > CHANGED
     row, rows, column, columns = (values[:, None] for values in found.T)

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from submission import hw5
-from watch import Training, draws, linear_layers, numbers_of, watched_section
+from watch import Training, draws, is_curve_of, linear_layers, numbers_of, watched_section
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_both_losses_at_a_fixed_interval(run):
     for name in ("d_loss", "g_loss"):
         losses = done["results"]["history"][name]
         assert len(losses) >= 5
-        assert np.mean(losses) == pytest.approx(expected[name], rel=1e-3)
+        assert is_curve_of(losses, expected[name]), f"{name} is not what D said"
         assert any(draws([line[:, start:]], losses) for line in done["lines"] for start in (0, 1))
 
 
@@ -100,9 +100,10 @@ def test_the_distance_to_the_parabola(run):
     done = run()
     training = Training.of(done["pairs"][0])
     real = np.concatenate([samples for samples, _, _ in training.real])[:1000].astype(np.float64)
-    made = [samples for _, _, samples in training.decoded if len(samples) >= 500]
-    assert made, "the trained generator never made 500 points"
+    decoded = [samples for _, _, samples in training.decoded]
+    made = [samples for samples in decoded if len(samples) >= 500] or [np.concatenate(decoded)]  # if in smaller batches
     points = made[-1][-1000:].astype(np.float64)
+    assert len(points) >= 500, "the trained generator never made 500 points"
     assert np.ptp(points, axis=0).min() > 0
     measured = done["results"]
     if "mmd" not in measured:

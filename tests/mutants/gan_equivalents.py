@@ -20,6 +20,10 @@ from gans import (
 from mutant import equivalent
 from vaes import KERAS
 
+AUGMENTATION = (
+    "augmentation = layers.DifferentiableAugmentation(settings.translation) if settings.translation else None"
+)
+
 EQUIVALENTS = [
     # noise
     equivalent(
@@ -282,7 +286,119 @@ EQUIVALENTS = [
         (7,),
         False,
     ),
+    equivalent(
+        "spectral-normalisation",
+        (
+            (
+                NETWORKS,
+                'down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **weights))',
+                'down.append(layers.SpectralNormalization(layers.Conv2D(hidden * 2**number, 4, 2, "same", **weights)))',
+            ),
+            (
+                NETWORKS,
+                'layers.Dense(1, **_dcgan_normal(), dtype="float32")]',
+                'layers.SpectralNormalization(layers.Dense(1, **_dcgan_normal(), dtype="float32"))]',
+            ),
+        ),
+        (3,),
+        True,
+    ),
     # sections
+    equivalent(
+        "emojis-augmented",
+        (
+            (
+                "section8.py",
+                AUGMENTATION,
+                "augmentation = layers.DifferentiableAugmentation(0.125, cutout=0.5, color=True)",
+            ),
+        ),
+        (8,),
+    ),
+    equivalent(
+        "emojis-shifted-by-a-layer-of-keras",
+        (
+            ("section8.py", "import numpy as np\n", "import keras\nimport numpy as np\n"),
+            ("section8.py", AUGMENTATION, "augmentation = None"),
+            (
+                "section8.py",
+                "pair = settings.dcgan(images.shape[1:], **design)",
+                "generator, plain = settings.dcgan(images.shape[1:], **design)\n"
+                '        shift = keras.layers.RandomTranslation(0.125, 0.125, fill_mode="constant")\n'
+                "        pair = generator, keras.Sequential([keras.Input(images.shape[1:]), shift, plain])",
+            ),
+        ),
+        (8,),
+    ),
+    equivalent("averaged-generator", (("section8.py", "ema_decay=settings.ema_decay", "ema_decay=0.9"),), (8,)),
+    equivalent(
+        "one-fixed-noise-by-savefig",
+        (
+            ("training/callbacks.py", "self.seed)[: self.rows * NOISE_GRID]", "self.seed)[:1]"),
+            (
+                "training/callbacks.py",
+                "figures.save_grid(path, images.reshape(self.rows, NOISE_GRID, *images.shape[1:]))",
+                "figures.image_grid(path, images[None])",
+            ),
+        ),
+        (8,),
+        True,
+    ),
+    equivalent(
+        "faces-mirrored-and-interpolated-in-columns",
+        (
+            ("variants.py", "from hw5 import distributions", "import numpy as np\n\nfrom hw5 import distributions"),
+            (
+                "variants.py",
+                "return run.fit(name, lambda: build_gan(variant, settings, shape), images, callbacks",
+                "images = np.concatenate([images, images[:, :, ::-1]])\n"
+                "        return run.fit(name, lambda: build_gan(variant, settings, shape), images, callbacks",
+            ),
+            (
+                "figures/latent.py",
+                "plots.image_rows(path, rows, title=title, columns=labels)",
+                "plots.image_grid(path, np.stack([row for _, row in rows]).swapaxes(0, 1))",
+            ),
+        ),
+        (5,),
+        True,
+    ),
+    equivalent(
+        "plane-losses-at-an-interval",
+        (
+            (
+                "section7.py",
+                "generated = points.by_step()",
+                "history = {name: values[3::4] for name, values in history.items()}\n    generated = points.by_step()",
+            ),
+        ),
+        (7,),
+    ),
+    equivalent(
+        "plane-compiled-by-xla",
+        (
+            (
+                "section7.py",
+                "return training.gan_optimizers(self.learning_rate, name=self.optimizer)",
+                "chosen = training.gan_optimizers(self.learning_rate, name=self.optimizer)\n"
+                '        return lambda steps: chosen(steps) | {"jit_compile": True}',
+            ),
+        ),
+        (7,),
+    ),
+    equivalent(
+        "decoded-in-small-batches",
+        (
+            ("models/base.py", "DECODE_BATCH = 500", "DECODE_BATCH = 32"),
+            (
+                "models/base.py",
+                "images = np.asarray(self.decode_in_batches(codes.reshape(-1, self.latent_dim)))",
+                "images = np.concatenate([np.asarray(self.decode(code[None])) for code in codes.reshape(-1, self.latent_dim)])",
+            ),
+        ),
+        (7, 11),
+        True,
+    ),
     equivalent(
         "section-3-another-order-of-images",
         (
