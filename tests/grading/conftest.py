@@ -157,8 +157,8 @@ def section_run():
     Arguments that this `run` does not take are left out, and listed in the results.
 
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, its PNGs, also in
-        folders, by their path without ".png";
+        `results`, that entry of `run`'s result; `arguments`, those that it was called with; `out` and `run_dir`, its
+        folders; `figures`, its PNGs, also in folders, by their path without ".png";
         `fed`, the first batches that Keras' `fit` received, as arrays;
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
@@ -196,7 +196,7 @@ def _run(number, name, changes):
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.png")) if path.resolve().is_relative_to(out)]
     figures = {path.relative_to(out).with_suffix("").as_posix(): path for path in paths}
-    return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
+    return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures, arguments=arguments)
 
 
 # The classes of the digits that take the place of a model's samples.
