@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from small import random_weights
 from submission import hw5
 from watch import Training, draws, linear_layers, numbers_of, watched_section
 
@@ -55,6 +56,19 @@ def test_the_second_coordinate_is_a_quadratic_of_the_first(run):
     assert np.abs(rest).max() < 1e-3 * np.ptp(y)
     assert abs(np.polyfit(x, y, 2)[0]) > 0.1  # and not a line
     assert len(np.unique(x)) > 0.9 * len(x)
+    lowest = np.min([generated_points(run()["pairs"][0][0]["network"], sign) for sign in (-1, 1)], axis=(0, 1))
+    assert np.all((lowest < 0) | (points.min(axis=0) >= 0)), "no generated point can be where the real ones are"
+
+
+def generated_points(generator, sign):
+    """Generate points with random weights, those of the last layer multiplied by a sign."""
+    before = generator.get_weights()
+    random_weights(generator)
+    *others, kernel, bias = generator.get_weights()
+    generator.set_weights([*others, sign * kernel, sign * bias])
+    points = generator(np.random.default_rng(1).normal(size=(100, generator.input_shape[-1])).astype(np.float32))
+    generator.set_weights(before)
+    return np.asarray(points)
 
 
 @pytest.mark.runs
