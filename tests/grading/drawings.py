@@ -9,7 +9,7 @@ from watch import contains
 # Mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001. Of networks that are hardly
 # trained, all outputs are alike, so arrays that are not rounded are compared more closely.
 CLOSE_ROUNDED, CLOSE = 0.004, 1e-3
-ROUNDED = 0.6 / 255  # largest difference of a pixel that was rounded to a byte
+ROUNDED, EXACT = 0.6 / 255, 1e-5  # largest difference of a pixel that was rounded to a byte, or not
 
 
 def pictures(done) -> list[np.ndarray]:
@@ -26,14 +26,18 @@ def _grey(array):
     return array[..., :3].mean(axis=-1) if array.ndim == 3 else array
 
 
+def is_rounded(picture: np.ndarray) -> bool:
+    """Say whether a picture may come from a file: three times 255 of its pixels are whole numbers, also of colours."""
+    thirds = 3 * 255 * picture
+    return bool(np.abs(thirds - np.round(thirds)).max() < 1e-3)
+
+
 def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
     """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is small."""
     if any(np.less(picture.shape, tile.shape)):
         return []
     tile = np.clip(tile, 0, 1)  # as the picture
-    thirds = 3 * 255 * picture  # whole numbers if it was a file, also of colours
-    is_rounded = np.abs(thirds - np.round(thirds)).max() < 1e-3
-    close = CLOSE_ROUNDED if is_rounded else CLOSE
+    close = CLOSE_ROUNDED if is_rounded(picture) else CLOSE
     ones = np.ones(tile.shape)
     squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")
     near = squares + (tile**2).sum() < tile.size * close  # of the squares, which are smaller than the differences
@@ -155,6 +159,11 @@ def sampled_codes(decoded: list[np.ndarray], model, images: np.ndarray) -> np.nd
     return np.float32(codes[distances > 1e-3 * np.abs(known).max()])
 
 
+def shows(drawn: list[np.ndarray], image: np.ndarray) -> bool:
+    """Say whether an image [h, w, c] stands in one of the pictures with all its pixels, as closely as with `places`."""
+    return any(contains([picture], image, ROUNDED if is_rounded(picture) else EXACT) for picture in drawn)
+
+
 def draws_samples(drawn: list[np.ndarray], done, model, images: np.ndarray, count: int) -> bool:
     """Say whether at least `count` images that a model decoded from random codes stand in the pictures.
 
@@ -163,7 +172,7 @@ def draws_samples(drawn: list[np.ndarray], done, model, images: np.ndarray, coun
     """
     found, codes = 0, sampled_codes(done.decoded, model, images)
     for image in np.asarray(model.decode(codes)) if len(codes) else ():
-        found += contains(drawn, image, ROUNDED)
+        found += shows(drawn, image)
         if found == count:
             return True
     return False

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 from claims import assert_curves_are_logged
-from drawings import ROUNDED, pictures, row_in, unrelated
+from drawings import pictures, row_in, shows, unrelated
 from scipy.special import logsumexp
 from scipy.stats import entropy, kstest, norm
 from small import (
@@ -30,7 +30,6 @@ from watch import (
     SIGMAS,
     Training,
     check_gradient,
-    contains,
     is_probability,
     linear_layers,
     numbers_of,
@@ -480,7 +479,7 @@ def faces_are_drawn(drawn, decoded, model, latent_dim, least=8):
     """Say whether that many images of random codes stand in the pictures; a VAE may have decoded other codes too."""
     codes = unrelated(np.concatenate([codes for codes in decoded if codes.shape[1] == latent_dim]))
     images = np.asarray(model.decode(np.float32(codes))) if len(codes) else []
-    found = (contains(drawn, image, ROUNDED) for image in images)
+    found = (shows(drawn, image) for image in images)
     return sum(itertools.islice(filter(None, found), least)) == least
 
 
