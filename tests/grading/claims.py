@@ -90,12 +90,37 @@ def weights_of(models, images):
     return measured
 
 
-def assert_weights_are(models, expected, images):
-    """Check that these are the weights of the KL divergence in the losses of the models."""
+def assert_rows_are_of_weights(models, rows, images):
+    """Check that reported terms, by the weight of the KL divergence, are of a model with this weight in its loss.
+
+    Args:
+        rows: weight → `reconstruction` and `kl`.
+        images: all images that these are means of.
+    """
     measured = weights_of(models, images)
-    for weight in expected:
-        near = [abs(found - weight) <= tolerance for found, tolerance in measured]
-        assert any(near), f"no model was trained with the weight {weight} of the KL divergence: {measured}"
+    for weight, row in rows.items():
+        pairs = zip(models, measured, strict=True)
+        of_weight = [model for model, (found, tolerance) in pairs if abs(found - weight) <= tolerance]
+        assert of_weight, f"no model was trained with the weight {weight} of the KL divergence: {measured}"
+        assert_terms_are_of_models(of_weight, [row], images)
+
+
+def assert_trained_on_digits(done):
+    """Check that models were trained on MNIST's training images, `train_size` of them, and validated with others."""
+    most = done.arguments.get("train_size")
+    digits = {image.tobytes() for image in hw5.data.load("mnist")}
+    for fit in (fit for fit in done.fits if fit["is_model"] and fit["images"] is not None):
+        fed = {image.tobytes() for image in fit["images"]}
+        assert fed <= digits, "trained on images that are no training images of MNIST"
+        assert most is None or len(fed) <= most, f"trained on {len(fed)} images, and not on {most}"
+        assert_validation_is_apart(fit)
+
+
+def assert_validation_is_apart(fit):
+    """Check that no image was both trained on and validated with."""
+    if fit["validation"] is not None:
+        fed, held_out = ({image.tobytes() for image in fit[name]} for name in ("images", "validation"))
+        assert not fed & held_out, "images that are trained on are validated with"
 
 
 def assert_curves_are_logged(done, history, names):

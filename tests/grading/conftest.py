@@ -160,8 +160,8 @@ def section_run():
     Arguments that this `run` does not take are left out, and listed in the results.
 
     Returns:
-        `results`, that entry of `run`'s result; `out` and `run_dir`, its folders; `figures`, the paths of its files of
-        images and drawings, also in folders;
+        `results`, that entry of `run`'s result; `arguments`, those that it was called with; `out` and `run_dir`, its
+        folders; `figures`, the paths of its files of images and drawings, also in folders;
         `fed`, the first batches that Keras' `fit` received, as arrays;
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
@@ -199,7 +199,7 @@ def _run(number, name, changes):
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.*")) if path.resolve().is_relative_to(out)]
     figures = [path for path in paths if path.suffix.lower() in (*IMAGE_FILES, *DRAWINGS)]
-    return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures)
+    return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures, arguments=arguments)
 
 
 # The classes of the digits that take the place of a model's samples.

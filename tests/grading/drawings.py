@@ -6,10 +6,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
+from watch import contains
 
 # Mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001. Of networks that are hardly
 # trained, all outputs are alike, so arrays that are not rounded are compared more closely.
 CLOSE_ROUNDED, CLOSE = 0.004, 1e-3
+ROUNDED, EXACT = 0.6 / 255, 1e-5  # largest difference of a pixel that was rounded to a byte, or not
 
 
 def pictures(done) -> list[np.ndarray]:
@@ -26,14 +28,18 @@ def _grey(array):
     return array[..., :3].mean(axis=-1) if array.ndim == 3 else array
 
 
+def is_rounded(picture: np.ndarray) -> bool:
+    """Say whether a picture may come from a file: three times 255 of its pixels are whole numbers, also of colours."""
+    thirds = 3 * 255 * picture
+    return bool(np.abs(thirds - np.round(thirds)).max() < 1e-3)
+
+
 def places(tile: np.ndarray, picture: np.ndarray) -> list[tuple[int, int]]:
     """Find a tile [h, w] in a picture: the places (row, column) where the mean difference of pixels is small."""
     if any(np.less(picture.shape, tile.shape)):
         return []
     tile = np.clip(tile, 0, 1)  # as the picture
-    thirds = 3 * 255 * picture  # whole numbers if it was a file, also of colours
-    is_rounded = np.abs(thirds - np.round(thirds)).max() < 1e-3
-    close = CLOSE_ROUNDED if is_rounded else CLOSE
+    close = CLOSE_ROUNDED if is_rounded(picture) else CLOSE
     ones = np.ones(tile.shape)
     squares = fftconvolve(picture**2, ones, "valid") - 2 * fftconvolve(picture, tile[::-1, ::-1], "valid")
     near = squares + (tile**2).sum() < tile.size * close  # of the squares, which are smaller than the differences
@@ -102,8 +108,8 @@ def row_in(tiles: np.ndarray, picture: np.ndarray) -> bool:
     return False
 
 
-def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> int:
-    """Count the pairs first[i] and last[j] of which first + share (last − first) was decoded for all shares.
+def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
+    """List first[i] + share (last[j] − first[i]), [shares, d], of the pairs of which they all were decoded.
 
     Args:
         codes: [n, d], all that were decoded; first, last: [m, d].
@@ -115,4 +121,62 @@ def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.nda
     }
     pairs = [(a, b) for a in near["first"] for b in near["last"] if np.abs(b - a).max() > 1e-2 * scale]
     between = [a + np.asarray(shares)[:, None] * (b - a) for a, b in pairs]
-    return sum(np.isfinite(tree.query(codes, distance_upper_bound=1e-3 * scale)[0]).all() for codes in between)
+    return [some for some in between if np.isfinite(tree.query(some, distance_upper_bound=1e-3 * scale)[0]).all()]
+
+
+def line_is_drawn(images: np.ndarray, drawn: list[np.ndarray]) -> bool:
+    """Say whether images [n, h, w, c] stand in a row or in a column of one of the pictures, in this order or back."""
+    tiles = np.asarray(images).mean(axis=-1)
+    for some, turn in ((tiles, np.asarray), (tiles.swapaxes(1, 2), np.transpose)):
+        if any(row_in(order, turn(picture)) for order in (some, some[::-1]) for picture in drawn):
+            return True
+    return False
+
+
+def unrelated(codes: np.ndarray, steps: int = 20) -> np.ndarray:
+    """Return the codes [n, d] of a run that have nothing to do with the others, as random ones.
+
+    Left out are those in the middle of two others, as interpolated ones, up to `steps` places apart; and those with the
+    same first or second half as another one, as of a grid or where one dimension at a time moves.
+    """
+    codes = np.float64(codes)
+    alone, scale = np.ones(len(codes), bool), np.abs(codes).max(initial=1e-9)
+    for step in range(1, min(steps, (len(codes) - 1) // 2) + 1):
+        before, after = codes[: -2 * step], codes[2 * step :]
+        is_middle = np.abs(codes[step:-step] - (before + after) / 2).max(axis=1) < 1e-4 * scale
+        # The same codes may be decoded again and again: they are not in the middle of themselves.
+        alone[step:-step] &= ~is_middle | (np.abs(after - before).max(axis=1) < 1e-3 * scale)
+    codes, places_of = np.unique(codes, axis=0, return_inverse=True)
+    alone = np.bincount(places_of.ravel(), ~alone, len(codes)) == 0  # in all calls with this code
+    for half in np.array_split(np.round(codes, 6), 2, axis=1) if codes.shape[1] > 1 else ():
+        _, group, count = np.unique(half, axis=0, return_inverse=True, return_counts=True)
+        alone &= count[group.ravel()] == 1
+    return codes[alone]
+
+
+def sampled_codes(decoded: list[np.ndarray], model, images: np.ndarray) -> np.ndarray:
+    """Return the random codes among those that were decoded: unrelated ones that are no codes of these images."""
+    known = np.asarray(model.encode(images))
+    codes = [some for some in decoded if some.shape[1] == known.shape[1]]
+    codes = unrelated(np.concatenate([*codes, known[:0]]))
+    distances, _ = cKDTree(known).query(codes) if len(codes) else (np.empty(0), None)
+    return np.float32(codes[distances > 1e-3 * np.abs(known).max()])
+
+
+def shows(drawn: list[np.ndarray], image: np.ndarray) -> bool:
+    """Say whether an image [h, w, c] stands in one of the pictures with all its pixels, as closely as with `places`."""
+    return any(contains([picture], image, ROUNDED if is_rounded(picture) else EXACT) for picture in drawn)
+
+
+def draws_samples(drawn: list[np.ndarray], done, model, images: np.ndarray, count: int) -> bool:
+    """Say whether at least `count` images that a model decoded from random codes stand in the pictures.
+
+    Args:
+        images: those that the model trained on and validated with, whose codes are not random.
+    """
+    found, codes = 0, sampled_codes(done.decoded, model, images)
+    for image in np.asarray(model.decode(codes)) if len(codes) else ():
+        found += shows(drawn, image)
+        if found == count:
+            return True
+    return False

@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 from claims import full_models, images_of
-from drawings import has_reconstructions, lines, pictures
+from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures
 from PIL import Image
 from scipy.linalg import svd
 from small import (
     IMAGES,
     LOGITS,
+    assert_autoencoder_descends,
     assert_samples_are_of_the_prior,
     constant_decoder,
     constant_encoder,
@@ -22,6 +23,7 @@ from small import (
     sigmoid,
 )
 from submission import hw5
+from watch import linear_layers
 
 RNG = np.random.default_rng(0)
 SOME = RNG.uniform(0, 1, (5, 28, 28, 1)).astype(np.float32)
@@ -38,7 +40,7 @@ def is_mean_squared_error(measured, model, images):
     return any(measured == pytest.approx(np.square(images - part).mean(dtype=np.float64), rel=1e-4) for part in known)
 
 
-@pytest.mark.points(5, part="1.1")
+@pytest.mark.points(3, part="1.1")
 def test_the_linear_autoencoder_has_the_sheets_layers(grade):
     """Layers from 784 pixels to k code units and back; the section trains with the sheet's k, if k is an argument."""
     encoder, decoder = hw5.networks.linear_autoencoder(7)
@@ -68,6 +70,12 @@ def test_the_loss_is_the_mean_over_pixels_and_batch():
     assert loss(model) == pytest.approx((3.0625 + 4.3125) / 8, rel=1e-5)
 
 
+@pytest.mark.points(2, part="1.1")
+def test_the_training_descends_the_squared_error():
+    """With three steps of `fit`, both layers of a small linear autoencoder move along the gradient of the loss."""
+    assert_autoencoder_descends()
+
+
 @pytest.mark.points(1, part="1.2")
 def test_mnist_is_whole():
     train = hw5.data.load("mnist")
@@ -75,6 +83,10 @@ def test_mnist_is_whole():
     assert train.dtype == np.uint8
     assert train.mean() / 255 == pytest.approx(0.1307, abs=5e-5)  # the mean that everybody normalises MNIST with
     assert train.std() / 255 == pytest.approx(0.3081, abs=5e-5)
+    # The mean digit is higher than wide, and leans to the right, so that no image is turned or mirrored.
+    mean, at = train.mean(axis=0)[..., 0], np.arange(28) - 13.5
+    assert np.sum(mean * at[:, None] ** 2) > 1.3 * np.sum(mean * at**2)
+    assert np.sum(mean * np.outer(at, at)) < 0
     test = hw5.data.load("mnist", "test")
     assert test.shape == (10000, 28, 28, 1)
     assert not {image.tobytes() for image in test} & {image.tobytes() for image in train}
@@ -133,7 +145,7 @@ def test_random_codes_are_of_the_standard_normal_distribution():
 @pytest.mark.runs
 @pytest.mark.points(2, part="1.4")
 def test_the_section_draws_its_figures(section_run):
-    """Ten training and ten validation images, and next to them their reconstructions by a model that was trained."""
+    """Ten training and ten validation images, their reconstructions by a model that was trained, and ten samples."""
     done = section_run(1)
     assert json.loads((done.out / "metrics.json").read_text())
     for path in done.figures:
@@ -142,6 +154,8 @@ def test_the_section_draws_its_figures(section_run):
     drawn = pictures(done)
     for images in images_of(done):
         assert any(has_reconstructions(drawn, images, model.reconstruct) for model in full_models(done))
+    known = np.concatenate(images_of(done))
+    assert any(draws_samples(drawn, done, model, known, 10) for model in full_models(done)), "no decoded random codes"
 
 
 @pytest.mark.runs
@@ -149,10 +163,14 @@ def test_the_section_draws_its_figures(section_run):
 def test_interpolations_go_from_training_to_validation_images_in_ten_steps(section_run):
     """Codes on ten lines between the codes of a training and a validation image, in ten even steps, are decoded."""
     done = section_run(1)
-    first, last = (np.asarray(full_models(done)[0].encode(images)) for images in images_of(done))
+    model = full_models(done)[0]
+    first, last = (np.asarray(model.encode(images)) for images in images_of(done))
     codes = np.concatenate([codes for codes in done.decoded if codes.shape[1] == first.shape[1]])
     # ten images with the ends, or ten steps, or ten images between the ends
-    assert max(lines(codes, first, last, np.arange(1, steps) / steps) for steps in (9, 10, 11)) >= 10
+    found = max((lines(codes, first, last, np.arange(1, steps) / steps) for steps in (9, 10, 11)), key=len)
+    assert len(found) >= 10
+    images, drawn = np.asarray(model.decode(np.float32(found[0]))), pictures(done)
+    assert line_is_drawn(images, drawn), "no figure has a row of the decoded images"
 
 
 @pytest.mark.runs
@@ -194,6 +212,7 @@ def autoencoder_of_constants():
 def test_its_loss_is_the_cross_entropy_summed_over_pixels():
     model = autoencoder_of_constants()
     assert loss(model, IMAGES) == pytest.approx(cross_entropy().mean(), rel=1e-5)
+    assert_autoencoder_descends(cross_entropy=True)
 
 
 @pytest.mark.runs
@@ -216,6 +235,7 @@ def test_the_stacked_autoencoder_has_layers_of_varying_size():
         random_weights(network)
         origin, one, two = (np.asarray(network(10 * scale * (inputs - 0.5))) for scale in (0.0, 1.0, -2.0))
         assert np.abs((two - origin) + 2 * (one - origin)).max() > 1e-3  # layers without a non-linearity are one layer
+        assert linear_layers(network, inputs) == []  # also the second one has a non-linearity
     assert encoder.count_params() == 784 * 64 + 64 + 64 * 32 + 32 + 32 * 5 + 5
     assert decoder.count_params() == 5 * 32 + 32 + 32 * 64 + 64 + 64 * 784 + 784
 

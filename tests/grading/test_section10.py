@@ -4,8 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
-from claims import assert_curves_are_logged, assert_terms_are_of_models
-from drawings import KnownImages, pictures, places
+from claims import assert_curves_are_logged, assert_terms_are_of_models, assert_validation_is_apart
+from drawings import KnownImages, draws_samples, pictures, places
 from fids import fids_to_digits
 from leaves import layer_calls
 from small import (
@@ -21,6 +21,7 @@ from small import (
     random_weights,
 )
 from submission import hw5, in_worker
+from watch import linear_layers
 
 ZEROS = np.zeros((2, 32, 32, 1), np.float32)
 
@@ -175,11 +176,17 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
     assert done.figures
     validation = validation_of(done)
     assert validation is not None, "fit got no validation_data"
+    for fit in done.fits:
+        assert_validation_is_apart(fit)
     finder = KnownImages(validation)
     for picture in pictures(done):
         shown = np.float32([*finder.within(picture).values()]) / 255
         for model in done.models if len(shown) >= 4 else []:
             if all(places(image[..., 0], picture) for image in np.asarray(model.reconstruct(shown))):
+                grade(0.9, "validation images and their reconstructions in a figure")
+                known = [fit[name] for fit in done.fits if fit["is_model"] for name in ("images", "validation")]
+                known = np.float32(np.concatenate([part for part in known if part is not None])) / 255
+                assert draws_samples(pictures(done), done, model, known, 4), "no figure has decoded random codes"
                 grade(1)
                 return
     pytest.fail("no figure has validation images with their reconstructions by the trained model")
@@ -257,6 +264,7 @@ def test_other_networks_take_their_place(builder):
     random_weights(encoder)
     random_weights(decoder)
     images = np.random.default_rng(0).uniform(0, 1, (20, 32, 32, 1)).astype(np.float32)
+    assert linear_layers(encoder, images) == linear_layers(decoder, np.asarray(encoder(images)[0])) == []
     # Codes depend on the images, and images on the codes; log σ² is not cut to one sign.
     mean, log_var = (np.asarray(outputs) for outputs in encoder(20 * (images - 0.5)))
     assert log_var.min() < 0 < log_var.max()

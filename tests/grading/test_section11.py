@@ -63,6 +63,8 @@ def test_the_generators_table(grade):
     for call, (_, _, channels) in zip(normalised, TABLE, strict=False):
         assert {*call["weights"]} == {(channels,)}, "channels are to be normalised"
         assert call["inputs"].min() < 0, "an activation comes before its normalisation"  # a ReLU gives none below 0
+    rectified = [call["inputs"].min() for call in calls if "Conv2D" in call["kind"]][-3:]
+    assert {*rectified} == {0}, "a ReLU comes before each of the last three"
     kernels = [np.prod(weight.shape) for weight in generator.trainable_weights if len(weight.shape) > 1]
     assert kernels == [100 * 16 * 64, 16 * 64 * 32, 16 * 32 * 16, 16 * 16 * 1]
     grade(0.75, "the table")
@@ -78,6 +80,23 @@ def test_every_hidden_layer_has_an_activation():
     rng = np.random.default_rng(0)
     for network, shape in ((generator, (20,)), (discriminator, (32, 32, 1))):
         assert linear_layers(network, rng.normal(size=(4, *shape)).astype(np.float32)) == []
+    calls = layer_calls(discriminator, rng.uniform(-1, 1, (4, 32, 32, 1)))
+    assert any("BatchNorm" in call["kind"] for call in calls), "the discriminator has no batch normalisation"
+    assert spread_below_zero(discriminator) > 0, "the discriminator's first activation is no leaky ReLU"
+
+
+@in_worker
+def spread_below_zero(discriminator):
+    """Return how outputs for images differ if all that the first layer gives is below 0; after a ReLU they do not."""
+    import numpy as np
+
+    before = discriminator.get_weights()
+    first = next(number for number, value in enumerate(before) if value.ndim > 1)
+    discriminator.set_weights([-np.abs(value) if n == first else value for n, value in enumerate(before)])
+    images = np.random.default_rng(0).uniform(0.1, 1, (8, 32, 32, 1)).astype("float32")
+    outputs = np.asarray(discriminator(images))
+    discriminator.set_weights(before)
+    return float(np.ptp(outputs))
 
 
 @pytest.mark.points(3, part="11.1")
@@ -181,6 +200,8 @@ def test_the_section_trains_with_the_log_d_trick(run):
         assert samples.shape[1:] == (32, 32, 1)
         assert samples.min() == pytest.approx(-1, abs=0.01)
         assert samples.max() == pytest.approx(1, abs=0.05)
+        assert samples[:, 0, 0].mean() < -0.8, "digits are bright on black"
+        assert -0.9 < samples.mean() < -0.5  # as in section 10: a tenth or an eighth of the pixels are bright
 
 
 @pytest.mark.runs
@@ -204,8 +225,9 @@ def test_images_of_one_fixed_noise(run):
         if len(z) >= 4:
             times.setdefault(z.tobytes(), []).append(at)
     assert max(map(len, times.values()), default=0) >= 2, "no noise is shown twice"
-    shown = [samples for _, z, samples in training.decoded if len(times.get(z.tobytes(), ())) >= 2][-1]
+    z, shown = [(z, samples) for _, z, samples in training.decoded if len(times.get(z.tobytes(), ())) >= 2][-1]
     assert contains(run()["images"], pixels(shown[0]))
+    check_noise([z])
 
 
 @pytest.mark.points(2, part="11.4")
@@ -228,8 +250,10 @@ def test_the_fid_is_that_of_the_samples(run):
     if "mnist_classifier" not in rows:  # the network whose weights are given to all; others are not known here
         assert sum(len(z) for _, z, _ in decoded) >= 100, "the trained generator made no samples for a FID"
         return
-    drawn = in_a_row(decoded, 150)
-    assert drawn is not None, "the trained generator never made as many samples as fid_samples"
+    found = in_a_row(decoded, 150)
+    assert found, "the trained generator never made as many samples as fid_samples"
+    noise, drawn = found
+    check_noise([noise])
     subsets = fids_to_digits(np.broadcast_to(pixels(drawn), (20, *drawn.shape)), len(drawn))
     # Of another choice of 150 real digits: Student's t of 19 degrees of freedom is above 7.5 once in 4 million times.
     spread = np.std(subsets, ddof=1) * np.sqrt(1 + 1 / len(subsets))
@@ -243,10 +267,10 @@ def test_interpolations_of_codes(run, grade):
     done = run()
     # The codes of a row may be decoded together or one by one.
     codes, samples = map(np.concatenate, list(zip(*Training.of(done["pairs"][0]).decoded, strict=True))[1:])
-    rows = [(samples[first], samples[first + number - 1]) for first, number in evenly_spaced(codes, 5)]
+    rows = [samples[first : first + number] for first, number in evenly_spaced(codes, 5)]
     assert len(rows) >= 1, "no evenly spaced codes were decoded"
     grade(0.5, "codes are interpolated")
-    assert any(all(contains(done["images"], pixels(end)) for end in ends) for ends in rows)
+    assert any(all(contains(done["images"], image) for image in pixels(row)) for row in rows)
     grade(1)
 
 

@@ -5,8 +5,8 @@ import itertools
 
 import numpy as np
 import pytest
-from claims import assert_terms_are_of_models, assert_weights_are, images_of
-from drawings import has_reconstructions, lines, pictures
+from claims import assert_rows_are_of_weights, assert_terms_are_of_models, assert_trained_on_digits, images_of
+from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures
 from scipy.integrate import quad
 from scipy.stats import norm
 from small import (
@@ -15,6 +15,7 @@ from small import (
     as_output,
     assert_loss_has_both_terms,
     assert_noise_is_normal,
+    assert_reparameterisation_passes_the_gradient,
     assert_samples_are_of_the_prior,
     assert_training_descends_the_kl,
     constant_encoder,
@@ -73,6 +74,7 @@ def test_z_is_drawn_with_the_standard_deviation_exp_half_s():
     # The cross-entropy of a black pixel is log(1 + exp z) with z ~ N(0.5, 3²); its deviation is about 2.
     expected, _ = quad(lambda z: np.logaddexp(0, z) * norm.pdf(z, 0.5, 3), -40, 40)
     assert loss(vae, np.zeros((20000, 1, 1, 1)), batch_size=20000) == pytest.approx(expected, abs=0.08)
+    assert_reparameterisation_passes_the_gradient()
 
 
 @pytest.mark.points(6, part="2.2")
@@ -122,7 +124,10 @@ def test_every_number_of_latent_dimensions_is_trained(section_run):
         if model.encode(np.zeros((1, 28, 28, 1), np.float32)).shape[1] == k:
             assert model.encoder.count_params() == hw5.networks.dense_vae(k)[0].count_params()
     by_k = done.results["validation"]["kl_weight=1"]
-    assert_terms_are_of_models(done.models, [by_k["k=2"], by_k["k=5"]], images_of(done)[1])
+    for k in (2, 5):
+        of_k = [model for model in done.models if model.decoder.input_shape[-1] == k]
+        assert_terms_are_of_models(of_k, [by_k[f"k={k}"]], images_of(done)[1])
+    assert_trained_on_digits(done)
 
 
 @pytest.mark.points(1, part="2.4")
@@ -141,12 +146,14 @@ def test_random_codes_are_of_the_standard_normal_distribution():
 @pytest.mark.runs
 @pytest.mark.points(2, part="2.4")
 def test_the_section_draws_images_with_the_reconstructions_of_their_modes(section_run):
-    """Ten training and ten validation images, and next to them their reconstructions by a model that was trained."""
+    """Ten training and ten validation images, their reconstructions by a model that was trained, and ten samples."""
     done = section_run(2)
     assert done.figures
     drawn = pictures(done)
     for images in images_of(done):
         assert any(has_reconstructions(drawn, images, model.reconstruct) for model in done.models)
+    known = np.concatenate(images_of(done))
+    assert any(draws_samples(drawn, done, model, known, 10) for model in done.models), "no decoded random codes"
 
 
 @pytest.mark.runs
@@ -154,10 +161,14 @@ def test_the_section_draws_images_with_the_reconstructions_of_their_modes(sectio
 def test_interpolations_go_from_training_to_validation_images_in_ten_steps(section_run):
     """Codes on ten lines between the modes of a training and a validation image, in ten even steps, are decoded."""
     done = section_run(2)
-    first, last = (np.asarray(done.models[0].encode(images)) for images in images_of(done))
+    model = done.models[0]
+    first, last = (np.asarray(model.encode(images)) for images in images_of(done))
     codes = np.concatenate([codes for codes in done.decoded if codes.shape[1] == first.shape[1]])
     # ten images with the ends, or ten steps, or ten images between the ends
-    assert max(lines(codes, first, last, np.arange(1, steps) / steps) for steps in (9, 10, 11)) >= 10
+    found = max((lines(codes, first, last, np.arange(1, steps) / steps) for steps in (9, 10, 11)), key=len)
+    assert len(found) >= 10
+    images, drawn = np.asarray(model.decode(np.float32(found[0]))), pictures(done)
+    assert line_is_drawn(images, drawn), "no figure has a row of the decoded images"
 
 
 @pytest.mark.points(2, part="2.5")
@@ -175,5 +186,4 @@ def test_the_section_trains_with_and_without_it(section_run):
     for terms in (with_kl, without):
         assert terms["negative_elbo"] == pytest.approx(terms["reconstruction"] + terms["kl"], rel=1e-6)
     assert without["kl"] > with_kl["kl"]
-    assert_terms_are_of_models(done.models, [with_kl, without], images_of(done)[1])
-    assert_weights_are(done.models, [0, 1], images_of(done)[1])
+    assert_rows_are_of_weights(done.models, {0: without, 1: with_kl}, images_of(done)[1])

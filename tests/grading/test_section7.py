@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from small import random_weights
 from submission import hw5
 from watch import Training, draws, is_curve_of, linear_layers, numbers_of, watched_section
 
@@ -55,6 +56,22 @@ def test_the_second_coordinate_is_a_quadratic_of_the_first(run):
     assert np.abs(rest).max() < 1e-3 * np.ptp(y)
     assert abs(np.polyfit(x, y, 2)[0]) > 0.1  # and not a line
     assert len(np.unique(x)) > 0.9 * len(x)
+    generator = run()["pairs"][0][0]
+    z = np.random.default_rng(1).normal(size=(100, generator["events"][0]["inputs"].shape[-1])).astype(np.float32)
+    lowest = np.min([generated_points(generator["network"], z, sign) for sign in (-1, 1)], axis=(0, 1))
+    assert np.all((lowest < 0) | (points.min(axis=0) >= 0)), "no generated point can be where the real ones are"
+
+
+def generated_points(generator, z, sign):
+    """Generate points with random weights, those of the last layer multiplied by a sign."""
+    before = generator.get_weights()
+    random_weights(generator)
+    weights = generator.get_weights()
+    last = max(number for number, value in enumerate(weights) if value.ndim > 1)
+    generator.set_weights([sign * value if number >= last else value for number, value in enumerate(weights)])
+    points = np.asarray(generator(z))
+    generator.set_weights(before)
+    return points
 
 
 @pytest.mark.runs

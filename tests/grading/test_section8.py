@@ -48,6 +48,7 @@ def test_emojis_are_embedded():
     assert images.shape == (1832, 32, 32, 3)
     assert images.dtype == np.uint8
     assert np.mean(images[:, 0, 0] == 255) > 0.9  # on white
+    assert images[..., 0].mean() > images[..., 1].mean() > images[..., 2].mean()  # most have yellow, faces and hands
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) > 1700  # and not one picture again and again
     assert len(hw5.data.load("emojione", limit=7)) == 7
 
@@ -175,6 +176,9 @@ def test_the_frechet_distance_of_features():
         fitted = gaussian.of(one)
         np.testing.assert_allclose(fitted.mean, [3.0, 6.0], rtol=1e-5)
         np.testing.assert_allclose(fitted.covariance, [[4.0, 3.0], [3.0, 3.0]], rtol=1e-5)
+        # As many as the sheet's, in an order, so that parts of them have other means: 0 to 2,999 and their halves
+        many = np.stack([np.arange(3000.0), np.arange(3000) // 2], axis=1)
+        np.testing.assert_allclose(gaussian.of(many).covariance, np.cov(many, rowvar=False), rtol=1e-4)
 
 
 @pytest.mark.points(2, part="8.4")

@@ -1,5 +1,8 @@
 """Mistakes in autoencoders and in the data that they are trained on (section 1)."""
 
+# ruff: noqa: E501 (edits are pieces of files)
+
+from measures import DATA, PREPARED
 from mutant import Mutant, mutant
 
 SQUARED_ERROR = "return ops.mean(ops.square(targets - outputs), axis=range(1, len(targets.shape)))"
@@ -340,5 +343,63 @@ MUTANTS = [
                 '    linear = k if "linear" in variants else []',
             ),
         ),
+    ),
+    mutant(
+        "autoencoder-encoder-gets-no-gradient",
+        "losses",
+        ("1.1", "1.6"),
+        "models/autoencoder.py",
+        "outputs = self.decode_outputs(self.encoder(images, training=training), training)\n        errors",
+        "outputs = self.decode_outputs(ops.stop_gradient(self.encoder(images, training=training)), training)\n        errors",
+    ),
+    mutant(
+        "autoencoder-minimises-absolute-errors",
+        "losses",
+        ("1.1", "1.6"),
+        "models/autoencoder.py",
+        "return ops.mean(losses)",
+        "return ops.mean(ops.abs(images - self.to_images(outputs))) if training else ops.mean(losses)",
+    ),
+    Mutant(
+        "stacked-with-one-activation",
+        "networks",
+        ("1.7",),
+        (
+            (
+                "networks.py",
+                'down = [layers.Dense(units, activation=activation, name=f"down_{i}")',
+                'down = [layers.Dense(units, activation=activation if i == 1 else None, name=f"down_{i}")',
+            ),
+            (
+                "networks.py",
+                'up = [layers.Dense(units, activation=activation, name=f"up_{i}")',
+                'up = [layers.Dense(units, activation=activation if i == 1 else None, name=f"up_{i}")',
+            ),
+        ),
+    ),
+    mutant(
+        "digits-transposed",
+        "protocol",
+        ("1.2", "4.4"),
+        DATA,
+        PREPARED,
+        'found = prepared.load(dataset, split, feature, limit)\n    return found.swapaxes(1, 2) if name == "mnist" and feature == "image" else found',
+    ),
+    mutant(
+        "random-codes-are-codes-of-images",
+        "figures",
+        ("1.4",),
+        "figures/latent.py",
+        "model.sample(count, seed=0)",
+        "model.reconstruct(validation[::-1])",
+    ),
+    mutant(
+        "interpolation-decoded-and-pixels-drawn",
+        "figures",
+        ("1.4", "2.4"),
+        "figures/latent.py",
+        STEPS,
+        STEPS
+        + "\n    mixed = shares[:, None, None, None]\n    steps = (1 - mixed) * training[:, None] + mixed * validation[:, None]",
     ),
 ]

@@ -3,6 +3,7 @@
 import autoencoders
 import denoising
 import equivalents
+import faces
 import gan_equivalents
 import gan_sections
 import gans
@@ -18,6 +19,7 @@ MUTANTS = [
     *gan_sections.MUTANTS,
     *measures.MUTANTS,
     *denoising.MUTANTS,
+    *faces.MUTANTS,
 ]
 EQUIVALENTS = [
     *equivalents.EQUIVALENTS,

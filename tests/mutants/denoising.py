@@ -170,6 +170,39 @@ MUTANTS = [
         (6,),
         False,
     ),
+    mutant(
+        "patch-replaced-by-noise",
+        "protocol",
+        ("6.1",),
+        LAYERS,
+        "return ops.clip(images + placed, 0.0, 1.0), mask",
+        "return ops.clip(images * (1.0 - mask) + placed, 0.0, 1.0), mask",
+    ),
+    mutant(
+        "denoiser-trained-towards-a-hole",
+        "protocol",
+        ("6.2",),
+        MODEL,
+        LOSS,
+        LOSS.replace("images", "images * (1.0 - mask)"),
+    ),
+    mutant(
+        "denoiser-loss-outside-the-patch",
+        "losses",
+        ("6.2",),
+        MODEL,
+        "bernoulli_loss(images, logits))",
+        "bernoulli_loss(images * (1.0 - mask), ops.where(mask > 0, -40.0, logits)))",
+        runs=True,
+    ),
+    mutant(
+        "patch-mse-of-all-errors",
+        "metrics",
+        ("6.3",),
+        SECTION,
+        MEAN,
+        "mse, patch_mse = errors.mean(), errors.sum() / mask.sum()",
+    ),
 ]
 
 EQUIVALENTS = [

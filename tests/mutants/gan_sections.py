@@ -2,7 +2,8 @@
 
 # ruff: noqa: E501 (edits are pieces of files)
 
-from mutant import mutant
+from gans import GAN
+from mutant import Mutant, mutant
 from vae_sections import HISTORY
 
 MUTANTS = [
@@ -341,5 +342,57 @@ MUTANTS = [
         "section11.py",
         "    figures.image_grid(path, model.interpolate(first, last, SHARES), **labels)",
         "    images = np.asarray(model.decode(np.concatenate([first, last])))\n    figures.image_grid(path, images.reshape(6, 2, *images.shape[1:]), **labels)",
+    ),
+    Mutant(
+        "gan-outputs-of-both-steps-swapped",
+        "claims",
+        ("3.1", "5.8", "11.3", "11.6"),
+        (
+            (
+                GAN,
+                "            d_fake_d_step=self.objective.output(fake_logits),\n            diversity=ops.divide_no_nan(pixel_std(fake), pixel_std(real)),  # of one image it is 0\n        )\n\n    def generator_step",
+                "            d_fake_g_step=self.objective.output(fake_logits),\n            diversity=ops.divide_no_nan(pixel_std(fake), pixel_std(real)),  # of one image it is 0\n        )\n\n    def generator_step",
+            ),
+            (
+                GAN,
+                "self.update_metrics(count, g_loss=loss, d_fake_g_step=",
+                "self.update_metrics(count, g_loss=loss, d_fake_d_step=",
+            ),
+        ),
+        (),
+        True,
+    ),
+    mutant(
+        "section-7-distance-before-the-training",
+        "claims",
+        ("7.2",),
+        "section7.py",
+        "mean_and_error(distances(draws, rng)) for step, draws in generated.items() if step}",
+        "mean_and_error(distances(generated[0], rng)) for step, draws in generated.items() if step}",
+    ),
+    mutant(
+        "section-11-inverted-digits",
+        "protocol",
+        ("11.2",),
+        "section11.py",
+        "images, validation = run.train_validation(SIZE)",
+        "images, validation = (255 - some for some in run.train_validation(SIZE))",
+    ),
+    mutant(
+        "fixed-noise-is-uniform",
+        "noise",
+        ("11.3",),
+        "training/callbacks.py",
+        "noise = np.random.default_rng(seed).standard_normal((NOISE_GRID**2, latent_dim), np.float32)",
+        "noise = np.random.default_rng(seed).random((NOISE_GRID**2, latent_dim), np.float32)",
+        sections=(11, 8),
+    ),
+    mutant(
+        "section-11-decodes-codes-and-draws-pixels",
+        "figures",
+        ("11.5",),
+        "section11.py",
+        "    figures.image_grid(path, model.interpolate(first, last, SHARES), **labels)",
+        "    images, share = model.interpolate(first, last, SHARES), np.linspace(0, 1, len(SHARES))[:, None, None, None]\n    figures.image_grid(path, images[:, :1] + share * (images[:, -1:] - images[:, :1]), **labels)",
     ),
 ]

@@ -337,6 +337,59 @@ MUTANTS = [
         'found = prepared.load(dataset, split, feature, limit)\n    return np.float32(found) / 255 if name == "cartoon_faces" and feature == "image" else found',
         runs=False,
     ),
+    mutant(
+        "wasserstein-of-city-blocks",
+        "metrics",
+        ("5.6",),
+        WASSERSTEIN,
+        "cost = cdist(x, y) ** order",
+        'cost = cdist(x, y, "cityblock") ** order',
+    ),
+    mutant(
+        "wasserstein-by-a-greedy-assignment",
+        "metrics",
+        ("5.6",),
+        WASSERSTEIN,
+        EXACT,
+        "total = 0.0\n    for row in range(len(cost)):\n        nearest = cost[row].argmin()\n        total += cost[row, nearest]\n        cost[:, nearest] = np.inf\n    return total / len(x)",
+    ),
+    mutant("mmd-across-divided-by-one-count", "metrics", ("5.6",), MMD, "/ (len(x) * len(y))", "/ (len(x) * len(x))"),
+    mutant(
+        "dequantised-alike-in-all-images",
+        "noise",
+        ("5.6",),
+        LIKELIHOOD,
+        "integers(0, 2**16, images.shape, np.uint16)",
+        "integers(0, 2**16, images.shape[1:], np.uint16)",
+    ),
+    mutant(
+        "dequantised-alike-in-all-channels",
+        "noise",
+        ("5.6",),
+        LIKELIHOOD,
+        "integers(0, 2**16, images.shape, np.uint16)",
+        "integers(0, 2**16, (*images.shape[:-1], 1), np.uint16)",
+    ),
+    mutant(
+        "estimate-averages-its-parts",
+        "metrics",
+        ("5.6",),
+        "metrics/importance_sampling.py",
+        "bounds.append(iwae_bound(np.concatenate(parts)))",
+        "bounds.append(np.mean([iwae_bound(part) for part in parts], axis=0))",
+    ),
+    mutant(
+        "emojis-in-blue",
+        "protocol",
+        ("8.1",),
+        DATA,
+        PREPARED,
+        'found = prepared.load(dataset, split, feature, limit)\n    return found[..., ::-1] if name == "emojione" and feature == "image" else found',
+        runs=False,
+    ),
+    mutant(
+        "covariance-of-blocks-averaged", "metrics", ("8.4",), FRECHET, "gap * np.sqrt(count * share)])", "0 * gap])"
+    ),
 ]
 
 EQUIVALENTS = [

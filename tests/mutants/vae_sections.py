@@ -4,12 +4,14 @@
 
 from measures import DATA, PREPARED
 from mutant import Mutant, mutant
+from vaes import HEAD, Z
 
 EVALUATED = "evaluate(samples) if evaluate else {}"
 IWAE = "return models.ImportanceWeightedVAE(*pair, settings.importance_samples, **arguments)"
 HISTORY = 'measured[name] = {"history": history,'
 ROWS_OF_9 = "rows = np.concatenate([first[:, None], between, last[:, None]], axis=1)"
 BETWEEN = "between = model.interpolate(model.encode(first), model.encode(last), shares)"
+TRAIN_VALIDATION = "images, validation = run.train_validation()\n"
 EVALUATION = "evaluate(model, keys if prior == settings.prior[0] else [BY_DIGITS])"
 
 MUTANTS = [
@@ -438,6 +440,120 @@ MUTANTS = [
         EVALUATION,
         EVALUATION.replace(
             "(model,", '(type("Real", (), {"sample": lambda _, count, seed: data.scale(images[:count])})(),'
+        ),
+    ),
+    mutant(
+        "log-variance-with-relu",
+        "networks",
+        ("2.1", "4.1", "10.6"),
+        "networks.py",
+        HEAD,
+        HEAD + 'activation="relu" if name == "log_var" else None, ',
+        sections=(10,),
+    ),
+    mutant(
+        "gradient-stops-at-the-deviation",
+        "losses",
+        ("2.1", "5.4"),
+        "distributions.py",
+        Z,
+        "z = self.mean + ops.stop_gradient(ops.exp(0.5 * self.log_var)) * epsilon",
+    ),
+    mutant(
+        "section-2-trains-on-validation-images",
+        "protocol",
+        ("2.3",),
+        "section2.py",
+        "name, build, images, validation, k=dim",
+        "name, build, validation, images, k=dim",
+    ),
+    mutant(
+        "section-2-labels-of-k-mixed",
+        "claims",
+        ("2.3",),
+        "section2.py",
+        '[f"k={dim}"] = training',
+        '[f"k={k[-1 - k.index(dim)]}"] = training',
+    ),
+    mutant(
+        "new-images-are-reconstructions",
+        "figures",
+        ("4.3",),
+        "section4.py",
+        "model.sample(len(existing), seed=0)",
+        "model.reconstruct(data.scale(images[: len(existing)]))",
+    ),
+    mutant(
+        "new-images-of-uniform-codes",
+        "noise",
+        ("4.3",),
+        "section4.py",
+        "model.sample(len(existing), seed=0)",
+        'model.decode(np.random.default_rng(0).uniform(size=(len(existing), model.latent_dim)).astype("float32"))',
+    ),
+    mutant(
+        "section-4-trains-on-test-images",
+        "protocol",
+        ("4.1",),
+        "section4.py",
+        TRAIN_VALIDATION,
+        TRAIN_VALIDATION + '    images = data.load("mnist", "test", limit=run.settings.train_size)\n',
+    ),
+    mutant(
+        "sweep-labels-mixed",
+        "claims",
+        ("4.2",),
+        "section4.py",
+        'measured[f"{weight:g}"] =',
+        'order = sorted({*settings.sweep, settings.kl_weight})\n        measured[f"{order[-1 - order.index(weight)]:g}"] =',
+    ),
+    mutant(
+        "pairs-are-the-first-images",
+        "protocol",
+        ("9.2",),
+        "section9.py",
+        "order = list(random.permutation(len(labels)))",
+        "order = list(range(len(labels)))",
+    ),
+    mutant(
+        "seven-steps-with-the-ends",
+        "figures",
+        ("9.2",),
+        "section9.py",
+        "shares = np.linspace(0, 1, NUM_INTERPOLATES + 2)[1:-1]",
+        "shares = np.linspace(0, 1, NUM_INTERPOLATES)",
+    ),
+    mutant(
+        "section-10-validates-on-training-images",
+        "claims",
+        ("10.4",),
+        "section10.py",
+        "images, validation = run.train_validation(SIZE)",
+        "images, _ = run.train_validation(SIZE)\n    validation = images",
+    ),
+    mutant(
+        "section-10-samples-are-reconstructions",
+        "figures",
+        ("10.4",),
+        "section10.py",
+        "drawn[prior] = model.sample(num_drawn, seed=settings.seed)",
+        "drawn[prior] = model.reconstruct(data.scale(images[:num_drawn]))",
+    ),
+    Mutant(
+        "shallow-network-without-activations",
+        "networks",
+        ("10.6",),
+        (
+            (
+                "networks.py",
+                'layers.Conv2D(16, 4, 2, "same", activation="relu", name="enc_1")',
+                'layers.Conv2D(16, 4, 2, "same", name="enc_1")',
+            ),
+            (
+                "networks.py",
+                'layers.Conv2D(32, 4, 2, "same", activation="relu", name="enc_2")',
+                'layers.Conv2D(32, 4, 2, "same", name="enc_2")',
+            ),
         ),
     ),
 ]

@@ -267,7 +267,7 @@ MUTANTS = [
     Mutant(
         "gradient-stops-at-z",
         "losses",
-        ("4.5",),
+        ("2.1", "4.5"),
         (
             (
                 "models/vae.py",
@@ -279,7 +279,7 @@ MUTANTS = [
     mutant(
         "decoder-is-trained-alone",
         "protocol",
-        (*KL_PARTS, "4.5"),
+        (*KL_PARTS, "2.1", "4.5", "5.4"),
         "models/base.py",
         "images, variables = self.images_of(data), self.trainable_variables",
         "images, variables = self.images_of(data), self.decoder.trainable_variables",
