@@ -56,7 +56,7 @@ MUTANTS = [
         ("8.2", "11.2"),
         GAN,
         NORMAL,
-        "ops.convert_to_tensor(np.float32(np.random.normal(size=(5000, *shape))))[:count]",
+        "ops.convert_to_tensor(__import__('numpy').random.normal(size=(5000, *shape)).astype('float32'))[:count]",
     ),
     mutant("gan-noise-of-ones", "noise", ("8.2", "11.2"), GAN, NORMAL, "ops.ones((count, *shape))"),
     mutant("gan-noise-too-small", "noise", ("11.2",), GAN, NORMAL, f"0.5 * {NORMAL}"),
