@@ -1,6 +1,7 @@
 """Sheet 004: convolutional VAEs."""
 
 import inspect
+import itertools
 
 import numpy as np
 import pytest
@@ -178,18 +179,21 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
     assert validation is not None, "fit got no validation_data"
     for fit in done.fits:
         assert_validation_is_apart(fit)
-    finder = KnownImages(validation)
-    for picture in pictures(done):
+    finder, drawn = KnownImages(validation), pictures(done)
+    known = [fit[name] for fit in done.fits if fit["is_model"] for name in ("images", "validation")]
+    known = np.float32(np.concatenate([part for part in known if part is not None])) / 255
+    is_reconstructed = False
+    for picture, model in itertools.product(drawn, done.models):
         shown = np.float32([*finder.within(picture).values()]) / 255
-        for model in done.models if len(shown) >= 4 else []:
-            if all(places(image[..., 0], picture) for image in np.asarray(model.reconstruct(shown))):
-                grade(0.9, "validation images and their reconstructions in a figure")
-                known = [fit[name] for fit in done.fits if fit["is_model"] for name in ("images", "validation")]
-                known = np.float32(np.concatenate([part for part in known if part is not None])) / 255
-                assert draws_samples(pictures(done), done, model, known, 4), "no figure has decoded random codes"
-                grade(1)
-                return
-    pytest.fail("no figure has validation images with their reconstructions by the trained model")
+        if len(shown) < 4 or not all(places(image[..., 0], picture) for image in np.asarray(model.reconstruct(shown))):
+            continue
+        is_reconstructed = True
+        grade(0.9, "validation images and their reconstructions in a figure")
+        if draws_samples(drawn, done, model, known, 4):  # another hardly trained model has reconstructions like these
+            grade(1)
+            return
+    assert is_reconstructed, "no figure has validation images with their reconstructions by the trained model"
+    pytest.fail("no figure has decoded random codes")
 
 
 def rows_of(results):
