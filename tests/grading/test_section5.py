@@ -101,8 +101,8 @@ def test_the_vae_is_trained(section_run):
     fed = [batch for batch in done.fed if batch.ndim == 4]
     assert fed
     assert all(batch.shape[1:] == (64, 64, 3) for batch in fed)
-    train = {image.tobytes() for image in hw5.data.load("cartoon_faces", "train")}
-    assert {image.tobytes() for fit in done.fits for image in fit["images"]} <= train
+    test = {image.tobytes() for image in hw5.data.load("cartoon_faces", "test", limit=500)}
+    assert not {image.tobytes() for fit in done.fits for image in fit["images"]} & test
     assert all(fit["moved"] > 0.9 for fit in done.fits)
     for trained in done.models:
         encoder, decoder = trained.encoder, trained.decoder
@@ -392,7 +392,7 @@ def what_a_flow_moves(model):
             decoded.append(np.reshape(args[0], (3, 2, -1)))
         return call(self, *args, **kwargs)
 
-    images = rng.uniform(0, 1, (2, *model.encoder.input_shape[1:])).astype("float32")
+    images = rng.uniform(0, 1, (2, 64, 64, 3)).astype("float32")
     mean, log_var = (np.asarray(part) for part in model.encoder(images)[:2])
     epsilon = rng.standard_normal((3, 2, mean.shape[-1])).astype("float32")
     tf.config.run_functions_eagerly(True)
@@ -589,14 +589,13 @@ def test_the_maximum_mean_discrepancy_is_unbiased():
     expected = 1 + 27 - 2 * (1 + 1 + 3.375 + 8) / 4
     pair = np.array([[0.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 2.0], [2.0, 1.0]])
     assert hw5.metrics.maximum_mean_discrepancy(*pair, kernel="polynomial") == pytest.approx(expected, rel=1e-5)
-    # Of three xs and two ys: 1, 1 and 27 between the xs, 8 between the ys, and across 1, 1, 8, 27, 27 and 125.
+    # Of three xs and two ys: 1, 1 and 27 between the xs, 27 between the ys, and across 1, 1, 8, 27, 27 and 125.
     three, two = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [2.0]])
     across = np.mean((three @ two.T + 1) ** 3)
-    try:
+    found = None
+    with contextlib.suppress(Exception):  # an estimate for sets of the same size alone refuses these in many ways
         found = hw5.metrics.maximum_mean_discrepancy(three, two, kernel="polynomial")
-        assert found == pytest.approx((1 + 1 + 27) / 3 + 27 - 2 * across, rel=1e-5)
-    except ValueError:
-        pass  # an estimate for sets of the same size alone
+    assert found is None or found == pytest.approx((1 + 1 + 27) / 3 + 27 - 2 * across, rel=1e-5)
     if "bandwidth" not in inspect.signature(hw5.metrics.maximum_mean_discrepancy).parameters:
         return
     # exp(−‖x − y‖²/(2 · 2²)): of 1 within both sets, and of 2, 3, 1 and 2 across
