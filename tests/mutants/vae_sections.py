@@ -462,7 +462,7 @@ MUTANTS = [
     mutant(
         "section-2-trains-on-validation-images",
         "protocol",
-        ("2.3",),
+        ("2.3", "2.5"),
         "section2.py",
         "name, build, images, validation, k=dim",
         "name, build, validation, images, k=dim",
