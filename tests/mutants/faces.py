@@ -101,6 +101,6 @@ MUTANTS = [
         ("5.5",),
         "section5.py",
         "samples = model.sample(len(noise), seed=run.settings.seed)",
-        "samples = np.repeat(model.decode(noise[:1]), len(noise), axis=0)",
+        "samples = model.decode(noise[:1].repeat(len(noise), axis=0))",
     ),
 ]

@@ -371,14 +371,6 @@ MUTANTS = [
         "integers(0, 2**16, (*images.shape[:-1], 1), np.uint16)",
     ),
     mutant(
-        "estimate-averages-its-parts",
-        "metrics",
-        ("5.6",),
-        "metrics/importance_sampling.py",
-        "bounds.append(iwae_bound(np.concatenate(parts)))",
-        "bounds.append(np.mean([iwae_bound(part) for part in parts], axis=0))",
-    ),
-    mutant(
         "emojis-in-blue",
         "protocol",
         ("8.1",),
