@@ -1,6 +1,7 @@
 """What is in the figures of a section, and which codes were decoded for them."""
 
 import contextlib
+import itertools
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -168,15 +169,8 @@ def shows(drawn: list[np.ndarray], image: np.ndarray) -> bool:
     return any(contains([picture], image, ROUNDED if is_rounded(picture) else EXACT) for picture in drawn)
 
 
-def draws_samples(drawn: list[np.ndarray], done, model, images: np.ndarray, count: int) -> bool:
-    """Say whether at least `count` images that a model decoded from random codes stand in the pictures.
-
-    Args:
-        images: those that the model trained on and validated with, whose codes are not random.
-    """
-    found, codes = 0, sampled_codes(done.decoded, model, images)
-    for image in np.asarray(model.decode(codes)) if len(codes) else ():
-        found += shows(drawn, image)
-        if found == count:
-            return True
-    return False
+def draws_samples(drawn: list[np.ndarray], codes: np.ndarray, model, count: int) -> bool:
+    """Say whether at least `count` images that a model decodes from random codes, [n, d], stand in the pictures."""
+    images = np.asarray(model.decode(np.float32(codes))) if len(codes) else ()
+    found = (image for image in images if shows(drawn, image))
+    return len([*itertools.islice(found, count)]) == count

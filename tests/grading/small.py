@@ -435,8 +435,8 @@ def assert_optimizers_keep_their_state(objective, in_sigmoid=False, sign=1, rate
     """Check two steps of a GAN with momentum: each player's velocity goes on from its last step.
 
     Args:
-        rate_g: the generator's learning rate; with 0, its loss does not matter.
         objective: "non_saturating", "least_squares", also with factors ½ or 1, or "wasserstein" with this sign.
+        rate_g: the generator's learning rate; with 0, its loss does not matter.
     """
     found = point_gan(objective, steps=2, momentum=0.9, sigmoid=in_sigmoid, rate_g=rate_g)
     slopes = {  # of the losses by the logits of real and generated samples, and of G's loss
@@ -449,13 +449,13 @@ def assert_optimizers_keep_their_state(objective, in_sigmoid=False, sign=1, rate
     assert any(found == pytest.approx(one, rel=1e-3) for one in expected), f"{found}, and not {expected[0]}"
 
 
-def _point_gan_of(of_real, of_fake, of_generator, scale_d, scale_g):
+def _point_gan_of(of_real, of_fake, of_generator, scale_d, rate_g):
     """Compute `point_gan` with two steps and a momentum of 0.9."""
     (w, c, b), (speed_w, speed_c, speed_b) = (0.8, -0.2, 0.5), (0.0, 0.0, 0.0)
     for _ in range(2):
         real, fake = scale_d * of_real(1.5 * w + c), scale_d * of_fake(b * w + c)
         speed_w, speed_c = 0.9 * speed_w - 0.1 * (1.5 * real + b * fake), 0.9 * speed_c - 0.1 * (real + fake)
         w, c = w + speed_w, c + speed_c
-        speed_b = 0.9 * speed_b - scale_g * of_generator(w * b + c) * w
+        speed_b = 0.9 * speed_b - rate_g * of_generator(w * b + c) * w
         b += speed_b
     return w, c, b

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 from claims import full_models, images_of
-from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures
+from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures, sampled_codes
 from PIL import Image
 from scipy.linalg import svd
 from small import (
@@ -155,7 +155,9 @@ def test_the_section_draws_its_figures(section_run):
     for images in images_of(done):
         assert any(has_reconstructions(drawn, images, model.reconstruct) for model in full_models(done))
     known = np.concatenate(images_of(done))
-    assert any(draws_samples(drawn, done, model, known, 10) for model in full_models(done)), "no decoded random codes"
+    assert any(
+        draws_samples(drawn, sampled_codes(done.decoded, model, known), model, 10) for model in full_models(done)
+    ), "no decoded random codes"
 
 
 @pytest.mark.runs

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 from claims import assert_curves_are_logged, assert_terms_are_of_models, assert_validation_is_apart
-from drawings import KnownImages, draws_samples, pictures, places
+from drawings import KnownImages, draws_samples, pictures, places, sampled_codes
 from fids import fids_to_digits
 from leaves import layer_calls
 from small import (
@@ -189,7 +189,9 @@ def test_six_curves_in_tensorboard_and_in_a_figure(section_run, grade):
             continue
         is_reconstructed = True
         grade(0.9, "validation images and their reconstructions in a figure")
-        if draws_samples(drawn, done, model, known, 4):  # another hardly trained model has reconstructions like these
+        if draws_samples(
+            drawn, sampled_codes(done.decoded, model, known), model, 4
+        ):  # another hardly trained model has reconstructions like these
             grade(1)
             return
     assert is_reconstructed, "no figure has validation images with their reconstructions by the trained model"

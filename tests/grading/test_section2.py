@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from claims import assert_rows_are_of_weights, assert_terms_are_of_models, assert_trained_on_digits, images_of
-from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures
+from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures, sampled_codes
 from scipy.integrate import quad
 from scipy.stats import norm
 from small import (
@@ -153,7 +153,9 @@ def test_the_section_draws_images_with_the_reconstructions_of_their_modes(sectio
     for images in images_of(done):
         assert any(has_reconstructions(drawn, images, model.reconstruct) for model in done.models)
     known = np.concatenate(images_of(done))
-    assert any(draws_samples(drawn, done, model, known, 10) for model in done.models), "no decoded random codes"
+    assert any(draws_samples(drawn, sampled_codes(done.decoded, model, known), model, 10) for model in done.models), (
+        "no decoded random codes"
+    )
 
 
 @pytest.mark.runs

@@ -3,12 +3,11 @@
 import contextlib
 import functools
 import inspect
-import itertools
 
 import numpy as np
 import pytest
 from claims import assert_curves_are_logged
-from drawings import pictures, row_in, shows, unrelated
+from drawings import draws_samples, line_is_drawn, pictures, unrelated
 from leaves import layer_calls
 from scipy.special import logsumexp
 from scipy.stats import entropy, kstest, norm
@@ -473,10 +472,10 @@ def test_samples_traversals_and_interpolations_are_drawn(section_run, model, gra
     assert ends
     grade(0.75, "interpolations of codes, none of pixels")
     drawn = pictures(done)
-    assert faces_are_drawn(drawn, codes, trained), "no samples of random codes"
+    assert draws_samples(drawn, unrelated(codes), trained, 8), "no samples of random codes"
     images = (np.asarray(trained.decode(np.float32([first, last]))) for first, last in ends)
-    mixed = ((last + shares[:, :, None, None] * (first - last)).mean(axis=-1) for first, last in images)
-    assert any(row_or_column_in(row, picture) for row in mixed for picture in drawn)
+    mixed = (last + shares[:, :, None, None] * (first - last) for first, last in images)
+    assert any(line_is_drawn(row, drawn) for row in mixed)
     grade(1)
 
 
@@ -487,20 +486,6 @@ def codes_of(model, decoded):
             model.decode(np.zeros((1, width), np.float32))
             return np.concatenate([codes for codes in decoded if codes.shape[1] == width])
     raise AssertionError("no codes were decoded")
-
-
-def row_or_column_in(tiles, picture):
-    """Say whether tiles stand in a row or in a column of a picture, in either direction."""
-    pairs = ((tiles, picture), (np.swapaxes(tiles, 1, 2), picture.T))
-    return any(row_in(way, turned) for some, turned in pairs for way in (some, some[::-1]))
-
-
-def faces_are_drawn(drawn, codes, model, least=8):
-    """Say whether that many images of random codes stand in the pictures; a VAE may have decoded other codes too."""
-    codes = unrelated(codes)
-    images = np.asarray(model.decode(np.float32(codes))) if len(codes) else []
-    found = (shows(drawn, image) for image in images)
-    return sum(itertools.islice(filter(None, found), least)) == least
 
 
 def has_traversals(codes):
