@@ -7,7 +7,7 @@ reach. D sees all images shifted at random, against overfitting. The second comm
 settings.
 
     python -m hw5.section8
-    python -m hw5.section8 --steps=3000 --fid_samples=1000                  # fewer of both
+    python -m hw5.section8 --steps=2500 --fid_samples=1000                  # fewer of both
     python -m hw5.section8 --preset=sheet                                   # exactly as on the sheet
     python -m hw5.section8 --data_dir=joypixels-7.0-free/png/unicode/32     # your own PNGs
 """

@@ -170,6 +170,7 @@ def section_run():
         `batch_size`, of the first batch, or None; `start` and `end`, checksums of the kernels before the first step and
         after the last one; and `logs`, the numbers that Keras logged by epoch, by name;
         `drawn`, the arrays that `imshow` drew, and for each figure with several of one size, these in their rows;
+        `texts`, of each figure that was saved the titles, the labels, and the texts in its axes and at their ticks;
         `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
         `sampled`, of section 4, how many samples were replaced by `known_digits`.
     """
@@ -229,15 +230,16 @@ def run_section(number, arguments, digits):
 
     import keras
     import matplotlib.axes
+    import matplotlib.figure
     import numpy as np
     import tensorflow as tf
 
     max_bytes, max_codes = 100_000_000, 5000
     section = importlib.import_module(f"hw5.section{number}")
-    fed, trained, fits, drawn, decoded, tiles = [], [], [], [], [], {}
+    fed, trained, fits, drawn, decoded, texts, tiles = [], [], [], [], [], [], {}
     sampled, samples_of, measuring = [], None, [0]  # how many calls of `fit` and `evaluate` are under way
     fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
-    imshow = matplotlib.axes.Axes.imshow
+    imshow, savefig = matplotlib.axes.Axes.imshow, matplotlib.figure.Figure.savefig
 
     def batches_of(data, count=None):
         """Return the batches of a data set, or what is no data set as the only one."""
@@ -320,6 +322,14 @@ def run_section(number, arguments, digits):
             tiles.setdefault(key, [self.figure, {}])[1][row, column] = np.array(X)
         return imshow(self, X, *args, **kwargs)
 
+    def recording_savefig(self, *args, **kwargs):
+        savefig(self, *args, **kwargs)
+        found = []
+        for axes in self.axes:
+            found += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts]
+            found += [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        texts.append([text.get_text() for text in found if text.get_text()])
+
     def joined(found):
         """Join images of one figure as their axes stand: (row, column) → image."""
         rows, columns = (1 + max(place[axis] for place in found) for axis in (0, 1))
@@ -379,6 +389,7 @@ def run_section(number, arguments, digits):
         mock.patch.object(keras.Model, "__call__", recording_call),
         mock.patch.object(keras.Model, "predict", recording_predict),
         mock.patch.object(matplotlib.axes.Axes, "imshow", recording_imshow),
+        mock.patch.object(matplotlib.figure.Figure, "savefig", recording_savefig),
     ):
         # Of so few steps, tracing would be most of the time.
         tf.config.run_functions_eagerly(True)
@@ -391,4 +402,4 @@ def run_section(number, arguments, digits):
         trained = [load(path.parent) for path in sorted(Path(arguments["run_dir"]).rglob("config.json"))]
     drawn += [joined(found) for _, found in tiles.values() if len(found) > 1]
     done = {"fed": fed, "models": trained, "fits": fits, "drawn": drawn, "decoded": decoded, "sampled": sampled}
-    return {"results": returned["results"]} | done
+    return {"results": returned["results"], "texts": texts} | done

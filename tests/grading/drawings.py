@@ -16,12 +16,16 @@ ROUNDED, EXACT = 0.6 / 255, 1e-5  # largest difference of a pixel that was round
 
 
 def pictures(done) -> list[np.ndarray]:
-    """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, or else the files as they are."""
+    """Return what a section drew as grey images in [0, 1]: the arrays of `imshow`, or else the files as they are.
+
+    Bright ones are also there as negatives, as digits may be drawn black on white.
+    """
     found = [*done.drawn]
     for path in [] if found else done.figures:
         with contextlib.suppress(UnidentifiedImageError), Image.open(path) as image:
             found.append(np.asarray(image.convert("RGB")))
-    return [_grey(array) for array in found if array.ndim in (2, 3)]
+    found = [_grey(array) for array in found if array.ndim in (2, 3)]
+    return found + [1 - picture for picture in found if np.median(picture) > 0.5]
 
 
 def _grey(array):
@@ -155,11 +159,18 @@ def unrelated(codes: np.ndarray, steps: int = 20) -> np.ndarray:
     return codes[alone]
 
 
+def codes_of(model, decoded: list[np.ndarray]) -> np.ndarray:
+    """Join those arrays [n, d] that have the width of a model's codes, or else return an empty one."""
+    for width in {codes.shape[1] for codes in decoded}:
+        with contextlib.suppress(Exception):  # the layers of a network refuse other widths in many ways
+            model.decode(np.zeros((1, width), np.float32))
+            return np.concatenate([codes for codes in decoded if codes.shape[1] == width])
+    return np.empty((0, 1))
+
+
 def sampled_codes(decoded: list[np.ndarray], model, images: np.ndarray) -> np.ndarray:
     """Return the random codes among those that were decoded: unrelated ones that are no codes of these images."""
-    known = np.asarray(model.encode(images))
-    codes = [some for some in decoded if some.shape[1] == known.shape[1]]
-    codes = unrelated(np.concatenate([*codes, known[:0]]))
+    known, codes = np.asarray(model.encode(images)), unrelated(codes_of(model, decoded))
     distances, _ = cKDTree(known).query(codes) if len(codes) else (np.empty(0), None)
     return np.float32(codes[distances > 1e-3 * np.abs(known).max()])
 

@@ -4,12 +4,15 @@ from submission import in_worker
 
 
 @in_worker
-def layer_calls(network, inputs):
+def layer_calls(network, inputs, blocks=False):
     """Apply a network, and list the calls of its layers that consist of no others, in their order.
 
+    Args:
+        blocks: list those of layers that consist of others as well, but not of models.
+
     Returns:
-        Of each call a dict(kind, weights, inputs, outputs): the name of the layer's class, the shapes of its weights,
-        and two arrays.
+        Of each call a dict(layer, kind, weights, inputs, outputs): the layer, the name of its class, the shapes of its
+        weights, and two arrays.
     """
     from unittest import mock
 
@@ -20,9 +23,11 @@ def layer_calls(network, inputs):
 
     def recording(self, x, *others, **named):
         y = call(self, x, *others, **named)
-        if hasattr(x, "shape") and hasattr(y, "shape") and not [*self._flatten_layers(include_self=False)]:
+        is_listed = not hasattr(self, "layers") if blocks else not [*self._flatten_layers(include_self=False)]
+        if hasattr(x, "shape") and hasattr(y, "shape") and is_listed:
             shapes = [tuple(weight.shape) for weight in self.weights]
-            found.append({"kind": type(self).__name__, "weights": shapes, "inputs": x, "outputs": y})
+            layer = {"layer": self, "kind": type(self).__name__, "weights": shapes}
+            found.append(layer | {"inputs": x, "outputs": y})
         return y
 
     with mock.patch.object(keras.layers.Layer, "__call__", recording):

@@ -3,6 +3,7 @@
 Keras is imported within the functions, so that collecting the tests does not wait for TensorFlow.
 """
 
+import contextlib
 import functools
 
 import numpy as np
@@ -15,6 +16,16 @@ from submission import hw5, in_worker, keras, tf
 SHAPE = (2, 2, 1)
 IMAGES = np.float32([[0.0, 1.0, 0.25, 0.5], [1.0, 1.0, 0.0, 0.75]]).reshape(2, *SHAPE)
 LOGITS = np.float32([-1.0, 2.0, 0.5, 0.0])
+
+
+@contextlib.contextmanager
+def eagerly():
+    """Let the submission compute without tracing, which takes most of the time of a few steps."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def sigmoid(x):
@@ -138,14 +149,11 @@ def constant_vae(mean, log_var, logits=LOGITS, model="VAE", **arguments):
 
 
 def loss(model, images=IMAGES, batch_size=100):
-    """Compute the model's loss by Keras' `evaluate`, without tracing, which would take most of the time."""
+    """Compute the model's loss by Keras' `evaluate`."""
     model.compile(optimizer=keras.optimizers.SGD(0.0))
     batches = tf.data.Dataset.from_tensor_slices(np.float32(images)).batch(batch_size)
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eagerly():
         return model.evaluate(batches, verbose=0, return_dict=True)["loss"]
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 @in_worker
@@ -285,14 +293,11 @@ def _after_steps(vae, images, rate=0.1, momentum=0.0, steps=1):
     return np.array([np.asarray(part)[0] for part in outputs], np.float64)
 
 
-def _fit_on(model, images, steps):
-    """Make steps of a training, each on all images, without tracing."""
-    batches = tf.data.Dataset.from_tensors(np.float32(images)).repeat(steps)
-    tf.config.run_functions_eagerly(True)
-    try:
+def _fit_on(model, samples, steps):
+    """Make steps of a training, each on all samples."""
+    batches = tf.data.Dataset.from_tensors(np.float32(samples)).repeat(steps)
+    with eagerly():
         model.fit(batches, epochs=1, shuffle=False, verbose=0)
-    finally:
-        tf.config.run_functions_eagerly(False)
 
 
 def assert_importance_weights_are_in_the_gradient():
@@ -421,12 +426,7 @@ def point_gan(
     gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **kwargs)
     rates = {"discriminator_optimizer": rate_d, "generator_optimizer": rate_g}
     gan.compile(**{name: keras.optimizers.SGD(rate, momentum) for name, rate in rates.items()})
-    tf.config.run_functions_eagerly(True)  # tracing would take most of the time
-    try:
-        batches = tf.data.Dataset.from_tensors(np.full((count, 1), real, np.float32))
-        gan.fit(batches.repeat(steps), epochs=1, shuffle=False, verbose=0)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    _fit_on(gan, np.full((count, 1), real), steps)
     (kernel, bias), (_, offset) = discriminator.get_weights(), generator.get_weights()
     return float(kernel[0, 0]), float(bias[0]), float(offset[0])
 

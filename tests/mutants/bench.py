@@ -52,9 +52,9 @@ class Bench:
 
     def key(self, mutant: Mutant) -> str:
         """Return a checksum of all that decides about the points."""
-        sections = {f"test_section{number}.py" for number in mutant.graded()}
-        tests = {path.name: path for path in GRADING.iterdir() if path.suffix in (".py", ".ini")}
-        tests = {name: path for name, path in tests.items() if name in sections or not name.startswith("test_")}
+        tests = {path.name: path for path in tests_of(mutant)}
+        others = (path for path in GRADING.iterdir() if path.suffix in (".py", ".ini"))
+        tests |= {path.name: path for path in others if not path.name.startswith("test_")}
         state = [self.texts | mutant.changed(PACKAGE), mutant.needs_runs()]
         state += [[name, tests[name].read_text()] for name in sorted(tests)]
         return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()[:20]
@@ -127,12 +127,18 @@ class Bench:
         log = os.open(place / "log", os.O_WRONLY | os.O_CREAT)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        files = [str(GRADING / f"test_section{number}.py") for number in mutant.graded()]
+        files = [str(path) for path in tests_of(mutant)]
         options = [f"--config-file={GRADING}/pytest.ini", "--timeout=0", f"--basetemp={place}/pytest"]
         options += [f"--submission={place}", f"--results-json={place}/results.json", "--every-way"]
         options += [] if mutant.needs_runs() else ["-m", "not runs"]
         changed = changed_names(self.texts, mutant.changed(PACKAGE)) if mutant.edits else None
         return pytest.main([*options, *files], plugins=[Relevant(changed)])
+
+
+def tests_of(mutant: Mutant) -> list[Path]:
+    """List the files of tests of the sections that a mutant is graded in."""
+    names = [f"test_section{number}{rest}.py" for number in mutant.graded() for rest in ("", "_*")]
+    return [path for name in names for path in sorted(GRADING.glob(name))]
 
 
 class Forked:

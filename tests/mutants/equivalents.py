@@ -489,6 +489,30 @@ EQUIVALENTS = [
         True,
     ),
     equivalent(
+        "digits-black-on-white",
+        (
+            (
+                "figures/plots.py",
+                "    rows, columns, height, width, channels = images.shape\n",
+                "    rows, columns, height, width, channels = images.shape\n    images = 1 - images if channels == 1 else images\n",
+            ),
+        ),
+        (1, 2, 4, 9, 10),
+        True,
+    ),
+    equivalent(
+        "traversal-named-from-zero",
+        (
+            (
+                "figures/latent.py",
+                'labels = [f"$z_{{{dimension + 1}}}$" for dimension in dimensions]',
+                'labels = [f"dim {dimension}" for dimension in dimensions]',
+            ),
+        ),
+        (5,),
+        True,
+    ),
+    equivalent(
         "section-4-with-other-entries",
         (("section4.py", "measured | {", 'measured | {"seed": settings.seed, "best": [1, 2],'),),
         (4,),
