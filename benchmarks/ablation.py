@@ -26,7 +26,8 @@ MODULATED = dict(normalization="none", self_modulation=True)
 NEAREST = MODULATED | dict(upsampling="nearest")
 NO_MOMENTUM = dict(beta_1=0.0, beta_2=0.9)
 TRANSLATION = functools.partial(layers.DifferentiableAugmentation, 1 / 8)
-# Name → (the networks' arguments, the GAN's, those of the optimizers). An augmentation is a function that makes one.
+# Name → (the networks' arguments, the GAN's, those of the optimizers). An augmentation is a function that makes one;
+# `wider` is by how much D is.
 DIGITS = {
     "gradient penalty, D with batch normalisation": ({}, dict(gradient_penalty=10.0), {}),
     "gradient penalty, D without": (PENALIZED, dict(gradient_penalty=10.0), {}),
@@ -64,6 +65,15 @@ EMOJIS = {
     "the same, R1 1, β₁ 0, β₂ 0.9": (NEAREST, dict(r1=1.0), NO_MOMENTUM),
     "the same, R1 1, β₁ 0, β₂ 0.9, translation": (NEAREST, dict(r1=1.0, augmentation=TRANSLATION), NO_MOMENTUM),
     "the same, R1 0.2, β₁ 0, β₂ 0.9, translation": (NEAREST, dict(r1=0.2, augmentation=TRANSLATION), NO_MOMENTUM),
+    "the same, R1 1, β₁ 0, β₂ 0.9, translation, cutout": (
+        NEAREST, dict(r1=1.0, augmentation=functools.partial(TRANSLATION, cutout=0.5)), NO_MOMENTUM
+    ),
+    "the same, R1 1, β₁ 0, β₂ 0.9, translation, colour": (
+        NEAREST, dict(r1=1.0, augmentation=functools.partial(TRANSLATION, color=True)), NO_MOMENTUM
+    ),
+    "the same, R1 1, β₁ 0, β₂ 0.9, translation, D twice as wide": (
+        NEAREST | dict(wider=2), dict(r1=1.0, augmentation=TRANSLATION), NO_MOMENTUM
+    ),
 }  # fmt: skip
 
 
@@ -129,8 +139,10 @@ def main():
 
         def build(design=design, arguments=arguments):
             made = {key: value() if key == "augmentation" else value for key, value in arguments.items()}
-            pair = networks.dcgan(hidden=experiment.hidden, image_shape=images.shape[1:], **design)
-            return models.GAN(*pair, ema_decay=0.999, **made)
+            wider, others = design.get("wider", 1), {key: value for key, value in design.items() if key != "wider"}
+            pair = functools.partial(networks.dcgan, image_shape=images.shape[1:], **others)
+            (generator, _), (_, discriminator) = (pair(hidden=n * experiment.hidden) for n in (1, wider))
+            return models.GAN(generator, discriminator, ema_decay=0.999, **made)
 
         adam = functools.partial(optimizers, **{"rate": experiment.rate} | rates)
         how = dict(run_dir=chosen.run_dir / chosen.dataset / name, schedule=schedule, optimizers=adam)
