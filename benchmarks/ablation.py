@@ -139,9 +139,11 @@ def main():
 
         def build(design=design, arguments=arguments):
             made = {key: value() if key == "augmentation" else value for key, value in arguments.items()}
-            wider, others = design.get("wider", 1), {key: value for key, value in design.items() if key != "wider"}
-            pair = functools.partial(networks.dcgan, image_shape=images.shape[1:], **others)
-            (generator, _), (_, discriminator) = (pair(hidden=n * experiment.hidden) for n in (1, wider))
+            shape = dict(image_shape=images.shape[1:], **design)
+            wider = shape.pop("wider", 1)
+            generator, discriminator = networks.dcgan(hidden=experiment.hidden, **shape)
+            if wider > 1:
+                _, discriminator = networks.dcgan(hidden=wider * experiment.hidden, **shape)
             return models.GAN(generator, discriminator, ema_decay=0.999, **made)
 
         adam = functools.partial(optimizers, **{"rate": experiment.rate} | rates)
