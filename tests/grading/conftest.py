@@ -12,6 +12,7 @@ import points_plugin
 import pytest
 import sandbox
 import side_by_side
+from drawings import read_images
 from points_plugin import grade, leaderboard  # noqa: F401  (pytest finds fixtures here)
 from submission import CLIENT, GraderError, Usage, arguments_for, hw5, in_worker
 
@@ -161,7 +162,8 @@ def section_run():
 
     Returns:
         `results`, that entry of `run`'s result; `arguments`, those that it was called with; `out` and `run_dir`, its
-        folders; `figures`, the paths of its files of images and drawings, also in folders;
+        folders; `figures`, the paths of its files of images and drawings, also in folders; `files`, if `imshow` drew
+        nothing, the images in them, uint8 [h, w, 3];
         `fed`, the first batches that Keras' `fit` received, as arrays;
         `models`, those with a method `encode` or `generate` that `fit` trained, as it left them, in this order; if
         there are none, those of the folders below `run_dir` that `hw5.models.load` reads;
@@ -200,6 +202,8 @@ def _run(number, name, changes):
     # A link could lead to figures that somebody else has drawn.
     paths = [path for path in sorted(out.rglob("*.*")) if path.resolve().is_relative_to(out)]
     figures = [path for path in paths if path.suffix.lower() in (*IMAGE_FILES, *DRAWINGS)]
+    # They are read now, as the next run may put others in their place.
+    done["files"] = [] if done["drawn"] else read_images(figures)
     return SimpleNamespace(**done, out=out, run_dir=run_dir, figures=figures, arguments=arguments)
 
 
