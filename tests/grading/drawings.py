@@ -4,7 +4,6 @@ import contextlib
 import itertools
 
 import numpy as np
-from PIL import Image
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
 from watch import contains
@@ -22,15 +21,6 @@ def pictures(done) -> list[np.ndarray]:
     """
     found = [_grey(array) for array in done.drawn or done.files if array.ndim in (2, 3)]
     return found + [1 - picture for picture in found if np.median(picture) > 0.5]
-
-
-def read_images(paths) -> list[np.ndarray]:
-    """Read those of the files that are images, uint8 [h, w, 3]."""
-    found = []
-    for path in paths:
-        with contextlib.suppress(OSError, Image.DecompressionBombError), Image.open(path) as image:
-            found.append(np.asarray(image.convert("RGB")))
-    return found
 
 
 def _grey(array):
