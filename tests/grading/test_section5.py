@@ -329,18 +329,14 @@ def test_the_section_trains_with_five_importance_samples(section_run):
 def codes_of_an_image(model):
     """Count the codes that a model decodes in a step of an evaluation, for each of two images."""
     batches = tf.data.Dataset.from_tensors(np.random.default_rng(0).uniform(0, 1, (2, 64, 64, 3)).astype(np.float32))
-    return sum(np.prod(codes.shape[:-1]) for codes in decoded_by(model, "evaluate", batches, verbose=0)) / 2
-
-
-def decoded_by(model, method, *arguments, **named):
-    """Call a method of a model; return what its decoder was called with meanwhile."""
     with eagerly():
-        return inputs_of_decoder(model, method, *arguments, **named)
+        decoded = decoded_by(model, "evaluate", batches, verbose=0)
+    return sum(np.prod(codes.shape[:-1]) for codes in decoded) / 2
 
 
 @in_worker
-def inputs_of_decoder(model, method, *arguments, **named):
-    """Do what `decoded_by` says."""
+def decoded_by(model, method, *arguments, **named):
+    """Call a method of a model that computes eagerly; return what its decoder was called with meanwhile."""
     from unittest import mock
 
     import keras
@@ -387,7 +383,8 @@ def what_a_flow_moves(model):
     images = rng.uniform(0, 1, (2, 64, 64, 3)).astype(np.float32)
     mean, log_var = (np.asarray(part) for part in model.encoder(images)[:2])
     epsilon = rng.standard_normal((3, 2, mean.shape[-1])).astype(np.float32)
-    decoded, std = decoded_by(model, "log_weights", images, epsilon), np.exp(log_var / 2)
+    with eagerly():
+        decoded, std = decoded_by(model, "log_weights", images, epsilon), np.exp(log_var / 2)
     return min(np.abs((z.reshape(epsilon.shape) - mean) / std - epsilon).max() for z in decoded)
 
 
