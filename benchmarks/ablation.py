@@ -8,9 +8,9 @@
 Digits: MNIST at 28×28, 2,000 steps of 64 images, Adam with β₁ = ½ and learning rate 2e-3, moving average 0.999; the
 metrics are of 3,000 samples by the classifier of digits. Emojis: the networks of section 8, 20,000 steps of 16 images,
 learning rate 1e-3, moving average 0.999; 3,000 samples and all images by InceptionV3. Faces: the plain GAN of section 5
-with its nearest upsampling, 25,000 steps, the rest as for emojis; 3,000 images. FIDs are with the standing statistics of
-the generator and, with --left, in brackets with those that the training left. Seconds are those of the processor for the
-training: what else runs changes them little.
+with its nearest upsampling, 25,000 steps, the rest as for emojis; 3,000 images. FIDs are with the standing statistics
+of the generator and, with --left, in brackets with those that the training left. Seconds are those of the processor for
+the training: what else runs changes them little.
 """
 
 import argparse

@@ -20,7 +20,7 @@ from hw5 import command_line, data, figures, layers, metrics, models, training
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
 from hw5.section import section
-from hw5.section_settings import SAMPLE_METRICS, GANTraining, InceptionEvaluation
+from hw5.section_settings import SAMPLE_METRICS, InceptionEvaluation, SmoothGANTraining
 from hw5.settings import Several, setting
 from hw5.tables import print_evaluations
 
@@ -28,23 +28,30 @@ SIZE = 32
 GRID_INTERVAL = 200  # iterations between two grids of the fixed noise
 NUM_FRAMES = 100  # of the animation and of the contact sheet: all grids of 20,000 iterations
 MIN_IMAGES = 4  # the FID of real images to real ones compares halves
-# By objective the arguments of the networks, those of the GAN, and the values of those settings that are None.
+# The training of each objective: settings, and arguments of the GAN.
 TRAININGS = {
-    "least_squares": (  # Algorithm 1, lines 5 and 9; Adam as Radford et al. 2016 have it
-        {},
-        dict(loss_scales={"discriminator_scale": 0.5, "generator_scale": 1.0}),
-        dict(r1=0.0, beta_1=0.5, beta_2=0.999),
+    "least_squares": dict(  # Algorithm 1, lines 5 and 9; Adam as Radford et al. 2016 have it
+        loss_scales={"discriminator_scale": 0.5, "generator_scale": 1.0},
+        normalization="batch",
+        self_modulation=False,
+        upsampling="deconv",
+        r1=0.0,
+        beta_1=0.5,
+        beta_2=0.999,
     ),
-    "non_saturating": (
-        dict(normalization="none", self_modulation=True, upsampling="nearest"),
-        {},
-        dict(r1=1.0, beta_1=0.0, beta_2=0.9),
+    "non_saturating": dict(
+        normalization="none",
+        self_modulation=True,
+        upsampling="nearest",
+        r1=1.0,
+        beta_1=0.0,
+        beta_2=0.9,
     ),
 }
 METRICS = (*SAMPLE_METRICS, "precision_recall")
 
 
-class Settings(GANTraining, InceptionEvaluation):
+class Settings(SmoothGANTraining, InceptionEvaluation, rows=TRAININGS):
     objective: Several[str] = setting(
         tuple(TRAININGS), "Objectives to train: the sheet's, and the non-saturating one.", choices=tuple(TRAININGS)
     )
@@ -59,18 +66,6 @@ class Settings(GANTraining, InceptionEvaluation):
         at_least=0,
         at_most=1,
     )
-    r1: float | None = setting(
-        None, "γ of the penalty of D's gradient at real images (default: 0, and 1 non-saturating).", at_least=0
-    )
-    beta_1: float | None = setting(
-        None, "Adam's decay of the mean gradient (default: 0.5, and 0 non-saturating).", at_least=0, at_most=0.9999
-    )
-    beta_2: float | None = setting(
-        None,
-        "Adam's decay of the mean squared gradient (default: 0.999, and 0.9 non-saturating).",
-        at_least=0,
-        at_most=0.99999,
-    )
     dataset = "emojione"
     hidden = 32
     steps = 20_000  # the sheet's
@@ -79,8 +74,7 @@ class Settings(GANTraining, InceptionEvaluation):
     ema_decay = 0.999
     PRESETS = {
         "smoke": dict(steps=4, hidden=8, train_size=64, fid_samples=16),
-        # no average and no shifts on the sheet, and all images; the rate is Radford et al.'s
-        "sheet": dict(objective="least_squares", translation=0.0, ema_decay=0.0, learning_rate=2e-4, held_out=0),
+        "sheet": dict(objective="least_squares", translation=0.0, held_out=0),
     }
 
     @property
@@ -103,9 +97,8 @@ def main(settings, run):
     for name in settings.objective:
         is_first = name == settings.objective[0]
         folder, suffix = (".", "") if is_first else (name, f"_{name}")
-        design, losses, own = TRAININGS[name]
-        own = settings.fill(own)
-        gan, history, grids = train(name, folder, run, images, **own)
+        arguments = settings.fill(TRAININGS[name])
+        gan, history, grids = train(name, folder, run, images, **arguments)
         how = dict(grids=grids, noise=run.noise(folder, settings.latent_dim), steps=settings.steps, suffix=suffix)
         figures.gan.training_figures(gan, history, run.folder, **how, loss=f"{name.replace('_', '-')} loss")
         frames = np.unique(np.linspace(0, len(grids) - 1, NUM_FRAMES).round().astype(int))
@@ -115,7 +108,7 @@ def main(settings, run):
         how = dict(real_images=images, metrics=METRICS, seed=settings.seed, shards=settings.shards)
         generated = gan.generate(settings.fid_samples, seed=settings.seed)
         samples = metrics.evaluate_samples(generated, extractors, **how)  # 8.4
-        measured[name] = {"history": history, "samples": samples, "arguments": design | losses | own}
+        measured[name] = {"history": history, "samples": samples, "arguments": arguments}
 
     print_evaluations({name: row["samples"] for name, row in measured.items()})
     (_, first), *others = measured.items()
@@ -129,19 +122,18 @@ def main(settings, run):
     return headline, first | {"num_images": len(images)} | dict(others)
 
 
-def train(name, folder, run, images, **own):
+def train(name, folder, run, images, loss_scales=None, **own):
     """Train the GAN of one objective with settings of its own. Returns (GAN, history, the grids of the fixed noise)."""
     settings = run.settings.replace(objective=name, **own)
     order = np.random.default_rng(settings.seed).permutation(len(images))
     num_held_out = min(settings.held_out, len(images) // 20)
     held_out, images = images[order[:num_held_out]], images[np.sort(order[num_held_out:])]
-    design, losses, _ = TRAININGS[name]
 
     def build():
-        pair = settings.dcgan(images.shape[1:], **design)
+        pair = settings.dcgan(images.shape[1:])
         augmentation = layers.DifferentiableAugmentation(settings.translation) if settings.translation else None
         how = dict(r1=settings.r1, augmentation=augmentation, ema_decay=settings.ema_decay)
-        return models.GAN(*pair, name, **losses, **how)
+        return models.GAN(*pair, name, loss_scales=loss_scales, **how)
 
     grids = training.SampleGrids(run.run_dir / folder, settings.seed, rows=4)
     meter = [training.OverfittingMeter(images, held_out)] if num_held_out else []

@@ -121,7 +121,7 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
     upsampling: str = setting("deconv", "How the generator doubles the size.", choices=networks.UPSAMPLINGS)
     learning_rate: float = setting(1e-3, "Learning rate of both networks.", at_least=0)
     discriminator_learning_rate: float | None = setting(
-        None, "Learning rate of the discriminator (default: the generator's).", at_least=0
+        None, "Learning rate of the discriminator, where it is not the generator's.", at_least=0
     )
     beta_1: float = setting(0.5, "Adam's decay of the mean gradient.", at_least=0, at_most=0.9999)
     beta_2: float = setting(0.999, "Adam's decay of the mean squared gradient.", at_least=0, at_most=0.99999)

@@ -18,7 +18,7 @@ import re
 import types
 import typing
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,12 @@ class Setting:
         several = typing.get_origin(kind) is tuple
         kind = typing.get_args(kind)[0] if several else kind
         return dataclasses.replace(self, annotation=annotation, kind=kind, several=several, optional=optional)
+
+    def left_to(self, rows: str) -> "Setting":
+        """Return the same setting with None as default, for values that its help lists."""
+        annotation = self.annotation if self.optional else self.annotation | None
+        help = f"{self.help} Default: {rows}."
+        return dataclasses.replace(self, default=None, optional=True, annotation=annotation, help=help)
 
     def checked(self, name: str, value):
         """Convert a value from a caller or a command line to the setting's type, and check its bounds.
@@ -162,6 +168,9 @@ def as_list(value) -> list:
 class Settings:
     """Base of declared settings. A subclass adds settings, and gives inherited ones a new default by assignment.
 
+    With `class Arguments(Settings, rows=TABLE)` the settings that rows of the table have (row → setting → value) are
+    None by default, which leaves each row its value (`fill`); their helps list these values.
+
     Attributes:
         FIELDS: name → `Setting`, those of the class itself before those of its bases.
         PRESETS: name of a preset → the defaults that it changes, besides those that the bases' presets change.
@@ -171,7 +180,7 @@ class Settings:
     FIELDS: dict[str, Setting] = {}
     PRESETS: dict[str, dict] = {}
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, rows: Mapping[str, Mapping] | None = None, **kwargs):
         super().__init_subclass__(**kwargs)
         inherited = {}
         for base in cls.__mro__[1:-1]:
@@ -182,6 +191,8 @@ class Settings:
             if name in inherited and name not in own:
                 inherited[name] = dataclasses.replace(inherited[name], default=default)
         cls.FIELDS = own | {name: field for name, field in inherited.items() if name not in own}
+        for name in {name for row in (rows or {}).values() for name in row} & {*cls.FIELDS}:
+            cls.FIELDS[name] = cls.FIELDS[name].left_to(row_values(rows, name))
         for name, field in cls.FIELDS.items():
             if field.default is not REQUIRED:
                 setattr(cls, name, field.checked(name, field.default) if field.default is not None else None)
@@ -245,6 +256,11 @@ class Settings:
         fields = [name for name, field in self.FIELDS.items() if field.training or not training]
         values = {name: getattr(self, name) for name in fields}
         return {name: value.as_posix() if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def row_values(rows: Mapping[str, Mapping], name: str) -> str:
+    """List the values of a setting in the rows of a table, without those that are None."""
+    return ", ".join(f"{row} {shown(values[name])}" for row, values in rows.items() if values.get(name) is not None)
 
 
 def program(settings: type[Settings], main: Callable[[Settings], Any], positional: Sequence[str] = ()) -> Callable:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hw5 import distributions, layers, models, networks, training
 from hw5.errors import InputError
 from hw5.section_settings import PLAIN_DCGAN, GANTraining, SmoothGANTraining
-from hw5.settings import Several, setting
+from hw5.settings import Several, row_values, setting
 
 # The training of each GAN: its objective, the discriminator's normalisation, and the penalty or clipping that keeps the
 # discriminator smooth. With a penalty of D's gradient, and in a critic, D must treat each image by itself, without
@@ -50,18 +50,13 @@ NAMES = tuple(dict.fromkeys([*GANS, *VAES]))
 FLOW_STEPS = 2
 
 
-def defaults_of(argument: str) -> str:
-    """List the values that an argument has in the rows of `GANS`, for its help."""
-    return ", ".join(f"{name} {row[argument]}" for name, row in GANS.items() if row.get(argument) is not None)
-
-
 # The sheet's variants, without the additions of this package.
 PLAIN = PLAIN_DCGAN | dict(prior="standard", variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
 PLAIN |= dict(likelihood=SHEET_LIKELIHOODS, weight_clip=0.05)
 
 
-class VariantSettings(SmoothGANTraining):
-    """The settings of the variants. Those of a row of `GANS` are None, which leaves the row as it is."""
+class VariantSettings(SmoothGANTraining, rows=GANS):
+    """The settings of the variants."""
 
     model: Several[str] = setting(("gan", "vae"), "Models (5.2).", choices=("gan", "vae"))
     variant: Several[str] = setting(
@@ -79,26 +74,9 @@ class VariantSettings(SmoothGANTraining):
         choices=tuple(LIKELIHOODS),
     )
     vae_learning_rate: float = setting(2e-3, "Highest learning rate of the VAEs.", at_least=0)
-    normalization: str | None = setting(
-        None, "The discriminator's normalisation (default: the variant's).", choices=networks.NORMALIZATIONS
-    )
-    discriminator_learning_rate: float | None = setting(
-        None,
-        f"Learning rate of the discriminator (default: the generator's, {defaults_of('discriminator_learning_rate')}).",
-        at_least=0,
-    )
-    r1: float | None = setting(
-        None,
-        "γ of the penalty of D's gradient at real images (Mescheder et al. 2018); 0, as on the sheet, for none "
-        f"(default: {defaults_of('r1')}).",
-        at_least=0,
-    )
-    critic_steps: int | None = setting(
-        None, f"Critic steps per generator step (default: {defaults_of('critic_steps')}).", at_least=1
-    )
-    weight_clip: float | None = setting(
-        None, f"Bound of the critic's weights (default: {defaults_of('weight_clip')}).", at_least=0
-    )
+    critic_steps: int | None = setting(None, "Critic steps per generator step.", at_least=1)
+    weight_clip: float | None = setting(None, "Bound of the critic's weights.", at_least=0)
+    gradient_penalty: float | None = setting(None, "Weight of the gradient penalty.", at_least=0)
     importance_samples: int = setting(5, "Importance samples of the iwae's bound.", at_least=1)
     prior: str = setting(
         "gaussian",
@@ -106,9 +84,6 @@ class VariantSettings(SmoothGANTraining):
         "gaussian or a mixture of ten (Ghosh et al. 2020).",
         choices=tuple(distributions.PRIORS),
         training=False,
-    )
-    gradient_penalty: float | None = setting(
-        None, f"Weight of the gradient penalty (default: {defaults_of('gradient_penalty')}).", at_least=0
     )
     PRESETS = {
         "long": dict(likelihood=(*SHEET_LIKELIHOODS, "logistic_predicted", "logistic_mixture")),
@@ -167,7 +142,7 @@ def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int)
     for argument in dict.fromkeys(argument for row in GANS.values() for argument in row if argument in settings.FIELDS):
         value = getattr(settings, argument)
         if value and not settings.is_default(argument) and not any(argument in row for row in rows):
-            raise InputError(f"{argument}={value}: no GAN to train has it; these have it: {defaults_of(argument)}")
+            raise InputError(f"{argument}={value}: no GAN to train has it; these have it: {row_values(GANS, argument)}")
     if len(rows) < len(chosen):
         distributions.check_prior(settings.prior, num_images, settings.latent_dim)
 

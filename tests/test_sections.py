@@ -10,6 +10,7 @@ import sys
 import time
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -552,16 +553,14 @@ def test_the_preset_sheet_is_exactly_the_sheet():
     for section in (section5, section8, section11):
         settings = section.Settings(preset="sheet")
         assert (settings.learning_rate, settings.ema_decay) == (2e-4, 0)
-        assert (settings.beta_1, settings.beta_2) == ((None, None) if section is section8 else (0.5, 0.999))
         assert (settings.discriminator_learning_rate, settings.mixed_precision) == (None, False)
-    for section in (section3, section11):
+    for section in (section3, section8, section11):
         settings = section.Settings(preset="sheet")
         design = (settings.r1, settings.normalization, settings.self_modulation, settings.ema_decay)
         assert design == (0, "batch", False, 0)
         assert (settings.beta_1, settings.beta_2) == (0.5, 0.999)
     assert section8.Settings(preset="sheet").steps == 20_000
-    *_, own = section8.TRAININGS["least_squares"]
-    assert own == dict(r1=0, beta_1=0.5, beta_2=0.999)
+    assert section8.TRAININGS["least_squares"]["upsampling"] == "deconv"
     assert section8.Settings(preset="sheet").translation == 0
 
 
@@ -691,11 +690,12 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     assert measured["results"]["non_saturating"]["samples"]["stub"]["n"] == [7, 32, 32, 3]
     assert measured["results"]["num_images"] == 5
     assert measured["headline"]["FID non_saturating"] == 1
-    first, second = measured["results"]["arguments"], measured["results"]["non_saturating"]["arguments"]
-    assert first.pop("loss_scales") == {"discriminator_scale": 0.5, "generator_scale": 1.0}
-    assert first == dict(r1=0, beta_1=0.5, beta_2=0.25)
-    own = dict(r1=1, beta_1=0, beta_2=0.25)
-    assert second == dict(normalization="none", self_modulation=True, upsampling="nearest") | own
+    by_objective = dict(
+        zip(section8.TRAININGS, (measured["results"], measured["results"]["non_saturating"]), strict=True)
+    )
+    for name, row in section8.TRAININGS.items():
+        assert by_objective[name]["arguments"] == row | dict(beta_2=0.25)
+    assert section8.TRAININGS["least_squares"]["loss_scales"] == {"discriminator_scale": 0.5, "generator_scale": 1.0}
     with Image.open(tmp_path / "figures" / "fixed_noise_all.png") as sheet:
         assert sheet.size == (3 * 135 + 2 * 12, 67)
     with Image.open(tmp_path / "figures" / "fixed_noise.gif") as animation:
@@ -710,21 +710,35 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
     ]
 
 
-@pytest.mark.parametrize(("objective", "decays"), [("least_squares", (0.5, 0.999)), ("non_saturating", (0.0, 0.9))])
-def test_section_8_has_an_optimizer_for_each_objective(objective, decays, tmp_path, monkeypatch):
+GIVEN = dict(normalization="layer", self_modulation=True, upsampling="bilinear", r1=3.0, beta_1=0.25, beta_2=0.75)
+
+
+@pytest.mark.parametrize("changes", [{}, GIVEN], ids=["own", "given"])
+@pytest.mark.parametrize("objective", section8.TRAININGS)
+def test_each_objective_of_section_8_has_settings_of_its_own_which_can_be_given(
+    objective, changes, tmp_path, monkeypatch
+):
     class Trained(Exception):
         pass
 
-    def no_training(*_, optimizers, **__):
-        raise Trained(optimizers(10))
+    def no_training(build, *_, arguments, optimizers, **__):
+        raise Trained(build(), arguments, optimizers(10))
 
     monkeypatch.setattr(training, "fit", no_training)
     where = dict(out=tmp_path / "figures", run_dir=tmp_path / "runs", train_size=64)
-    for changes, (beta_1, beta_2) in (({}, decays), ({"beta_1": 0.25}, (0.25, decays[1]))):
-        with pytest.raises(Trained) as caught:
-            section8.run(objective=objective, **changes, **where)
-        adams = caught.value.args[0].values()
-        assert [(adam.beta_1, adam.beta_2) for adam in adams] == 2 * [(beta_1, beta_2)]
+    with pytest.raises(Trained) as caught:
+        section8.run(objective=objective, hidden=2, **changes, **where)
+    gan, arguments, optimizers = caught.value.args
+    expected = {name: section8.TRAININGS[objective][name] for name in GIVEN} | changes
+    assert {name: arguments[name] for name in GIVEN} == expected
+    assert gan.r1 == expected["r1"]
+    kind = {"none": set(), "batch": {"BatchNormalization"}, "layer": {"LayerNormalization"}}
+    assert normalizations(gan) == kind[expected["normalization"]]
+    has_modulation = normalizations(gan, "generator") != {"BatchNormalization"}
+    assert has_modulation == expected["self_modulation"]
+    has_transposed = any(isinstance(layer, keras.layers.Conv2DTranspose) for layer in gan.generator.layers)
+    assert has_transposed == (expected["upsampling"] == "deconv")
+    assert {(adam.beta_1, adam.beta_2) for adam in optimizers.values()} == {(expected["beta_1"], expected["beta_2"])}
 
 
 def test_section_8_draws_real_images_if_there_are_enough_for_a_grid(tmp_path):

@@ -42,6 +42,27 @@ def test_own_settings_come_first_and_a_plain_value_is_a_new_default():
     assert Both.FIELDS["epochs"].at_least == 1  # the rest of the declaration stays
 
 
+def test_settings_of_a_table_of_rows_leave_the_rows_their_values():
+    rows = {"short": {"epochs": 3, "out": None, "unknown": 1}, "long": {"epochs": 70, "out": "x", "unknown": 2}}
+
+    class OfRows(Both, rows=rows):
+        clip: float | None = setting(None, "Bound.", at_least=0)
+        PRESETS = {"tiny": dict(epochs=2), "long": {}}
+
+    assert OfRows.FIELDS["epochs"].help == "Passes. Default: short 3, long 70."
+    assert OfRows.FIELDS["out"].help == "Folder. Default: long x."
+    assert OfRows.FIELDS["clip"].help == "Bound."
+    assert Both.FIELDS["epochs"].help == "Passes."
+    assert (OfRows().epochs, OfRows().rate, Both().epochs) == (None, 0.1, 7)
+    assert OfRows().fill(rows["long"]) == rows["long"]
+    assert OfRows(epochs=5).fill(rows["long"]) == rows["long"] | {"epochs": 5}
+    assert OfRows(preset="tiny").fill(rows["long"]) == rows["long"] | {"epochs": 2}
+    assert [OfRows(epochs=value).is_default("epochs") for value in (None, 3)] == [True, False]
+    with pytest.raises(InputError, match="^epochs=0: must be at least 1"):
+        OfRows(epochs=0)
+    assert str(inspect.signature(program(OfRows, print)).parameters["epochs"]) == "epochs: int | None = None"
+
+
 @pytest.mark.parametrize(
     ("arguments", "name", "value"),
     [

@@ -322,8 +322,8 @@ EQUIVALENTS = [
             ("section8.py", AUGMENTATION, "augmentation = None"),
             (
                 "section8.py",
-                "pair = settings.dcgan(images.shape[1:], **design)",
-                "generator, plain = settings.dcgan(images.shape[1:], **design)\n"
+                "pair = settings.dcgan(images.shape[1:])",
+                "generator, plain = settings.dcgan(images.shape[1:])\n"
                 '        shift = keras.layers.RandomTranslation(0.125, 0.125, fill_mode="constant")\n'
                 "        pair = generator, keras.Sequential([keras.Input(images.shape[1:]), shift, plain])",
             ),

@@ -193,8 +193,8 @@ MUTANTS = [
         "networks",
         ("8.2",),
         "section8.py",
-        "{},\n        dict(loss_scales=",
-        'dict(upsampling="nearest"),\n        dict(loss_scales=',
+        'upsampling="deconv"',
+        'upsampling="nearest"',
     ),
     mutant(
         "section-8-two-thousand-steps",
