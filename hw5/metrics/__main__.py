@@ -136,15 +136,12 @@ def compare(arguments: Arguments) -> tuple[dict, OSError | None]:
     value_range = check_value_range(arguments.value_range)
     save_stats = check_save_stats(arguments.save_stats, names.values())
     shard = parse_shard(arguments)
-    if arguments.weights == "mnist":
-        extractor = MnistClassifier()
-    else:
-        weights, where = arguments.weights, (arguments.inception_weights, arguments.inception_dtype)
-        head = find_head(arguments.real.partition(":")[0], arguments.head) if weights == "fid" else None
-        extractor = Inception(weights, *where, head=head, download=True)
+    extractor = make_extractor(arguments)
 
     # Everything that can be refused is refused before time is spent on features.
-    sides = {name: open_side(side, extractor, value_range, arguments.samples) for name, side in names.items()}
+    how = (extractor, value_range, arguments.samples)
+    openers = {name: functools.partial(open_side, side, *how) for name, side in names.items()}
+    sides = {name: open_images() for name, open_images in openers.items()}
     check_statistics(names, sides, extractor)
     if shard is not None and isinstance(sides["real"], Statistics):
         raise InputError(f"shard={arguments.shard}: {arguments.real} holds statistics already; name images")
@@ -158,11 +155,11 @@ def compare(arguments: Arguments) -> tuple[dict, OSError | None]:
     checksums = {name: checksum(names[name], side) for name, side in sides.items() if not isinstance(side, Statistics)}
 
     chosen = [metric for metric in arguments.metric if metric not in missing]
-    keep = chosen != ["fid"]
+    needs_features = chosen != ["fid"]
     statistics = {}
     with Shards(arguments.shards) as shards:
         for name, side in sides.items():
-            how = dict(keep=keep or (name == "real" and "fake" in sides), verbose=True)
+            how = dict(keep=needs_features or (name == "real" and "fake" in sides), verbose=True)
             with named(names[name]):
                 if isinstance(side, Statistics):
                     statistics[name] = side
@@ -170,30 +167,43 @@ def compare(arguments: Arguments) -> tuple[dict, OSError | None]:
                     statistics[name] = Statistics.of(side, extractor, shard=shard, **how)
                 else:
                     if not hasattr(side, "shape"):  # every process opens the files, so that none holds all images
-                        again = functools.partial(open_side, names[name], extractor, value_range, arguments.samples)
-                        how |= dict(open_images=again)
+                        how |= dict(open_images=openers[name])
                     how |= dict(shards=shards, checksum=checksums[name])
                     statistics[name] = cached_statistics(side, extractor, **how)
-    failure = None
-    if save_stats:
-        saved = statistics["real"]
-        if not keep and "fake" not in sides:  # they come from the cache, where they were needed before
-            saved = dataclasses.replace(saved, features=None, logits=None)
-        try:
-            saved.save(save_stats)
-        except OSError as error:  # a full disk
-            failure = error
+    keeps_features = needs_features or "fake" in sides  # without, they come from the cache, where others needed them
+    failure = save(statistics["real"], save_stats, keeps_features) if save_stats else None
+
     results = {}
     for name, side in names.items():
         results |= {name: side, f"num_{name}_images": statistics[name].gaussian.count}
     results["extractor"] = extractor.name
-    if "fake" not in sides:
-        return results, failure
-    warn_of_few_images(*statistics.values(), chosen)
-    results |= {"seed": arguments.seed, **compute(arguments.metric, statistics, extractor, arguments.seed, missing)}
-    for metric, reason in missing.items():
-        print(f"warning: no {metric}: {reason}", file=sys.stderr)
+    if "fake" in sides:
+        warn_of_few_images(*statistics.values(), chosen)
+        results |= {"seed": arguments.seed, **compute(arguments.metric, statistics, extractor, arguments.seed, missing)}
+        for metric, reason in missing.items():
+            print(f"warning: no {metric}: {reason}", file=sys.stderr)
     return results, failure
+
+
+def make_extractor(arguments: Arguments) -> Extractor:
+    """Make the network that `weights` names, with a head for class logits if there is one."""
+    if arguments.weights == "mnist":
+        return MnistClassifier()
+    has_own_classes = arguments.weights != "fid"
+    head = None if has_own_classes else find_head(arguments.real.partition(":")[0], arguments.head)
+    where = (arguments.inception_weights, arguments.inception_dtype)
+    return Inception(arguments.weights, *where, head=head, download=True)
+
+
+def save(statistics: Statistics, path: Path, keeps_features: bool) -> OSError | None:
+    """Save statistics, with or without features and logits. Returns the reason if it failed, as on a full disk."""
+    if not keeps_features:
+        statistics = dataclasses.replace(statistics, features=None, logits=None)
+    try:
+        statistics.save(path)
+    except OSError as error:
+        return error
+    return None
 
 
 run = program(Arguments, main, positional=("real", "fake"))
