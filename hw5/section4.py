@@ -84,12 +84,8 @@ def main(settings, run):
 
     draw_images(run, trained, images, validation)
     draw_numbers(run, measured)
-    names = {"FID": "fid", "real vs. real": "real_vs_real_fid", "confidence": "confidence"}
-    columns = ELBO | {label: (f"samples/mnist_classifier/{key}", ".3g") for label, key in names.items()}
-    columns["classes with 3 %"] = ("samples/mnist_classifier/classes_covered", "d")
-    columns["samples"] = ("samples/mnist_classifier/num_samples", ",d")
     trivial = metrics.trivial_losses(images, validation)
-    print_table("KL weight", trivial | measured, columns)
+    print_results(trivial, measured)
     chosen = measured[f"{settings.kl_weight:g}"]
     headline = {"-ELBO": chosen["negative_elbo"]}
     for row in chosen["samples"].values():
@@ -147,6 +143,15 @@ def draw_numbers(run, measured):
         share = 100 / len(next(iter(proportions.values())))
         axes = dict(xlabel="class", ylabel=f"% of {run.settings.fid_samples:,} samples", reference=share)
         figures.bars(run.figure("classes"), proportions, **axes)
+
+
+def print_results(trivial, measured):
+    """Print the validation terms and the metrics of the samples, one row per KL weight."""
+    names = {"FID": "fid", "real vs. real": "real_vs_real_fid", "confidence": "confidence"}
+    columns = ELBO | {label: (f"samples/mnist_classifier/{key}", ".3g") for label, key in names.items()}
+    columns["classes with 3 %"] = ("samples/mnist_classifier/classes_covered", "d")
+    columns["samples"] = ("samples/mnist_classifier/num_samples", ",d")
+    print_table("KL weight", trivial | measured, columns)
 
 
 run = section(Settings, main)
