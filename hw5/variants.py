@@ -48,7 +48,9 @@ LIKELIHOODS = {
 SHEET_LIKELIHOODS = ("gaussian", "gaussian_per_pixel", "gaussian_per_image", "logistic")
 NAMES = tuple(dict.fromkeys([*GANS, *VAES]))
 FLOW_STEPS = 2
-
+# Settings of one kind of model or of one variant, besides those of the rows.
+USERS = dict.fromkeys(("learning_rate", "beta_1", "beta_2", "ema_decay", "self_modulation"), "gan")
+USERS |= {"vae_learning_rate": "vae", "importance_samples": "iwae"}
 
 # The sheet's variants, without the additions of this package.
 PLAIN = PLAIN_DCGAN | dict(prior="standard", variant=("vanilla", "wgan", "lsgan", "flow", "iwae"))
@@ -136,8 +138,12 @@ def check(chosen: Sequence[Variant], settings: VariantSettings, num_images: int)
     """Refuse settings that none of the chosen variants has.
 
     Raises:
-        InputError: an argument that no GAN to train has; too few images to fit a VAE's prior to.
+        InputError: an argument that no model to train has; too few images to fit a VAE's prior to.
     """
+    trained = {name for variant in chosen for name in (variant.model, variant.name)}
+    for argument, user in USERS.items():
+        if user not in trained and not settings.is_default(argument):
+            raise InputError(f"{argument}={getattr(settings, argument)}: is of a {user}, and none is to be trained")
     rows = [GANS[variant.name] for variant in chosen if variant.model == "gan"]
     for argument in dict.fromkeys(argument for row in GANS.values() for argument in row if argument in settings.FIELDS):
         value = getattr(settings, argument)

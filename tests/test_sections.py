@@ -506,6 +506,23 @@ def test_an_argument_that_no_chosen_gan_has_is_refused(tmp_path):
             section5.run(**arguments, **where)
 
 
+@pytest.mark.parametrize(
+    ("user", "other"), [("gan", ("vae", "iwae")), ("vae", ("gan", "vanilla")), ("iwae", ("vae", "flow"))]
+)
+def test_an_argument_of_another_kind_of_model_is_refused(user, other):
+    values = dict(learning_rate=1e-4, beta_1=0.25, beta_2=0.75, ema_decay=0.5, self_modulation=False)
+    values |= dict(vae_learning_rate=1e-4, importance_samples=7)
+    assert set(values) == set(variants.USERS)
+    chosen = [variants.Variant(*other, "nearest")]
+    for argument, value in values.items():
+        settings = section5.Settings(**{argument: value})
+        if variants.USERS[argument] == user:
+            with pytest.raises(InputError, match=f"^{argument}={value}: is of a {user}, and none is to be trained"):
+                variants.check(chosen, settings, num_images=1000)
+        elif variants.USERS[argument] in other:
+            variants.check(chosen, settings, num_images=1000)
+
+
 @pytest.mark.parametrize("preset", section5.Settings.PRESETS)
 @pytest.mark.parametrize("model", ["gan", "vae"])
 def test_a_presets_own_values_suit_every_choice_of_variants(preset, model):
