@@ -32,7 +32,7 @@ TINY = {
     7: dict(steps=20),
     8: dict(steps=4, hidden=4, fid_samples=6, batch_size=4),
     9: dict(epochs=1, hidden=32, batch_size=2000),
-    10: dict(steps=2, latent_dim=(7,), architecture=("convolutional",), fid_samples=20, train_size=100),
+    10: dict(steps=2, latent_dim=(3,), architecture=("convolutional",), fid_samples=20, train_size=100),
     11: dict(steps=4, hidden=4, fid_samples=6, train_size=4),
 }
 

@@ -97,7 +97,11 @@ def has_reconstructions(drawn: list[np.ndarray], images: np.ndarray, reconstruct
 
 def row_in(tiles: np.ndarray, picture: np.ndarray) -> bool:
     """Say whether tiles [n, h, w] stand in a row of a picture, from left to right."""
-    found = [places(tile, picture) for tile in tiles]
+    found = []
+    for tile in tiles:
+        found.append(places(tile, picture))
+        if not found[-1]:  # most pictures lack the first one already, and the others need not be looked for
+            return False
     for row in {row for row, _ in found[0]}:
         column = -1
         for of_tile in found:
