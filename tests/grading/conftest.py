@@ -171,7 +171,9 @@ def section_run():
         `fits`, of each call of `fit` a dictionary: `images` and `validation`, all that it got, uint8 [n, h, w, c] or
         None; `moved`, the share of the model's weights that changed; `is_model`, whether it is of `models`;
         `batch_size`, of the first batch, or None; `start` and `end`, checksums of the kernels before the first step and
-        after the last one; and `logs`, the numbers that Keras logged by epoch, by name;
+        after the last one; `encoded`, the images of the first batch as the model's encoder got them, or None;
+        `has_state`, whether the optimizer had moments at the first step, if it ever has; and `logs`, the numbers that
+        Keras logged by epoch, by name;
         `drawn`, the arrays that `imshow` drew, and for each figure with several of one size, these in their rows;
         `texts`, of each figure that was saved the titles, the labels, and the texts in its axes and at their ticks;
         `decoded`, the arrays [n, d] that models or their `decode` were called with, outside of `fit` and `evaluate`;
@@ -232,7 +234,8 @@ def known_digits():
 def run_section(number, arguments, digits):
     """Run a section; return its results and what it did, as the entries of `section_run`'s result.
 
-    If there are `digits`, `VAE.sample` gives them for 500 samples or more, which are for statistics.
+    If there are `digits`, `VAE.sample` gives them for 500 samples or more, which are for statistics. What section 5
+    draws and measures is of decoders with random kernels.
     """
     import contextlib
     import hashlib
@@ -252,6 +255,7 @@ def run_section(number, arguments, digits):
     section = importlib.import_module(f"hw5.section{number}")
     fed, trained, fits, drawn, decoded, texts, tiles = [], [], [], [], [], [], {}
     sampled, samples_of, measuring = [], None, [0]  # how many calls of `fit` and `evaluate` are under way
+    encoders = []  # of the models that are trained, with the first batch of each
     fit, evaluate, predict, call = (getattr(keras.Model, name) for name in ("fit", "evaluate", "predict", "__call__"))
     imshow, savefig = matplotlib.axes.Axes.imshow, matplotlib.figure.Figure.savefig
 
@@ -286,6 +290,18 @@ def run_section(number, arguments, digits):
         both = [array for kernel in kernels for array in (kernel, kernel.T)]
         return [hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest() for array in both]
 
+    def enliven(decoder):
+        """Draw the kernels of a decoder, as after two steps all its faces are of one grey, whatever their codes."""
+        rng = np.random.default_rng(0)
+        for weights in (weights for weights in getattr(decoder, "weights", ()) if len(weights.shape) > 1):
+            fan_in = np.prod(weights.shape) / weights.shape[-2 if "transpose" in weights.path.lower() else -1]
+            weights.assign(rng.normal(0, 1.5 / np.sqrt(fan_in), weights.shape).astype("float32"))
+
+    def moments(model):
+        """Say whether the optimizer has arrays that are not all 0, as it has after a step with moments."""
+        variables = getattr(getattr(model, "optimizer", None), "variables", ())
+        return any(len(variable.shape) and np.any(np.asarray(variable)) for variable in variables)
+
     def batch_size_of(data, batch_size):
         """Return the number of images in the first batch, if it can be known without taking one away."""
         if hasattr(data, "shape"):
@@ -295,7 +311,8 @@ def run_section(number, arguments, digits):
 
     def recording_fit(self, x=None, *args, **kwargs):
         is_generative = hasattr(self, "encode") or hasattr(self, "generate")  # and no classifier, for example
-        if is_generative and all(self is not model for model in trained):
+        is_new = is_generative and all(self is not model for model in trained)
+        if is_new:
             trained.append(self)
         fed.extend(first_of(batch) for batch in itertools.islice(batches_of(x), 4))
         validation, images = kwargs.get("validation_data"), x
@@ -304,28 +321,34 @@ def run_section(number, arguments, digits):
         steps = kwargs.get("steps_per_epoch")
         steps = steps and steps * (kwargs.get("epochs", 1) - kwargs.get("initial_epoch", 0))
         before = [np.array(weights) for weights in self.weights]  # frozen ones as well
-        start = []
+        start, has_state = [], []
 
         def at_first_batch(batch, logs=None):  # by then callbacks have restored what they restore
             start.extend([] if start else checksums(self))
+            has_state.extend([] if has_state else [moments(self)])
 
         if len(args) < 5 and not isinstance(kwargs.get("callbacks"), keras.callbacks.CallbackList):
             recorder = keras.callbacks.LambdaCallback(on_train_batch_begin=at_first_batch)
             kwargs["callbacks"] = [*keras.tree.flatten(kwargs.get("callbacks") or []), recorder]
         measuring[0] += 1
+        encoders.append([getattr(self, "encoder", None), None])
         try:
             history = fit(self, x, *args, **kwargs)
         finally:
             measuring[0] -= 1
+            _, encoded = encoders.pop()
         pairs = zip(before, self.weights, strict=False)  # `fit` may have built the model
         moved = np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) if before else 1.0
         validation = images_of(validation, kwargs.get("validation_steps"))
         fit_of = {"images": images_of(images, steps), "validation": validation, "moved": float(moved)}
         fit_of |= {"is_model": is_generative, "batch_size": batch_size_of(x, kwargs.get("batch_size"))}
-        fit_of |= {"start": start, "end": checksums(self)}
+        fit_of |= {"start": start, "end": checksums(self), "encoded": encoded}
+        fit_of["has_state"] = bool(has_state and has_state[0]) or not moments(self)
         logs = getattr(history, "history", None) or {}
         fit_of["logs"] = {name: [float(np.mean(value)) for value in values] for name, values in logs.items()}
         fits.append(fit_of)
+        if number == 5 and is_new:
+            enliven(getattr(self, "decoder", None))
         return history
 
     def recording_imshow(self, X, *args, **kwargs):
@@ -374,6 +397,8 @@ def run_section(number, arguments, digits):
 
     def recording_call(self, *args, **kwargs):
         record_codes(args[0] if args else None)
+        if encoders and self is encoders[-1][0] and encoders[-1][1] is None and hasattr(args[0], "numpy"):
+            encoders[-1][1] = np.array(args[0])
         return call(self, *args, **kwargs)
 
     def recording_predict(self, x, *args, **kwargs):

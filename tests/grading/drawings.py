@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 from scipy.signal import fftconvolve
 from scipy.spatial import cKDTree
+from scipy.stats import beta, norm
 from watch import contains
 
 # Mean difference of pixels at which an image is the same one: rounded to bytes it is 0.001. Of networks that are hardly
@@ -96,7 +97,11 @@ def has_reconstructions(drawn: list[np.ndarray], images: np.ndarray, reconstruct
 
 def row_in(tiles: np.ndarray, picture: np.ndarray) -> bool:
     """Say whether tiles [n, h, w] stand in a row of a picture, from left to right."""
-    found = [places(tile, picture) for tile in tiles]
+    found = []
+    for tile in tiles:
+        found.append(places(tile, picture))
+        if not found[-1]:  # most pictures lack the first one already, and the others need not be looked for
+            return False
     for row in {row for row, _ in found[0]}:
         column = -1
         for of_tile in found:
@@ -126,11 +131,20 @@ def lines(codes: np.ndarray, first: np.ndarray, last: np.ndarray, shares: np.nda
 
 def line_is_drawn(images: np.ndarray, drawn: list[np.ndarray]) -> bool:
     """Say whether images [n, h, w, c] stand in a row or in a column of one of the pictures, in this order or back."""
+    return any(stand_in_order(order, drawn) for order in (images, images[::-1]))
+
+
+def stand_in_order(images: np.ndarray, drawn: list[np.ndarray]) -> bool:
+    """Say whether images [n, h, w, c] stand in a row of one of the pictures from left to right, or in a column."""
     tiles = np.asarray(images).mean(axis=-1)
-    for some, turn in ((tiles, np.asarray), (tiles.swapaxes(1, 2), np.transpose)):
-        if any(row_in(order, turn(picture)) for order in (some, some[::-1]) for picture in drawn):
-            return True
-    return False
+    turns = (tiles, np.asarray), (tiles.swapaxes(1, 2), np.transpose)
+    return any(row_in(some, turn(picture)) for some, turn in turns for picture in drawn)
+
+
+def lines_are_drawn(model, found: list[np.ndarray], drawn: list[np.ndarray], count: int) -> bool:
+    """Say whether a model's images of at least `count` of some lines of codes, each [n, d], are drawn."""
+    shown = (codes for codes in found if line_is_drawn(np.asarray(model.decode(np.float32(codes))), drawn))
+    return len([*itertools.islice(shown, count)]) == count
 
 
 def unrelated(codes: np.ndarray, steps: int = 20) -> np.ndarray:
@@ -175,8 +189,32 @@ def shows(drawn: list[np.ndarray], image: np.ndarray) -> bool:
     return any(contains([picture], image, ROUNDED if is_rounded(picture) else EXACT) for picture in drawn)
 
 
-def draws_samples(drawn: list[np.ndarray], codes: np.ndarray, model, count: int) -> bool:
-    """Say whether at least `count` images that a model decodes from random codes, [n, d], stand in the pictures."""
-    images = np.asarray(model.decode(np.float32(codes))) if len(codes) else ()
+def shows_some(drawn: list[np.ndarray], images: np.ndarray, count: int) -> bool:
+    """Say whether at least `count` of some images [n, h, w, c] stand in the pictures."""
     found = (image for image in images if shows(drawn, image))
     return len([*itertools.islice(found, count)]) == count
+
+
+def draws_samples(drawn: list[np.ndarray], codes: np.ndarray, model, count: int, normal: bool = True) -> bool:
+    """Say whether at least `count` images that a model decodes from random codes, [n, d], stand in the pictures.
+
+    Args:
+        normal: whether their codes must be as wide as `count` ones of N(0, I) are. Other codes whose images look like
+            these can only make them wider.
+    """
+    images, found = np.asarray(model.decode(np.float32(codes))) if len(codes) else (), []
+    for code, image in zip(codes, images, strict=True):
+        if shows(drawn, image):
+            found.append(code)
+            if len(found) >= count and not (normal and is_narrow(np.array(found), count * len(code))):
+                return True
+    return False
+
+
+def is_narrow(numbers: np.ndarray, count: int) -> bool:
+    """Say whether numbers are closer together than `count` ones of N(0, 1), as those from the unit interval are.
+
+    The share of N(0, 1) between the least and the largest of these has the beta distribution of count − 1 and 2, so
+    that a right noise fails once in 10⁷ times.
+    """
+    return bool(beta.cdf(norm.cdf(numbers.max()) - norm.cdf(numbers.min()), count - 1, 2) < 1e-7)

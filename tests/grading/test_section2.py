@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 from claims import assert_rows_are_of_weights, assert_terms_are_of_models, assert_trained_on_digits, images_of
-from drawings import draws_samples, has_reconstructions, line_is_drawn, lines, pictures, sampled_codes
+from drawings import draws_samples, has_reconstructions, lines, lines_are_drawn, pictures, sampled_codes
 from scipy.integrate import quad
 from scipy.stats import norm
 from small import (
@@ -169,8 +169,7 @@ def test_interpolations_go_from_training_to_validation_images_in_ten_steps(secti
     # ten images with the ends, or ten steps, or ten images between the ends
     found = max((lines(codes, first, last, np.arange(1, steps) / steps) for steps in (9, 10, 11)), key=len)
     assert len(found) >= 10
-    images, drawn = np.asarray(model.decode(np.float32(found[0]))), pictures(done)
-    assert line_is_drawn(images, drawn), "no figure has a row of the decoded images"
+    assert lines_are_drawn(model, found, pictures(done), 10), "no figure has ten rows of the decoded images"
 
 
 @pytest.mark.points(2, part="2.5")

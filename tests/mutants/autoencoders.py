@@ -10,6 +10,7 @@ TO_IMAGES = 'return ops.sigmoid(outputs) if self.loss_name == "cross_entropy" el
 SPLIT = 'images = load(name, "train[:90%]", limit=train_size)'
 REST = 'return images, load(name, "train[90%:]")'
 SHARES = "shares = np.linspace(0, 1, 10, dtype=np.float32)"
+PRETRAINED = '                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)\n'
 STEPS = "steps = model.interpolate(model.encode(training), model.encode(validation), shares)"
 
 MUTANTS = [
@@ -326,9 +327,8 @@ MUTANTS = [
         "protocol",
         ("1.7",),
         "section1.py",
-        '                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)\n',
-        '                run.pretrain(f"{name}_k{dim}", model, images, schedule, **alone)\n'
-        "                shuffled = np.random.default_rng(1).permutation\n"
+        PRETRAINED,
+        PRETRAINED + "                shuffled = np.random.default_rng(1).permutation\n"
         "                model.set_weights([shuffled(w.ravel()).reshape(w.shape) for w in model.get_weights()])\n",
     ),
     Mutant(
@@ -401,5 +401,29 @@ MUTANTS = [
         STEPS,
         STEPS
         + "\n    mixed = shares[:, None, None, None]\n    steps = (1 - mixed) * training[:, None] + mixed * validation[:, None]",
+    ),
+    mutant(
+        "random-codes-of-the-unit-cube",
+        "noise",
+        ("1.4",),
+        "figures/latent.py",
+        "model.sample(count, seed=0)",
+        'model.decode(np.random.default_rng(0).uniform(size=(count, model.latent_dim)).astype("float32"))',
+    ),
+    mutant(
+        "one-pair-is-drawn-ten-times",
+        "figures",
+        ("1.4", "2.4"),
+        "figures/latent.py",
+        STEPS,
+        STEPS + "\n    steps = np.repeat(steps[:1], len(steps), axis=0)",
+    ),
+    mutant(
+        "pre-trained-encoder-is-not-trained-further",
+        "protocol",
+        ("1.7",),
+        "section1.py",
+        PRETRAINED,
+        PRETRAINED + "                model.encoder.trainable = False\n",
     ),
 ]

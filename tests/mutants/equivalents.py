@@ -528,4 +528,65 @@ EQUIVALENTS = [
         ),
         (10,),
     ),
+    equivalent(
+        "faces-dequantised-before-the-training",
+        (
+            ("variants.py", "if likelihood.is_continuous:", "if False:"),
+            (
+                "variants.py",
+                "    optimizers = training.adam(settings.vae_learning_rate)\n",
+                "    optimizers = training.adam(settings.vae_learning_rate)\n"
+                "    images, validation = metrics.dequantize(images), metrics.dequantize(validation)\n",
+            ),
+            (
+                "variants.py",
+                "from hw5 import distributions, layers, models",
+                "from hw5 import distributions, metrics, models",
+            ),
+        ),
+        (5,),
+    ),
+    equivalent(
+        "iwae-doubly-reparameterised",
+        (
+            (
+                "models/vae.py",
+                "importance_samples: int = 5, **kwargs):\n        super().__init__(encoder, decoder, **kwargs)",
+                'importance_samples: int = 5, **kwargs):\n        super().__init__(encoder, decoder, **{"gradient": "path"} | kwargs)',
+            ),
+        ),
+        (5,),
+        False,
+    ),
+    equivalent(
+        "interpolations-in-columns",
+        (
+            (
+                "figures/latent.py",
+                'interpolation_{name}.png", steps, width',
+                'interpolation_{name}.png", np.swapaxes(steps, 0, 1), width',
+            ),
+        ),
+        (1, 2),
+        True,
+    ),
+    equivalent(
+        "no-checkpoint-after-ctrl-c",
+        (("training/callbacks.py", "if self.finished or self.interrupted or due:", "if self.finished or due:"),),
+        (10,),
+        True,
+    ),
+    equivalent(
+        "descends-without-moments",
+        (
+            (
+                "section_settings.py",
+                "return training.adam(self.learning_rate)\n\n\nclass OnImages",
+                'return lambda steps: {"optimizer": keras.optimizers.SGD(1e-3)}\n\n\nclass OnImages',
+            ),
+            ("section_settings.py", "from hw5 import metrics", "import keras\nfrom hw5 import metrics"),
+        ),
+        (10,),
+        True,
+    ),
 ]

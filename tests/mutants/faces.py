@@ -7,6 +7,9 @@ from measures import DATA, PREPARED
 from mutant import Mutant, mutant
 from vaes import LOG_MEAN
 
+LAYERS = "layers.py"
+DEQUANTIZED = "return (255.0 * images + self.draw(keras.random.uniform, ops.shape(images))) / 256.0"
+
 MUTANTS = [
     mutant(
         "faces-transposed",
@@ -137,5 +140,97 @@ MUTANTS = [
         "value_range = (0.0, 1.0) if vae.likelihood.is_continuous else None",
         "value_range = None",
         runs=True,
+    ),
+    mutant(
+        "faces-are-not-dequantised",
+        "metrics",
+        ("5.6",),
+        "variants.py",
+        "if likelihood.is_continuous:",
+        "if False:",
+    ),
+    mutant(
+        "faces-are-dequantised-alike",
+        "noise",
+        ("5.6",),
+        LAYERS,
+        DEQUANTIZED,
+        DEQUANTIZED.replace(
+            "self.draw(keras.random.uniform, ops.shape(images))",
+            "keras.random.uniform(ops.shape(images)[1:], seed=self.seed_generator)",
+        ),
+        sections=(5,),
+        runs=True,
+    ),
+    mutant(
+        "density-without-its-constant",
+        "metrics",
+        ("5.6",),
+        "distributions.py",
+        "- ops.log(sigma) - 0.5 * LOG_2_PI",
+        "- ops.log(sigma)",
+        runs=True,
+    ),
+    mutant(
+        "faces-decoded-with-batch-statistics",
+        "networks",
+        ("5.5",),
+        "models/vae.py",
+        "return self.likelihood.mean(self.decode_outputs(self.prior.color(z)))",
+        "return self.likelihood.mean(self.decode_outputs(self.prior.color(z), True))",
+        runs=True,
+    ),
+    mutant(
+        "iwae-over-the-batch",
+        "variants",
+        ("5.4",),
+        "models/vae.py",
+        LOG_MEAN,
+        LOG_MEAN.replace("axis=0", "axis=1"),
+    ),
+    mutant(
+        "log-determinant-averaged-over-dimensions",
+        "variants",
+        ("5.4",),
+        "distributions.py",
+        "log_det = log_det + ops.sum(",
+        "log_det = log_det + ops.mean(",
+    ),
+    Mutant(
+        "samples-of-faces-of-the-unit-cube",
+        "noise",
+        ("5.5",),
+        (
+            (
+                "section5.py",
+                "samples = model.sample(len(noise), seed=run.settings.seed)",
+                'samples = model.decode(np.random.default_rng(0).uniform(size=noise.shape).astype("float32"))',
+            ),
+            ("section5.py", "import dataclasses\n", "import dataclasses\nimport numpy as np\n"),
+        ),
+    ),
+    mutant(
+        "codes-are-pixels-again",
+        "figures",
+        ("5.5",),
+        "figures/latent.py",
+        '[("codes", images), ("pixels", mixed)]',
+        '[("codes", mixed), ("pixels", mixed)]',
+    ),
+    mutant(
+        "pixels-run-the-other-way",
+        "figures",
+        ("5.5",),
+        "figures/latent.py",
+        '("pixels", mixed)]',
+        '("pixels", mixed[::-1])]',
+    ),
+    mutant(
+        "traversal-decoded-and-one-face-drawn",
+        "figures",
+        ("5.5",),
+        "figures/latent.py",
+        "images = _moved(model, codes[:1], dimensions, columns)[:, 0]",
+        "images = _moved(model, codes[:1], dimensions, columns)[:, 0]\n    images = np.repeat(images[:, :1], columns, axis=1)",
     ),
 ]

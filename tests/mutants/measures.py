@@ -382,6 +382,31 @@ MUTANTS = [
     mutant(
         "covariance-of-blocks-averaged", "metrics", ("8.4",), FRECHET, "gap * np.sqrt(count * share)])", "0 * gap])"
     ),
+    mutant(
+        "estimate-with-uniform-noise",
+        "noise",
+        ("5.6",),
+        "metrics/importance_sampling.py",
+        "generator.standard_normal(shape, np.float32) for",
+        "generator.random(shape, np.float32) for",
+    ),
+    mutant(
+        "estimate-at-the-mode",
+        "noise",
+        ("5.6",),
+        "metrics/importance_sampling.py",
+        "generator.standard_normal(shape, np.float32) for",
+        "np.zeros(shape, np.float32) for",
+    ),
+    mutant(
+        "estimate-underflows",
+        "metrics",
+        ("5.6",),
+        LIKELIHOOD,
+        BOUND,
+        "return np.log(np.mean(np.exp(log_weights), axis=0))",
+        runs=True,
+    ),
 ]
 
 EQUIVALENTS = [

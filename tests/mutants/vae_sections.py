@@ -556,4 +556,12 @@ MUTANTS = [
             ),
         ),
     ),
+    mutant(
+        "resumes-with-a-new-optimizer",
+        "protocol",
+        ("10.3",),
+        "training/callbacks.py",
+        "            checkpoints.assign(self._variables(), arrays)\n",
+        "            checkpoints.assign(model.variables, arrays[: len(model.variables)])\n",
+    ),
 ]

@@ -12,8 +12,9 @@ def run(
 ):
     """Train a VAE of MNIST at 32×32 for each latent dimension, and measure its FID.
 
-    The training goes on from the latest checkpoint (10.3), gets validation images as `validation_data` of `fit`, and
-    writes its curves for TensorBoard (10.4). Draw the curves, validation images, their reconstructions, and new images.
+    The training goes on from the latest checkpoint, weights and optimizer (10.3), gets validation images as
+    `validation_data` of `fit`, and writes its curves for TensorBoard (10.4). Draw the curves, validation images, their
+    reconstructions, and new images.
 
     Args:
         run_dir: folder for checkpoints and TensorBoard.
