@@ -409,24 +409,25 @@ def point_gan(
     """Make training steps of G(z) = b and D(x) = w·x + c, by gradient descent; all real samples are `real`.
 
     Args:
+        real, b: numbers, or points with as many coordinates, for all of which D starts with the same w.
         count: real samples of a step.
         steps: how many.
         momentum: of both optimizers.
-        square: D(x) = w·x² + c instead.
+        square: D(x) = w·‖x‖² + c instead.
         sigmoid: D ends in a sigmoid.
 
     Returns:
-        (w, c, b) after the steps.
+        (w, c, b) after the steps, of the first coordinate.
     """
-    z, x = keras.Input((1,)), keras.Input((1,))
+    z, x = keras.Input((1,)), keras.Input((np.size(b),))
     outputs = affine(keras.layers.Multiply()([x, x]) if square else x, w, [c])
     outputs = keras.layers.Activation("sigmoid")(outputs) if sigmoid else outputs
     nothing = keras.layers.Rescaling(0.0)(z)  # or else G would depend on z after its first step
-    generator, discriminator = keras.Model(z, affine(nothing, 0.0, [b])), keras.Model(x, outputs)
+    generator, discriminator = keras.Model(z, affine(nothing, 0.0, np.ravel(b))), keras.Model(x, outputs)
     gan = hw5.models.GAN(generator, discriminator, objective, activation="linear", **kwargs)
     rates = {"discriminator_optimizer": rate_d, "generator_optimizer": rate_g}
     gan.compile(**{name: keras.optimizers.SGD(rate, momentum) for name, rate in rates.items()})
-    _fit_on(gan, np.full((count, 1), real), steps)
+    _fit_on(gan, np.tile(real, (count, 1)), steps)
     (kernel, bias), (_, offset) = discriminator.get_weights(), generator.get_weights()
     return float(kernel[0, 0]), float(bias[0]), float(offset[0])
 

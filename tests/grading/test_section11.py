@@ -9,9 +9,12 @@ from leaves import layer_calls
 from small import assert_optimizers_keep_their_state, point_gan, sigmoid
 from submission import hw5, in_worker
 from watch import (
+    ORIGINS,
+    PLAYERS,
     SIGMAS,
     Training,
     check_log_d,
+    check_names,
     check_noise,
     contains,
     draws,
@@ -25,6 +28,7 @@ from watch import (
     real_images,
     small_gan,
     watched_section,
+    words_of,
 )
 
 pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
@@ -213,6 +217,8 @@ def test_the_five_curves_are_those_of_the_training(run):
     history = done["results"]["history"]
     assert [name for name in CURVES if not is_curve_of(history[name], expected[name])] == []
     assert all(draws(done["lines"], expected[name]) for name in CURVES)
+    for kinds in (PLAYERS, ORIGINS):
+        check_names(done, {name: expected[name] for name in kinds}, words_of(kinds))
 
 
 @pytest.mark.runs

@@ -2,14 +2,18 @@
 
 import functools
 import inspect
+import re
 
 import numpy as np
 import pytest
 from small import assert_optimizers_keep_their_state, point_gan, sigmoid
 from submission import hw5
 from watch import (
+    ORIGINS,
+    PLAYERS,
     Training,
     check_log_d,
+    check_names,
     contains,
     draws,
     ends_in_probability,
@@ -19,6 +23,7 @@ from watch import (
     pixels,
     real_images,
     watched_section,
+    words_of,
 )
 
 pytestmark = pytest.mark.seconds(300)  # a run of the section takes up to 40 s of one slow processor
@@ -94,6 +99,8 @@ def test_losses_outputs_and_samples_are_drawn(run):
     expected = numbers_of(training)
     assert all(draws(done["lines"], expected[name]) for name in ("d_loss", "g_loss", "d_real", "d_fake_g_step"))
     assert any(contains(done["images"], image) for image in pixels(training.decoded[-1][2])[:8])
+    for kinds in (PLAYERS, ORIGINS):
+        check_names(done, {name: expected[name] for name in kinds}, words_of(kinds))
 
 
 @pytest.mark.points(3, part="3.2")
@@ -118,11 +125,19 @@ def test_the_study_compares_learning_rates(run):
     # The rates differ by 20. The first steps of Adam and of RMSprop have the rate's length, whatever the gradient is.
     # D may have a rate of its own, or a normalisation of its weights that moves them more.
     assert np.any(np.divide(steps[1], steps[0]) > 5)
-    rows = [row for row in done["results"].values() if isinstance(row, dict) and "history" in row]
-    histories = [row["history"]["d_loss"] for row in rows][:2]
+    rows = {key: row for key, row in done["results"].items() if isinstance(row, dict) and "history" in row}
+    histories = [row["history"]["d_loss"] for row in rows.values()][:2]
     expected = [numbers_of(Training.of(pair))["d_loss"] for pair in done["pairs"][:2]]
     assert all(is_curve_of(*pair) for pair in zip(histories, expected, strict=True))
     assert all(draws(done["lines"], loss) for loss in expected)
+    for key, rate in zip(rows, RATES, strict=False):
+        assert rate in (rates_in(key) or {rate}), f"{key} is the name of a training with {rate}"
+    check_names(done, dict(zip(RATES, expected, strict=True)), rates_in)
+
+
+def rates_in(name):
+    """Return those of RATES that a name has."""
+    return {*RATES} & {float(number) for number in re.findall(r"\d*\.?\d+(?:e-?\d+)?", name)}
 
 
 def median_change(network):

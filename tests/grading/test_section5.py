@@ -10,6 +10,7 @@ import pytest
 from claims import assert_curves_are_logged
 from drawings import codes_of, draws_samples, pictures, shows_some, stand_in_order, unrelated
 from leaves import layer_calls
+from scipy.integrate import quad
 from scipy.special import logsumexp
 from scipy.stats import norm
 from small import (
@@ -28,7 +29,7 @@ from small import (
     point_gan,
 )
 from submission import hw5, in_worker, tf
-from upsampling import doublings
+from upsampling import doublings, kind_of
 from watch import (
     SIGMAS,
     Training,
@@ -43,7 +44,7 @@ from watch import (
 
 REAL, FAKE = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [-3.0]])
 TINY = dict(dataset="cartoon_faces", steps=2, train_size=16, batch_size=8, hidden=4, latent_dim=12)
-TINY |= dict(variant="vanilla", upsampling="deconv", likelihood="gaussian", fid_samples=6)
+TINY |= dict(variant="vanilla", upsampling="bilinear", likelihood="gaussian", fid_samples=6)
 TINY |= dict(likelihood_images=2, likelihood_samples=5)
 
 
@@ -124,25 +125,15 @@ def assert_doubles_by(generator, upsampling):
     assert set(doublings(generator, codes)) <= {upsampling}
     transposed = any("Transpose" in call["kind"] for call in layer_calls(generator, codes))
     assert transposed or upsampling != "deconv"  # the first layer may be one as well
-    rows = np.float64(doubled(generator))
-    assert np.any(rows[:, 2:-2] != 0)
-    if upsampling == "deconv":  # a single weight of a transposed convolution of stride 2 meets every other row
-        assert any(np.all(rows[:, start::2] == 0) for start in (0, 1))
-        return
-    close = 1e-4 * np.abs(rows).max()
-    is_nearest, is_bilinear = [], []
-    for start in (1, 2):  # the pixel b and the next one, c, lie within one pixel of the smaller feature map
-        a, b, c, d = (rows[:, start + shift : 58 + shift : 2] for shift in (-1, 0, 1, 2))
-        is_nearest.append(np.abs(b - c).max() < close)
-        # Of its values … e, f, g …: a = ¾ e + ¼ f, b = ¼ e + ¾ f, c = ¾ f + ¼ g, d = ¼ f + ¾ g
-        is_bilinear.append(np.abs((3 * b - a) - (3 * c - d)).max() < 4 * close)
-    assert any(is_nearest) == (upsampling == "nearest")
-    assert any(is_bilinear) == (upsampling == "bilinear")
+    of_one_weight, of_all = (np.float64(rows) for rows in doubled(generator))
+    assert np.any(of_one_weight[:, 2:-2] != 0)
+    assert kind_of(of_one_weight) == upsampling
+    assert kind_of(of_all) == "otherwise", "the feature map is doubled after its convolution"
 
 
 @in_worker
 def doubled(generator):
-    """Compute one channel of outputs with a last kernel that is 0 but for the weight of one tap and one channel."""
+    """Compute one channel of outputs with a last kernel that is 0 but for one tap and channel, and with any other."""
     import numpy as np
 
     before = generator.get_weights()
@@ -153,10 +144,12 @@ def doubled(generator):
     *_, last = [number for number, value in enumerate(weights) if value.ndim == 4]
     kernel = np.zeros_like(weights[last])
     middle = (kernel.shape[0] - 1) // 2
-    kernel[middle, middle, 0, 0] = 1e-3  # so small that a tanh changes nothing
-    weights[last] = kernel
-    generator.set_weights(weights)
-    images = np.asarray(generator(rng.normal(size=(4, 10)).astype("float32")))[..., 0]
+    kernel[middle, middle, 0, 0] = 1
+    z, images = rng.normal(size=(4, 10)).astype("float32"), []
+    for one in (kernel, weights[last]):
+        weights[last] = 1e-3 * one  # so small that a tanh changes nothing
+        generator.set_weights(weights)
+        images.append(np.asarray(generator(z))[..., 0])
     generator.set_weights(before)
     return images
 
@@ -165,7 +158,7 @@ def doubled(generator):
     "upsampling",
     [
         pytest.param(name, marks=pytest.mark.points(points, part="5.3", way="GAN"))
-        for name, points in (("deconv", 4), ("nearest", 5), ("bilinear", 5))
+        for name, points in (("deconv", 3), ("nearest", 5), ("bilinear", 5))
     ],
 )
 def test_three_ways_to_double_a_feature_map(upsampling):
@@ -180,7 +173,7 @@ def test_three_ways_to_double_a_feature_map(upsampling):
     "upsampling",
     [
         pytest.param(name, marks=pytest.mark.points(points, part="5.3", way="VAE"))
-        for name, points in (("deconv", 4), ("nearest", 5), ("bilinear", 5))
+        for name, points in (("deconv", 3), ("nearest", 5), ("bilinear", 5))
     ],
 )
 def test_three_ways_to_double_a_feature_map_of_the_decoder(upsampling):
@@ -189,6 +182,28 @@ def test_three_ways_to_double_a_feature_map_of_the_decoder(upsampling):
     assert mean.shape == log_var.shape == (2, 10)
     assert decoder(mean).shape[:3] == (2, 64, 64)
     assert_doubles_by(decoder, upsampling)
+
+
+@pytest.mark.runs
+@pytest.mark.points(1, part="5.3", way="GAN")
+def test_the_gan_doubles_as_it_is_asked_to():
+    """The section's generator, if its run has an argument `upsampling`."""
+    assert_doubles_as_asked([generator["network"] for generator, _ in gan_run("vanilla")()["pairs"]])
+
+
+@pytest.mark.runs
+@pytest.mark.points(1, part="5.3", way="VAE")
+def test_the_vae_doubles_as_it_is_asked_to(section_run):
+    """The section's decoder, if its run has an argument `upsampling`."""
+    assert_doubles_as_asked([model.decoder for model in section_run(5, model="vae", **TINY).models])
+
+
+def assert_doubles_as_asked(networks):
+    """Check that a network doubles its feature maps as TINY says."""
+    assert networks
+    is_asked = "upsampling" in inspect.signature(hw5.section5.run).parameters
+    kinds = [{*doublings(network, np.zeros((2, network.input_shape[-1])))} for network in networks]
+    assert not is_asked or {TINY["upsampling"]} in kinds, f"the feature maps are doubled by {kinds}"
 
 
 def wasserstein_sign():
@@ -223,12 +238,23 @@ def test_the_critic_follows_its_gradient_before_the_generator_does():
         assert (w, c, b) == pytest.approx((w_after, -0.2, 0.5 + sign * 0.3 * w_after), rel=1e-5)
     assert_optimizers_keep_their_state("wasserstein", sign=sign)
     if "gradient_penalty" in known:
-        # D(x) = w x², so ‖∇D‖ = 1.6 x, and ∂/∂w (1.6 x − 1)² = 6.4 x² − 4 x, at points between 0.5 and 1.5:
-        # its mean is 6.4 (1/12 + 1) − 4, its deviation 2.59. Plain: w grows by 0.1 (1.5² − 0.5²).
-        count = 4000
-        w, _, _ = point_gan("wasserstein", gradient_penalty=2.0, square=True, count=count)
-        expected = 0.8 + 0.1 * (sign * 2.0 - 2 * (6.4 * (1 / 12 + 1) - 4))
-        assert w == pytest.approx(expected, abs=0.1 * 2 * SIGMAS * 2.59 / np.sqrt(count))
+        # D(x) = w ‖x‖², so the norm of its gradient is n = 2 w ‖x‖, and ∂/∂w₁ (n − 1)² = 8 (n − 1) w x₁²/n, at points
+        # s (3, 0.1) + (1 − s) (0.1, 3) with one s for both coordinates. Plain: w₁ grows by 0.1 (3² − 0.1²).
+        start, count, ends = 0.3, 20_000, ([3.0, 0.1], [0.1, 3.0])
+
+        def slope_at(share):
+            x = share * np.array(ends[0]) + (1 - share) * np.array(ends[1])
+            steepness = 2 * start * np.linalg.norm(x)
+            return 8 * (steepness - 1) * start * x[0] ** 2 / steepness
+
+        def mean_of(power):
+            return quad(lambda share: slope_at(share) ** power, 0, 1)[0]
+
+        plain = {"square": True, "w": start, "real": ends[0], "b": ends[1], "count": count}
+        w, _, _ = point_gan("wasserstein", gradient_penalty=2.0, **plain)
+        deviation = 2 * np.sqrt((mean_of(2) - mean_of(1) ** 2) / count)
+        expected = start + 0.1 * (sign * (3**2 - 0.1**2) - 2 * mean_of(1))
+        assert w == pytest.approx(expected, abs=0.1 * SIGMAS * deviation)
 
 
 @pytest.mark.runs

@@ -253,6 +253,9 @@ def error_of_mean(values):
 def test_psnr_and_mse_of_noisy_images(run, tested):
     """Of noisy test images, and of what a median filter makes of them, whatever its size and its edge are."""
     data, results = tested(), run()["results"]
+    places = boxes(data.noisy - data.clean)[:, [0, 2]]
+    # Of 441. 20 images have a third as many with a probability below 1e-15, and 500 images have 299 ± 8.
+    assert len(np.unique(places, axis=0)) > len(places) / 3, "the patches of test images are not at random places"
     check_quality(results["noisy"], data.noisy, data)
     if "median filter" in results:
         check_median_filter(results["median filter"], data)

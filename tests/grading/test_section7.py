@@ -6,13 +6,33 @@ import numpy as np
 import pytest
 from small import random_weights
 from submission import hw5
-from watch import Training, draws, is_curve_of, linear_layers, numbers_of, watched_section
+from watch import (
+    ORIGINS,
+    PLAYERS,
+    Training,
+    beginning,
+    check_interval,
+    check_names,
+    draws,
+    is_curve_of,
+    linear_layers,
+    numbers_of,
+    steps_before,
+    watched_section,
+    words_of,
+)
 
 
 @pytest.fixture(scope="module")
 def run():
     """A run of the section with everything that its networks saw."""
     return watched_section("plane_gan", 7, steps=20)
+
+
+@pytest.fixture(scope="module")
+def long_run():
+    """A run of two times a thousand iterations."""
+    return watched_section("plane_gan", 7, steps=2000)
 
 
 @pytest.mark.points(6, part="7.1")
@@ -56,6 +76,9 @@ def test_the_second_coordinate_is_a_quadratic_of_the_first(run):
     assert np.abs(rest).max() < 1e-3 * np.ptp(y)
     assert abs(np.polyfit(x, y, 2)[0]) > 0.1  # and not a line
     assert len(np.unique(x)) > 0.9 * len(x)
+    # No two of n random numbers are closer than the fraction g of their range with probability exp(−n² g) if they are
+    # uniform, and else with a smaller one: here 2e-9. Those of a grid are never as close.
+    assert np.diff(np.sort(x)).min() < 20 / len(x) ** 2 * np.ptp(x), "the points are not random"
     generator = run()["pairs"][0][0]
     z = np.random.default_rng(1).normal(size=(100, generator["events"][0]["inputs"].shape[-1])).astype(np.float32)
     lowest = np.min([generated_points(generator["network"], z, sign) for sign in (-1, 1)], axis=(0, 1))
@@ -86,27 +109,34 @@ def test_both_losses_at_a_fixed_interval(run):
         assert len(losses) >= 5
         assert is_curve_of(losses, expected[name]), f"{name} is not what D said"
         assert any(draws([line[:, start:]], losses) for line in done["lines"] for start in (0, 1))
+    check_names(done, {name: done["results"]["history"][name] for name in PLAYERS}, words_of(PLAYERS))
 
 
 @pytest.mark.runs
+@pytest.mark.seconds(300)  # the run takes up to 40 s of one slow processor
 @pytest.mark.points(3, part="7.2")
-def test_real_and_generated_points_are_drawn(run):
-    """A figure has points that the trained generator made, and points of the parabola."""
-    done = run()
-    training = Training.of(done["pairs"][0])
-    # after three quarters of the steps or more
-    steps = [event["at"] for event in training.discriminator["events"] if event["gradients"]]
-    last = [samples for at, _, samples in training.decoded if at > steps[3 * len(steps) // 4]]
-    made = {tuple(point) for samples in last for point in np.round(np.float64(samples), 4).tolist()}
-    x, y = np.concatenate([samples for samples, _, _ in training.real]).astype(np.float64).T
+def test_real_and_generated_points_are_drawn(long_run):
+    """Every 1000 iterations, a figure has points that the generator made then, and points of the parabola."""
+    done = long_run()
+    pair = generator, _ = done["pairs"][0]
+    calls = [event for event in generator["events"] if not event["gradients"] and event["outputs"] is not None]
+    made = {tuple(point): call["at"] for call in calls for point in np.round(np.float64(call["outputs"]), 4).tolist()}
+    x, y = np.concatenate([samples for samples, _, _ in Training.of(beginning(pair, 20)).real]).astype(np.float64).T
     curve = np.polyfit(x, y, 2)
-    generated = real = False
-    for line in (line for line in done["lines"] if line.shape[-1] >= 50):
-        points = np.round(line.T, 4).tolist()
-        generated |= np.mean([tuple(point) in made for point in points]) > 0.9
+    moments, real = set(), False
+    for line, (label, _) in zip(done["lines"], done["names"], strict=True):
+        if line.shape[-1] < 50:
+            continue
+        times = [made[point] for point in map(tuple, np.round(line.T, 4).tolist()) if point in made]
+        if is_generated := len(times) > 0.9 * line.shape[-1]:
+            moments.add(steps_before(generator, np.median(times)))
         is_on_it = np.abs(line[1] - np.polyval(curve, line[0])) < 1e-3 * np.ptp(y)
-        real |= bool(is_on_it.mean() > 0.9 and np.ptp(line[0]) < 1.1 * np.ptp(x))
-    assert generated
+        is_real = is_on_it.mean() > 0.9 and np.ptp(line[0]) < 1.1 * np.ptp(x)
+        real |= is_real
+        if (said := words_of(ORIGINS)(label)) and is_generated != is_real:
+            assert ("d_fake_g_step" if is_generated else "d_real") in said, f"{label} is the name of other points"
+    assert moments, "no points that the generator made"
+    check_interval(generator, moments, 1000)
     assert real
 
 

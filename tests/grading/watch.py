@@ -7,6 +7,7 @@ puts an observer on every call of both. So losses, noise and images of a trainin
 import functools
 import inspect
 import itertools
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,8 +18,11 @@ from submission import CLIENT, arguments_for, hw5, in_worker
 
 RARE = 1e-7  # false alarms of a statistical test
 SIGMAS = 5.5  # a normal variable lies outside with probability 4e-8
-KEPT_EVENTS = 100  # of each network, whose arrays are kept whole
+KEPT_EVENTS = 100  # of each network in training, whose arrays are kept
 COUNTER = itertools.count()  # of folders
+# What a name says that has one of these words.
+PLAYERS = {"d_loss": {"d", "discriminator", "critic"}, "g_loss": {"g", "generator"}}
+ORIGINS = {"d_real": {"x", "real", "true", "data"}, "d_fake_g_step": {"g", "fake", "generated"}}
 
 
 @in_worker
@@ -29,15 +33,16 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
         builder: function of `hw5.networks` whose pairs are observed, in a section.
         arguments: of the section's `run`.
         gan: dict(objective, real, steps, latent_dim, sigmoid), of a GAN whose networks have batch normalisation.
-        kept: events of each network whose large arrays are kept.
+        kept: events of each network whose arrays are kept, of those in a training.
 
     Returns:
         results: of the section. pairs: for each pair its two networks, each a dict with `events`, each of these a
-        dict(at, inputs, outputs, training, gradients, made_of), the weights `before` and `after`, and which of them are
-        `trainable`. made_of has of each row of the inputs the number of the event of the other network that it was
-        computed from, or −1, as far as a graph of TensorFlow tells. images, lines: arrays that Matplotlib drew, and
-        those of the PNGs in `out`. saved: for each figure that Matplotlib saved the images in it. fed: the first
-        batches that Keras' `fit` got.
+        dict(at, count, inputs, outputs, training, gradients, made_of), the weights `before` and `after`, and which of
+        them are `trainable`. count is the number of the inputs' rows. made_of has of each row the number of the event
+        of the other network that it was computed from, or −1, as far as a graph of TensorFlow tells. images, lines:
+        arrays that Matplotlib drew, and those of the PNGs in `out`. names: of each of the lines its label, and the
+        title of its axes. saved: for each figure that Matplotlib saved the images in it. fed: the first batches that
+        Keras' `fit` got.
     """
     import functools
     import importlib
@@ -54,7 +59,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
     from PIL import Image
 
     max_kept = 20_000_000  # numbers in large arrays of each network's last calls
-    clock, pairs, images, lines, fed, saved = iter(range(1 << 40)), [], [], [], [], []
+    clock, pairs, images, artists, fed, saved = iter(range(1 << 40)), [], [], [], [], []
     known = set()  # variables of networks that are observed
     events_of = {}  # a network's outputs in a graph → the number of their event
 
@@ -76,7 +81,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
         return max((each for each in found if each is not None), key=lambda each: each.shape != (1,))
 
     def observe(network, events=None):
-        others_large, call = [], network.call
+        others_large, in_training, call = [], [], network.call
         events = [] if events is None else events
 
         def recording(inputs, *others, **named):
@@ -84,11 +89,13 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
             training = bool(named.get("training") is True)
 
             def forward(x, y, made):
-                entry = {"at": next(clock), "training": training, "gradients": [], "inputs": x, "outputs": y}
+                entry = {"at": next(clock), "count": len(x), "training": training, "gradients": []}
+                entry |= {"inputs": x, "outputs": y}
                 entry["made_of"] = np.broadcast_to(made if len(made) in (1, len(x)) else -1, len(x))
                 large = [name for name in ("inputs", "outputs") if entry[name].size > 8192]
-                if training and len(events) >= kept:
-                    entry |= dict.fromkeys(large)
+                in_training.extend([entry] * training)
+                if training and len(in_training) > kept:
+                    entry |= dict.fromkeys(("inputs", "outputs", "made_of"))
                 elif large and not training:  # the last ones are those of the trained network
                     others_large.append((entry, x.size + y.size))
                     while len(others_large) > 12 and sum(size for _, size in others_large) > max_kept:
@@ -98,7 +105,7 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
                 return np.int64(len(events) - 1)
 
             def backward(event, gradient):
-                events[event]["gradients"].append(gradient)
+                events[event]["gradients"].append(None if events[event]["inputs"] is None else gradient)
 
             made = made_of(inputs.ref()) if hasattr(inputs, "op") else None
             marks = []
@@ -179,12 +186,12 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
 
         def recording_plot(self, *positional, plot=matplotlib.axes.Axes.plot, **named):
             drawn = plot(self, *positional, **named)
-            lines.extend(np.array(line.get_data(), float) for line in drawn)
+            artists.extend((line, np.array(line.get_data(), float)) for line in drawn)
             return drawn
 
         def recording_scatter(self, *positional, scatter=matplotlib.axes.Axes.scatter, **named):
             drawn = scatter(self, *positional, **named)
-            lines.append(np.array(drawn.get_offsets(), float).T)
+            artists.append((drawn, np.array(drawn.get_offsets(), float).T))
             return drawn
 
         def recording_save(self, *positional, save=matplotlib.figure.Figure.savefig, **named):
@@ -223,7 +230,8 @@ def watched(builder, number=None, arguments=None, gan=None, kept=100):
     for pair in pairs:
         for watched_network in pair:
             watched_network["after"] = watched_network["network"].get_weights()
-    drawn = {"images": images, "lines": lines, "saved": saved}
+    names = [(str(artist.get_label()), artist.axes.get_title() if artist.axes else "") for artist, _ in artists]
+    drawn = {"images": images, "lines": [line for _, line in artists], "names": names, "saved": saved}
     return {"results": returned["results"], "pairs": pairs, "fed": fed} | drawn
 
 
@@ -389,6 +397,12 @@ def check_noise(batches):
     rows = check_noise_is_new(batches)
     # Of a right generator, a fraction 1e-7 fails: the statistic's own distribution.
     assert kstest(rows.ravel(), "norm").pvalue > RARE, "the noise is not N(0, 1)"
+    # It hardly sees that the tails are cut off. The standard deviation of n normal numbers has the error 1/√(2n), and
+    # the correlation of n independent pairs 1/√n.
+    assert abs(rows.std() - 1) < SIGMAS / np.sqrt(2 * rows.size), f"the noise has the standard deviation {rows.std()}"
+    for one, two in ((rows[:, 1:], rows[:, :-1]), (rows[1:], rows[:-1])):
+        found = np.corrcoef(one.ravel(), two.ravel())[0, 1]
+        assert abs(found) < 6 / np.sqrt(one.size), f"numbers of the noise are correlated by {found:.2f}"
 
 
 def means_of(entries, function=lambda logits: logits):
@@ -451,6 +465,50 @@ def is_curve_of(curve, values):
 def draws(lines, values):
     """Check that one of the drawn lines, of two points or more, is a curve of these values."""
     return any(is_curve_of(line[1][np.isfinite(line[1])], values) for line in lines if line.shape[-1] > 1)
+
+
+def words_of(kinds):
+    """Return a function that lists those of the kinds, kind → words, that a name says."""
+    return lambda name: {kind for kind, words in kinds.items() if words & {*re.findall("[a-z]+", name.lower())}}
+
+
+def check_names(done, curves, kinds_of):
+    """Check that no line that draws one of the curves, number by number, is named as another one, and not as itself.
+
+    Args:
+        done: what `watched` returns.
+        curves: kind → values; a line may have one more in front.
+        kinds_of: function of a name → the kinds that it says. Labels come before titles.
+    """
+    for line, (label, title) in zip(done["lines"], done["names"], strict=True):
+        said = kinds_of(label) or kinds_of(title)
+        drawn = {kind for kind, values in curves.items() if _is_same(line[1], values)}
+        assert not said or not drawn or said & drawn, f"{label or title} is the name of {', '.join(sorted(drawn))}"
+
+
+def _is_same(drawn, values):
+    drawn, values = drawn[-np.size(values) :], np.ravel(values)
+    return len(drawn) == len(values) > 1 and np.allclose(drawn, values, rtol=2e-6, atol=0)  # numbers of float32
+
+
+def beginning(pair, steps):
+    """Return of a pair of networks, as `watched` returns it, what was observed until so many steps of the generator."""
+    *_, end = [event["at"] for event in pair[0]["events"] if event["gradients"]][:steps]
+    return [network | {"events": [event for event in network["events"] if event["at"] <= end]} for network in pair]
+
+
+def steps_before(generator, at):
+    """Count the steps of a generator, of those that `watched` returns, before a time."""
+    return sum(bool(event["gradients"]) and event["at"] < at for event in generator["events"])
+
+
+def check_interval(generator, moments, interval):
+    """Check that no more than `interval` steps lie between moments, before the first one and after the last one.
+
+    A fiftieth more is all right, of sections that count in epochs.
+    """
+    gaps = np.diff([0, *sorted(moments), steps_before(generator, np.inf)])
+    assert gaps.max() <= 1.02 * interval, f"{gaps.max()} steps without a figure"
 
 
 def evenly_spaced(codes, least):
