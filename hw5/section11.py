@@ -60,7 +60,7 @@ def main(settings, run):
     vae = load_vae(settings, run, images.shape[1:])
 
     def build():
-        return models.GAN(*settings.dcgan(images.shape[1:]), r1=settings.r1, ema_decay=settings.ema_decay)
+        return settings.gan(images.shape[1:])
 
     grids = training.SampleGrids(run.run_dir / "dcgan", settings.seed)
     meter = training.OverfittingMeter(images, validation, NUM_MEASURED)

@@ -7,7 +7,7 @@ with other learning rates and another β₁ of Adam, to compare objective and co
     python -m hw5.section3 --study=0.0002 --steps=8000      # one other learning rate, longer
 """
 
-from hw5 import command_line, figures, metrics, models, training
+from hw5 import command_line, figures, metrics, training
 from hw5.errors import TrainingFailed
 from hw5.section import section
 from hw5.section_settings import SAMPLE_METRICS, SampleEvaluation, SmoothGANTraining
@@ -61,7 +61,7 @@ def main(settings, run):
         print(f"DCGAN, {label}")
 
         def build():
-            return models.GAN(*settings.dcgan(images.shape[1:]), r1=settings.r1, ema_decay=settings.ema_decay)
+            return settings.gan(images.shape[1:])
 
         changes = dict(learning_rate=rate, beta_1=beta_1, study=(), study_beta_1=())
         grids = training.SampleGrids(run.run_dir / name, settings.seed)

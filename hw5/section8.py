@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw5 import command_line, data, figures, layers, metrics, models, training
+from hw5 import command_line, data, figures, metrics, training
 from hw5.data.build import ImageFiles
 from hw5.errors import InputError
 from hw5.section import section
@@ -59,22 +59,16 @@ class Settings(SmoothGANTraining, InceptionEvaluation, rows=TRAININGS):
     held_out: int = setting(
         100, "Images that are not trained on, to measure how D overfits; of a small dataset at most 5 %.", at_least=0
     )
-    translation: float = setting(
-        1 / 8,
-        "Largest shift of what D sees, in shares of an image, so that it cannot learn few images by heart (Zhao et al. "
-        "2020); 0, as on the sheet, for none.",
-        at_least=0,
-        at_most=1,
-    )
     dataset = "emojione"
     hidden = 32
     steps = 20_000  # the sheet's
     fid_samples = 3000  # the sheet's
     batch_size = 16
     ema_decay = 0.999
+    translation = 1 / 8
     PRESETS = {
         "smoke": dict(steps=4, hidden=8, train_size=64, fid_samples=16),
-        "sheet": dict(objective="least_squares", translation=0.0, held_out=0),
+        "sheet": dict(objective="least_squares", held_out=0),
     }
 
     @property
@@ -130,10 +124,7 @@ def train(name, folder, run, images, loss_scales=None, **own):
     held_out, images = images[order[:num_held_out]], images[np.sort(order[num_held_out:])]
 
     def build():
-        pair = settings.dcgan(images.shape[1:])
-        augmentation = layers.DifferentiableAugmentation(settings.translation) if settings.translation else None
-        how = dict(r1=settings.r1, augmentation=augmentation, ema_decay=settings.ema_decay)
-        return models.GAN(*pair, name, loss_scales=loss_scales, **how)
+        return settings.gan(images.shape[1:], name, loss_scales=loss_scales)
 
     grids = training.SampleGrids(run.run_dir / folder, settings.seed, rows=4)
     meter = [training.OverfittingMeter(images, held_out)] if num_held_out else []

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hw5 import metrics, networks, training
+from hw5 import layers, metrics, models, networks, training
 from hw5.metrics.inception import ClassifierSettings
 from hw5.settings import Settings, Several, setting
 from hw5.training import Schedule
@@ -147,7 +147,7 @@ class GANTraining(OnImages, StepTraining, MixedPrecision):
 
 
 # Without what this package adds, and with the optimizer of Radford et al. 2016.
-PLAIN_DCGAN = dict(r1=0, normalization="batch", self_modulation=False, ema_decay=0)
+PLAIN_DCGAN = dict(r1=0, normalization="batch", self_modulation=False, translation=0, ema_decay=0)
 PLAIN_DCGAN |= dict(learning_rate=2e-4, beta_1=0.5, beta_2=0.999)
 
 
@@ -163,12 +163,32 @@ class SmoothGANTraining(GANTraining):
         "none", "The discriminator's normalisation; the sheets' is batch.", choices=networks.NORMALIZATIONS
     )
     self_modulation: bool = setting(True, "z modulates every normalisation of the generator (Chen et al. 2019).")
+    translation: float = setting(
+        0.0,
+        "Largest shift of what D sees, in shares of an image, so that it cannot learn few images by heart (Zhao et al. "
+        "2020); 0, as on the sheets, for none.",
+        at_least=0,
+        at_most=1,
+    )
     beta_1, beta_2 = 0.0, 0.9  # Gulrajani et al. 2017; in few steps the samples are better than with momentum
     PRESETS = {"sheet": PLAIN_DCGAN}
 
     def dcgan(self, image_shape, **design):
         own = {"normalization": self.normalization, "self_modulation": self.self_modulation}
         return super().dcgan(image_shape, **own | design)
+
+    def augmentation(self):
+        """Make the layer that changes what D sees, or None."""
+        return layers.DifferentiableAugmentation(self.translation) if self.translation else None
+
+    def gan(self, image_shape, objective="non_saturating", **arguments):
+        """Build the GAN for images of that shape, untrained.
+
+        Args:
+            arguments: more arguments of `hw5.models.GAN`; they come before the settings.
+        """
+        own = dict(r1=self.r1, ema_decay=self.ema_decay, augmentation=self.augmentation())
+        return models.GAN(*self.dcgan(image_shape), objective, **own | arguments)
 
 
 class SampleEvaluation(Settings):

@@ -49,7 +49,7 @@ SHEET_LIKELIHOODS = ("gaussian", "gaussian_per_pixel", "gaussian_per_image", "lo
 NAMES = tuple(dict.fromkeys([*GANS, *VAES]))
 FLOW_STEPS = 2
 # Settings of one kind of model or of one variant, besides those of the rows.
-USERS = dict.fromkeys(("learning_rate", "beta_1", "beta_2", "ema_decay", "self_modulation"), "gan")
+USERS = dict.fromkeys(("learning_rate", "beta_1", "beta_2", "ema_decay", "self_modulation", "translation"), "gan")
 USERS |= {"vae_learning_rate": "vae", "importance_samples": "iwae"}
 
 # The sheet's variants, without the additions of this package.
@@ -163,7 +163,7 @@ def build_gan(variant: Variant, settings, image_shape) -> models.GAN:
     row = gan_row(variant.name, settings)
     pair = settings.dcgan(image_shape, upsampling=variant.upsampling, normalization=row.pop("normalization"))
     arguments = {name: value for name, value in row.items() if name not in GANTraining.FIELDS}  # its own: optimizers'
-    return models.GAN(*pair, ema_decay=settings.ema_decay, **arguments)
+    return models.GAN(*pair, ema_decay=settings.ema_decay, augmentation=settings.augmentation(), **arguments)
 
 
 def build_vae(variant: Variant, settings, image_shape) -> models.VAE:

@@ -510,7 +510,7 @@ def test_an_argument_that_no_chosen_gan_has_is_refused(tmp_path):
     ("user", "other"), [("gan", ("vae", "iwae")), ("vae", ("gan", "vanilla")), ("iwae", ("vae", "flow"))]
 )
 def test_an_argument_of_another_kind_of_model_is_refused(user, other):
-    values = dict(learning_rate=1e-4, beta_1=0.25, beta_2=0.75, ema_decay=0.5, self_modulation=False)
+    values = dict(learning_rate=1e-4, beta_1=0.25, beta_2=0.75, ema_decay=0.5, self_modulation=False, translation=0.5)
     values |= dict(vae_learning_rate=1e-4, importance_samples=7)
     assert set(values) == set(variants.USERS)
     chosen = [variants.Variant(*other, "nearest")]
@@ -725,6 +725,16 @@ def test_section_8_takes_a_folder_of_pngs_in_place_of_a_dataset(tmp_path, monkey
         "000004.png",
         "000006.png",
     ]
+
+
+@pytest.mark.parametrize("section", [section3, section5, section8, section11])
+def test_every_gan_can_see_shifted_images(section):
+    assert section.Settings(preset="sheet").translation == 0
+    settings = section.Settings(translation=0.25, hidden=2, r1=1, upsampling="nearest", self_modulation=False)
+    settings = settings.replace(normalization="batch")
+    gan = gan_of("vanilla", settings) if section is section5 else settings.gan((32, 32, 3))
+    assert gan.augmentation.translation == 0.25
+    assert settings.replace(translation=0).augmentation() is None
 
 
 GIVEN = dict(normalization="layer", self_modulation=True, upsampling="bilinear", r1=3.0, beta_1=0.25, beta_2=0.75)

@@ -584,7 +584,7 @@ EQUIVALENTS = [
                 "return training.adam(self.learning_rate)\n\n\nclass OnImages",
                 'return lambda steps: {"optimizer": keras.optimizers.SGD(1e-3)}\n\n\nclass OnImages',
             ),
-            ("section_settings.py", "from hw5 import metrics", "import keras\nfrom hw5 import metrics"),
+            ("section_settings.py", "from hw5 import layers", "import keras\nfrom hw5 import layers"),
         ),
         (10,),
         True,

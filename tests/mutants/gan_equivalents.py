@@ -20,9 +20,7 @@ from gans import (
 from mutant import equivalent
 from vaes import KERAS
 
-AUGMENTATION = (
-    "augmentation = layers.DifferentiableAugmentation(settings.translation) if settings.translation else None"
-)
+EMOJIS = "return settings.gan(images.shape[1:], name, loss_scales=loss_scales)"
 
 EQUIVALENTS = [
     # noise
@@ -307,10 +305,12 @@ EQUIVALENTS = [
     equivalent(
         "emojis-augmented",
         (
+            ("section8.py", "import numpy as np\n", "import numpy as np\nfrom hw5 import layers\n"),
             (
                 "section8.py",
-                AUGMENTATION,
-                "augmentation = layers.DifferentiableAugmentation(0.125, cutout=0.5, color=True)",
+                EMOJIS,
+                "augmentation = layers.DifferentiableAugmentation(0.125, cutout=0.5, color=True)\n"
+                "        return settings.gan(images.shape[1:], name, loss_scales=loss_scales, augmentation=augmentation)",
             ),
         ),
         (8,),
@@ -318,19 +318,24 @@ EQUIVALENTS = [
     equivalent(
         "emojis-shifted-by-a-layer-of-keras",
         (
-            ("section8.py", "import numpy as np\n", "import keras\nimport numpy as np\n"),
-            ("section8.py", AUGMENTATION, "augmentation = None"),
+            ("section8.py", "import numpy as np\n", "import keras\nimport numpy as np\nfrom hw5 import models\n"),
             (
                 "section8.py",
-                "pair = settings.dcgan(images.shape[1:])",
+                EMOJIS,
                 "generator, plain = settings.dcgan(images.shape[1:])\n"
                 '        shift = keras.layers.RandomTranslation(0.125, 0.125, fill_mode="constant")\n'
-                "        pair = generator, keras.Sequential([keras.Input(images.shape[1:]), shift, plain])",
+                "        pair = generator, keras.Sequential([keras.Input(images.shape[1:]), shift, plain])\n"
+                "        how = dict(r1=settings.r1, ema_decay=settings.ema_decay, loss_scales=loss_scales)\n"
+                "        return models.GAN(*pair, name, **how)",
             ),
         ),
         (8,),
     ),
-    equivalent("averaged-generator", (("section8.py", "ema_decay=settings.ema_decay", "ema_decay=0.9"),), (8,)),
+    equivalent(
+        "averaged-generator",
+        (("section8.py", EMOJIS, EMOJIS.replace("settings", "settings.replace(ema_decay=0.9)")),),
+        (8,),
+    ),
     equivalent(
         "one-fixed-noise-by-savefig",
         (

@@ -22,8 +22,8 @@ MUTANTS = [
         "protocol",
         ("3.1",),
         "section3.py",
-        "models.GAN(*settings.dcgan(images.shape[1:]), r1=",
-        'models.GAN(*settings.dcgan(images.shape[1:]), "minimax", r1=',
+        "settings.gan(images.shape[1:])",
+        'settings.gan(images.shape[1:], "minimax")',
     ),
     mutant(
         "section-3-inverted-digits",
@@ -267,8 +267,8 @@ MUTANTS = [
         "protocol",
         ("11.2",),
         "section11.py",
-        "models.GAN(*settings.dcgan(images.shape[1:]), r1=",
-        'models.GAN(*settings.dcgan(images.shape[1:]), "least_squares", r1=',
+        "settings.gan(images.shape[1:])",
+        'settings.gan(images.shape[1:], "least_squares")',
     ),
     mutant(
         "section-11-curves-swapped",
