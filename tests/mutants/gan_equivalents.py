@@ -439,4 +439,26 @@ EQUIVALENTS = [
         ),
         (11,),
     ),
+    equivalent(
+        "plane-points-from-iteration-0",
+        (
+            (
+                "training/callbacks.py",
+                "        if not (epoch + 1) % self.interval:\n",
+                "        if not (epoch + 1) % self.interval and epoch + 1 < self.params['epochs']:\n",
+            ),
+            (
+                "section7.py",
+                '"mmd": {step: mean for step, (mean, _) in summaries.items()},\n',
+                '"mmd": {step: mean for step, (mean, _) in summaries.items()} or {0: distances(generated[0], rng).mean()},\n',
+            ),
+            (
+                "section7.py",
+                '"mmd_error": {step: error for step, (_, error) in summaries.items()},\n',
+                '"mmd_error": {step: error for step, (_, error) in summaries.items()} or {0: 0.0},\n',
+            ),
+        ),
+        (7,),
+        True,
+    ),
 ]
