@@ -419,6 +419,14 @@ MUTANTS = [
         "PANEL_INTERVAL = 1000",
         "PANEL_INTERVAL = 5000",
     ),
+    mutant(
+        "section-7-points-of-a-grid",
+        "protocol",
+        ("7.1",),
+        "section7.py",
+        "x = rng.uniform(-1, 1, count).astype(np.float32)",
+        "x = rng.permutation(np.linspace(-1, 1, count)).astype(np.float32)",
+    ),
     Mutant(
         "section-8-grids-at-both-ends",
         "protocol",
