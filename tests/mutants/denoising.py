@@ -14,6 +14,7 @@ DENOISED = '"denoised": model.predict(noisy, batch_size=1000, verbose=0),'
 DOWN = 'down = [layers.Dense(units, activation="relu", name=f"down_{i}") for i, units in enumerate(widths, 1)]'
 UP = 'up = [layers.Dense(units, activation="relu", name=f"up_{i}") for i, units in reversed([*enumerate(widths, 1)])]'
 SHOWN = 'shown = [(label, row[:NUM_SHOWN]) for label, row in {"clean": test, **rows}.items()]'
+TEST_NOISE = "noisy, mask = map(np.asarray, layers.PatchNoise(*noise.values(), seed=settings.seed)(test))"
 MEAN = "mse, patch_mse = errors.mean(), np.average(errors, weights=np.broadcast_to(mask, errors.shape))"
 
 
@@ -202,6 +203,16 @@ MUTANTS = [
         SECTION,
         MEAN,
         "mse, patch_mse = errors.mean(), errors.sum() / mask.sum()",
+    ),
+    mutant(
+        "test-patches-at-one-place",
+        "protocol",
+        ("6.3",),
+        SECTION,
+        TEST_NOISE,
+        "mask = np.zeros_like(test)\n    mask[:, 10:18, 10:18] = 1\n"
+        "    random = np.random.default_rng(settings.seed).normal(0, settings.noise_std, test.shape)\n"
+        "    noisy = np.float32(np.clip(np.asarray(test) + mask * random, 0, 1))",
     ),
 ]
 

@@ -444,4 +444,63 @@ EQUIVALENTS = [
         ),
         (11,),
     ),
+    equivalent(
+        "dcgan-d-kernels-of-5",
+        (
+            (
+                NETWORKS,
+                'down.append(layers.Conv2D(hidden * 2**number, 4, 2, "same", **weights))',
+                'down.append(layers.Conv2D(hidden * 2**number, 5, 2, "same", **weights))',
+            ),
+        ),
+        (3, 5, 11),
+        False,
+    ),
+    equivalent(
+        "nearest-by-repeat",
+        (
+            (
+                NETWORKS,
+                NEAREST,
+                "twice = layers.Lambda(lambda x: ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2), **dtype)\n"
+                '        return [twice, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]',
+            ),
+        ),
+        (5,),
+        False,
+    ),
+    equivalent(
+        "penalty-in-inference-mode",
+        (
+            (
+                GAN,
+                "logits = self.logits(between, training=True)\n        return",
+                "logits = self.logits(between)\n        return",
+            ),
+        ),
+        (5,),
+        False,
+    ),
+    equivalent(
+        "plane-points-from-iteration-0",
+        (
+            (
+                "training/callbacks.py",
+                "        if not (epoch + 1) % self.interval:\n",
+                "        if not (epoch + 1) % self.interval and epoch + 1 < self.params['epochs']:\n",
+            ),
+            (
+                "section7.py",
+                '"mmd": {step: mean for step, (mean, _) in summaries.items()},\n',
+                '"mmd": {step: mean for step, (mean, _) in summaries.items()} or {0: distances(generated[0], rng).mean()},\n',
+            ),
+            (
+                "section7.py",
+                '"mmd_error": {step: error for step, (_, error) in summaries.items()},\n',
+                '"mmd_error": {step: error for step, (_, error) in summaries.items()} or {0: 0.0},\n',
+            ),
+        ),
+        (7,),
+        True,
+    ),
 ]

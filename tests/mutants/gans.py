@@ -17,6 +17,7 @@ CLIP = "variable.assign(ops.clip(variable, -self.weight_clip, self.weight_clip))
 CLIPPING = f"        if self.weight_clip:\n            for variable in variables:\n                {CLIP}\n"
 UPDATE = "        # Some gradients do not depend on their weight"
 BETWEEN = "between = real + share * (fake - real)"
+SHARE = "keras.random.uniform((count, *ones), seed=self.seed_generator)"
 NORM = "ops.sqrt(squared_norm(tape.gradient(logits, between)) + 1e-12)"
 CROSS_ENTROPY = "return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))"
 NON_SATURATING = "lambda fake_logits: ops.mean(ops.softplus(-fake_logits))"
@@ -563,5 +564,60 @@ MUTANTS = [
         "    def draw_codes(self, count, seed=None):\n        return keras.random.uniform((count, self.latent_dim), seed=self.seed_generator if seed is None else seed)\n\n    generate = LatentModel.sample\n",
         runs=True,
         sections=(5, 8),
+    ),
+    mutant(
+        "gan-noise-alike-in-all-dimensions",
+        "noise",
+        ("11.2",),
+        GAN,
+        NORMAL,
+        f"ops.repeat({NORMAL.replace('*shape', '1')}, self.latent_dim, axis=1)",
+    ),
+    mutant("gan-noise-truncated", "noise", ("11.2",), GAN, NORMAL, NORMAL.replace("normal", "truncated_normal")),
+    Mutant(
+        "gan-g-step-moves-d",
+        "protocol",
+        STEP,
+        (
+            (
+                GAN,
+                "variables = self.generator.trainable_variables",
+                "variables = self.generator.trainable_variables + self.discriminator.trainable_variables",
+            ),
+            (
+                GAN,
+                "self.generator_optimizer.apply(tape.gradient(scaled, variables), variables)",
+                "gradients, count_g = tape.gradient(scaled, variables), len(self.generator.trainable_variables)\n"
+                "            self.generator_optimizer.apply(gradients[:count_g], variables[:count_g])\n"
+                "            self.discriminator_optimizer.apply(gradients[count_g:], variables[count_g:])",
+            ),
+        ),
+    ),
+    mutant(
+        "penalty-at-one-share-for-the-batch",
+        "variants",
+        ("5.4",),
+        GAN,
+        SHARE,
+        f"{SHARE.replace('count', '1')} * ops.ones((count, *ones))",
+    ),
+    mutant(
+        "penalty-with-a-share-for-each-pixel", "variants", ("5.4",), GAN, SHARE, SHARE.replace("ones", "real.shape[1:]")
+    ),
+    mutant(
+        "nearest-after-the-convolution",
+        "networks",
+        ("5.3",),
+        NETWORKS,
+        NEAREST,
+        'return [layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype), layers.UpSampling2D(2, **dtype)]',
+    ),
+    mutant(
+        "bilinear-after-the-convolution",
+        "networks",
+        ("5.3",),
+        NETWORKS,
+        'return [interpolation, layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype)]',
+        'return [layers.Conv2D(width, 3, 1, "same", **_dcgan_normal(), **dtype), interpolation]',
     ),
 ]
