@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "models": {"distributions", "layers", "objectives", "replicas"},
     "metrics": {"data"},
     "training": {"models", "figures", "data"},
-    "section_settings": {"training", "networks", "metrics"},
+    "section_settings": {"training", "models", "networks", "layers", "metrics"},
     "section": {"section_settings", "training", "data"},
     "variants": {"section_settings", "training", "models", "networks", "distributions", "layers", "data"},
     "homework": {"figures", "data"},
