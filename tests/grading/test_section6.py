@@ -12,6 +12,7 @@ from submission import hw5
 from watch import SIGMAS, contains, linear_layers, watched_section
 
 PATCH = 8
+LARGEST = 14  # up to which a larger patch costs points in 6.1 alone
 CHANGED = 1e-4  # of a pixel
 CHECKED = 500  # images
 LINES = np.arange(28)
@@ -54,13 +55,14 @@ def tested(run):
     def get():
         if not found:
             test = np.float32(hw5.data.load("mnist", "test")).reshape(-1, 784) / 255
-            for into, out in reconstructions(*run()["pairs"][0]):
+            calls = [*reconstructions(*run()["pairs"][0])]
+            for side, (into, out) in itertools.product((PATCH, LARGEST), calls):
                 if out["gradients"] or len(into["inputs"]) < 20:
                     continue
                 noisy = np.reshape(into["inputs"], (-1, 784))[:CHECKED]
                 clean = originals(noisy, test)
                 changed = (np.abs(noisy - clean) > CHANGED).sum(axis=1)
-                if np.mean((changed >= PATCH) & (changed <= PATCH**2)) > 0.8:  # patches may wrongly be cut off
+                if np.mean((changed >= PATCH) & (changed <= side**2)) > 0.8:  # patches may wrongly be cut off
                     outputs = np.reshape(out["outputs"], (-1, 784))[:CHECKED]
                     outputs = outputs if outputs.min() >= 0 and outputs.max() <= 1 else sigmoid(outputs)
                     found.append(SimpleNamespace(noisy=noisy, clean=clean, denoised=outputs))
@@ -227,8 +229,9 @@ def squared_errors(images, data):
     errors = np.square(np.float64(images) - data.clean).reshape(-1, 28, 28)
     found = boxes(data.noisy - data.clean)
     assert len(found) == len(errors), "test images without noise"
-    whole = [(error, box) for error, box in zip(errors, found, strict=True) if box[1] == box[3] == PATCH]
-    patches = [error[r : r + PATCH, c : c + PATCH].mean() for error, (r, _, c, _) in whole]
+    side = np.bincount(found[:, [1, 3]].ravel()).argmax()
+    whole = [(error, box) for error, box in zip(errors, found, strict=True) if box[1] == box[3] == side]
+    patches = [error[r : r + side, c : c + side].mean() for error, (r, _, c, _) in whole]
     return errors.mean(axis=(1, 2)), np.array(patches)
 
 
@@ -254,8 +257,9 @@ def test_psnr_and_mse_of_noisy_images(run, tested):
     """Of noisy test images, and of what a median filter makes of them, whatever its size and its edge are."""
     data, results = tested(), run()["results"]
     places = boxes(data.noisy - data.clean)[:, [0, 2]]
-    # Of 441. 20 images have a third as many with a probability below 1e-15, and 500 images have 299 ± 8.
-    assert len(np.unique(places, axis=0)) > len(places) / 3, "the patches of test images are not at random places"
+    # Of 441 places, 16 images or more have 8 or fewer with a probability below 1e-9, as the number of pairs at one place
+    # is 0.27 on average. Other mistakes in their places cost points in 6.1.
+    assert len(np.unique(places, axis=0)) > 8, "the patches of test images are at few places"
     check_quality(results["noisy"], data.noisy, data)
     if "median filter" in results:
         check_median_filter(results["median filter"], data)

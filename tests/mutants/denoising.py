@@ -205,6 +205,30 @@ MUTANTS = [
         "mse, patch_mse = errors.mean(), errors.sum() / mask.sum()",
     ),
     mutant(
+        "patch-of-10",
+        "protocol",
+        ("6.1",),
+        SECTION,
+        "patch: int = setting(8,",
+        "patch: int = setting(10,",
+    ),
+    mutant(
+        "patch-of-6",
+        "protocol",
+        ("6.1",),
+        SECTION,
+        "patch: int = setting(8,",
+        "patch: int = setting(6,",
+    ),
+    mutant(
+        "two-patches",
+        "protocol",
+        ("6.1",),
+        MODEL,
+        "noisy, mask = self.corrupt(images)",
+        "noisy, mask = self.corrupt(self.corrupt(images)[0])",
+    ),
+    mutant(
         "test-patches-at-one-place",
         "protocol",
         ("6.3",),
@@ -213,6 +237,32 @@ MUTANTS = [
         "mask = np.zeros_like(test)\n    mask[:, 10:18, 10:18] = 1\n"
         "    random = np.random.default_rng(settings.seed).normal(0, settings.noise_std, test.shape)\n"
         "    noisy = np.float32(np.clip(np.asarray(test) + mask * random, 0, 1))",
+    ),
+    mutant(
+        "denoiser-evaluated-untrained",
+        "protocol",
+        ("6.2", "6.3"),
+        SECTION,
+        'figures.training_curves(run.figure("curves"), history)',
+        'figures.training_curves(run.figure("curves"), history)\n    model = build()',
+    ),
+    mutant(
+        "denoised-and-filtered-named-in-reverse",
+        "claims",
+        ("6.3",),
+        SECTION,
+        "measured = {label: quality(test, row, mask) for label, row in rows.items()}",
+        'others = {"median filter": "denoised", "denoised": "median filter"}\n'
+        "    measured = {others.get(label, label): quality(test, row, mask) for label, row in rows.items()}",
+    ),
+    mutant(
+        "figure-of-other-noise",
+        "figures",
+        ("6.2",),
+        SECTION,
+        SHOWN,
+        SHOWN
+        + '\n    shown[1] = ("noisy", np.asarray(layers.PatchNoise(*noise.values(), seed=7)(test[:NUM_SHOWN])[0]))',
     ),
 ]
 
@@ -306,6 +356,28 @@ EQUIVALENTS = [
                 DECIBEL,
                 "by_image = (errors * mask).sum(axis=(1, 2, 3)) / mask.sum(axis=(1, 2, 3)), errors.mean(axis=(1, 2, 3))\n"
                 '    decibel = {name: np.mean(-10 * np.log10(some)) for name, some in zip(("patch_psnr", "psnr"), by_image)}',
+            ),
+        ),
+        (6,),
+    ),
+    equivalent(
+        "denoiser-with-dropout",
+        (
+            (NETWORKS, DOWN, DOWN + "\n    down = [part for layer in down for part in (layer, layers.Dropout(0.2))]"),
+            (NETWORKS, UP, UP + "\n    up = [part for layer in up for part in (layer, layers.Dropout(0.2))]"),
+        ),
+        (6,),
+        True,
+    ),
+    equivalent(
+        "noise-of-its-own-for-each-row",
+        (
+            (
+                SECTION,
+                "measured = {label: quality(test, row, mask) for label, row in rows.items()}",
+                "again, other = map(np.asarray, layers.PatchNoise(*noise.values(), seed=settings.seed + 1)(test))\n"
+                '    measured = {label: quality(test, row, mask) for label, row in rows.items() if label != "denoised"}\n'
+                '    measured["denoised"] = quality(test, model.predict(again, batch_size=1000, verbose=0), other)',
             ),
         ),
         (6,),

@@ -445,6 +445,18 @@ EQUIVALENTS = [
         (11,),
     ),
     equivalent(
+        "dcgan-d-with-dropout",
+        (
+            (
+                NETWORKS,
+                "        down.append(layers.LeakyReLU(0.2))\n",
+                "        down += [layers.LeakyReLU(0.2), layers.Dropout(0.3)]\n",
+            ),
+        ),
+        (3, 5, 11),
+        True,
+    ),
+    equivalent(
         "dcgan-d-kernels-of-5",
         (
             (
@@ -455,6 +467,18 @@ EQUIVALENTS = [
         ),
         (3, 5, 11),
         False,
+    ),
+    equivalent(
+        "dcgan-d-gets-noise-on-its-images",
+        (
+            (
+                NETWORKS,
+                "    down = []\n    for number in range(doublings):",
+                "    down = [layers.GaussianNoise(0.1)]\n    for number in range(doublings):",
+            ),
+        ),
+        (11,),
+        True,
     ),
     equivalent(
         "nearest-by-repeat",
@@ -501,6 +525,39 @@ EQUIVALENTS = [
             ),
         ),
         (7,),
+        True,
+    ),
+    equivalent(
+        "plane-with-other-names",
+        (
+            (
+                "section7.py",
+                'zip("DG", first, histories, strict=True)',
+                'zip(("discriminator", "generator"), first, histories, strict=True)',
+            ),
+            (
+                "section7.py",
+                '{"real": real, "generated": draws[0]}',
+                '{"training data": real, "G(z), fake": draws[0]}',
+            ),
+        ),
+        (7,),
+    ),
+    equivalent(
+        "emojis-also-before-the-training",
+        (
+            (
+                "section8.py",
+                "return max(self.steps // GRID_INTERVAL, 1)",
+                "return max(2 * self.steps // GRID_INTERVAL, 1)",
+            ),
+            (
+                "training/callbacks.py",
+                "    def on_epoch_end(self, epoch, logs=None):\n        noise =",
+                "    def on_train_begin(self, logs=None):\n        self.on_epoch_end(0)\n\n    def on_epoch_end(self, epoch, logs=None):\n        noise =",
+            ),
+        ),
+        (8,),
         True,
     ),
 ]
