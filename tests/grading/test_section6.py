@@ -257,8 +257,8 @@ def test_psnr_and_mse_of_noisy_images(run, tested):
     """Of noisy test images, and of what a median filter makes of them, whatever its size and its edge are."""
     data, results = tested(), run()["results"]
     places = boxes(data.noisy - data.clean)[:, [0, 2]]
-    # Of 441 places, 16 images or more have 8 or fewer with a probability below 1e-9, as the number of pairs at one place
-    # is 0.27 on average. Other mistakes in their places cost points in 6.1.
+    # Of 441 places, 16 images or more have 8 or fewer with a probability below 1e-9: 0.27 pairs are at one place on
+    # average. Other mistakes in the places cost points in 6.1.
     assert len(np.unique(places, axis=0)) > 8, "the patches of test images are at few places"
     check_quality(results["noisy"], data.noisy, data)
     if "median filter" in results:
