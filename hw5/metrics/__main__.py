@@ -189,8 +189,7 @@ def make_extractor(arguments: Arguments) -> Extractor:
     """Make the network that `weights` names, with a head for class logits if there is one."""
     if arguments.weights == "mnist":
         return MnistClassifier()
-    has_own_classes = arguments.weights != "fid"
-    head = None if has_own_classes else find_head(arguments.real.partition(":")[0], arguments.head)
+    head = find_head(arguments.real.partition(":")[0], arguments.head) if arguments.weights == "fid" else None
     where = (arguments.inception_weights, arguments.inception_dtype)
     return Inception(arguments.weights, *where, head=head, download=True)
 
